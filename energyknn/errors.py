@@ -1,0 +1,49 @@
+"""What a user can mend: one exception for bad input files, one way to name a missing extra."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+__all__ = ["DataFileError", "import_extra"]
+
+
+class DataFileError(ValueError):
+    """A data file that cannot be used: the message says what came in, what the rule is and what to do."""
+
+
+def import_extra(module: str, *, extra: str) -> ModuleType:
+    """Import a module that an optional extra installs.
+
+    Parameters
+    ----------
+    module : str
+        Full name of the module, such as ``"matplotlib.pyplot"``.
+    extra : str
+        The extra of energyknn that installs it, such as ``"report"``.
+
+    Returns
+    -------
+    module
+        The imported module.
+
+    Raises
+    ------
+    ImportError
+        If the module is not installed. The message names the extra.
+
+    Examples
+    --------
+    >>> import_extra("json", extra="report").__name__
+    'json'
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module.startswith(error.name.split(".")[0]):
+            raise
+        message = (
+            f"The module {module!r} is not installed. It belongs to the extra {extra!r}: "
+            f"pip install 'energyknn[{extra}]'"
+        )
+        raise ImportError(message, name=error.name) from None

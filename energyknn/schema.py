@@ -1,0 +1,189 @@
+"""The columns of a data file: names, roles, units, ranges and levels, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+__all__ = ["SPOTIFY", "Column", "Role", "Schema", "make_schema"]
+
+Role = Literal["number", "year", "category", "target", "text"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a data file.
+
+    Parameters
+    ----------
+    name : str
+        The name in the header.
+    role : {"number", "year", "category", "target", "text"}
+        What the study does with it: numbers are standardised, a year becomes an age, a category becomes
+        indicators, text is kept for telling songs apart and for showing.
+    unit : str
+        Unit of the values, for labels.
+    minimum, maximum : float or None
+        Inclusive range of valid values; None for no limit.
+    levels : tuple of int or str
+        Every level of a category in the order of its indicator columns; empty to learn them from the data.
+    unknown : tuple of int or str
+        Codes that mean "none of the levels": such a row gets no indicator at all.
+    required : bool
+        Whether a file without the column is refused.
+    """
+
+    name: str
+    role: Role
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    levels: tuple[int | str, ...] = ()
+    unknown: tuple[int | str, ...] = ()
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a data file, in the file's order.
+
+    Raises
+    ------
+    ValueError
+        If a name stands twice, or there is not exactly one target, or no number and no category at all.
+    """
+
+    columns: tuple[Column, ...]
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            message = f"Column named twice: {', '.join(map(repr, twice))}. Give each column one role."
+            raise ValueError(message)
+        targets = [column.name for column in self.columns if column.role == "target"]
+        if len(targets) != 1:
+            message = f"{len(targets)} target columns: {targets}. A schema has exactly one target."
+            raise ValueError(message)
+        if not self.numbers and not self.categories:
+            message = "No feature columns: name at least one number or category."
+            raise ValueError(message)
+
+    def _named(self, *roles: Role) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns if column.role in roles)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every column's name, in the file's order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Columns that are standardised: numbers and the year, in the file's order."""
+        return self._named("number", "year")
+
+    @property
+    def years(self) -> tuple[str, ...]:
+        """Columns that hold a calendar year."""
+        return self._named("year")
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Columns that become indicators, in the file's order."""
+        return self._named("category")
+
+    @property
+    def target(self) -> str:
+        """The column to predict."""
+        return self._named("target")[0]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Columns kept as text."""
+        return self._named("text")
+
+    def __getitem__(self, name: str) -> Column:
+        """Return the column of that name; KeyError where there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+
+SPOTIFY = Schema(
+    (
+        Column("acousticness", "number", "0 to 1", 0, 1),
+        Column("artists", "text"),
+        Column("danceability", "number", "0 to 1", 0, 1),
+        Column("duration_ms", "number", "ms", 0),
+        Column("energy", "target", "0 to 1", 0, 1),
+        Column("explicit", "category", levels=(0, 1)),
+        Column("id", "text", required=False),
+        Column("instrumentalness", "number", "0 to 1", 0, 1),
+        Column("key", "category", "pitch class", levels=tuple(range(12)), unknown=(-1,)),
+        Column("liveness", "number", "0 to 1", 0, 1),
+        Column("loudness", "number", "dBFS"),
+        Column("mode", "category", levels=(0, 1)),
+        Column("name", "text"),
+        Column("popularity", "number", "0 to 100", 0, 100),
+        Column("release_date", "text", required=False),
+        Column("speechiness", "number", "0 to 1", 0, 1),
+        Column("tempo", "number", "beats per minute", 0),
+        Column("valence", "number", "0 to 1", 0, 1),
+        Column("year", "year", "calendar year", 1860),
+    )
+)
+"""The 19 columns of the notebook's file, in its order. `key` is a pitch class (0 is C); the Web API writes -1
+where it found none. 1860 is the year of the oldest known recording of a voice."""
+
+
+def make_schema(
+    *,
+    target: str,
+    numbers: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    years: Sequence[str] = (),
+    texts: Sequence[str] = (),
+) -> Schema:
+    """Describe somebody else's columns.
+
+    A column that the Spotify schema knows keeps its unit, range and levels where it keeps its role; levels of
+    any other category are learned from the data.
+
+    Parameters
+    ----------
+    target : str
+        The column to predict.
+    numbers, categories, years, texts : sequence of str
+        Names by role, in the order in which the encoded columns should stand.
+
+    Returns
+    -------
+    Schema
+        Numbers, years, categories, target and texts, in this order.
+
+    Raises
+    ------
+    ValueError
+        If a name stands twice or no feature is named.
+
+    Examples
+    --------
+    >>> make_schema(target="price", numbers=["area", "rooms"], categories=["town"]).numbers
+    ('area', 'rooms')
+    """
+    named: list[tuple[Role, Sequence[str]]] = [
+        ("number", numbers),
+        ("year", years),
+        ("category", categories),
+        ("target", [target]),
+        ("text", texts),
+    ]
+    known = {column.name: column for column in SPOTIFY.columns}
+    columns = [
+        replace(known[name], required=True) if name in known and known[name].role == role else Column(name, role)
+        for role, names in named
+        for name in names
+    ]
+    return Schema(tuple(columns))
