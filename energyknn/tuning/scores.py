@@ -1,0 +1,78 @@
+"""The result of a search: one score for each candidate and fold, in a table that cannot change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["SearchScores", "scores_from_cv_results"]
+
+
+@dataclass(frozen=True, eq=False)
+class SearchScores:
+    """Validation scores of every candidate in every fold.
+
+    Parameters
+    ----------
+    n_neighbors : tuple of int
+        The candidates, in the order in which they were tried. A random search may hold one twice.
+    fold_scores : ndarray of shape (n_candidates, n_folds), float64
+        R² of each candidate on each fold's validation rows. Stored as a read-only copy.
+
+    Raises
+    ------
+    ValueError
+        If there is no candidate or the number of rows is not the number of candidates.
+    """
+
+    n_neighbors: tuple[int, ...]
+    fold_scores: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        scores = np.array(self.fold_scores, dtype=np.float64)
+        if scores.ndim != 2 or len(scores) != len(self.n_neighbors) or scores.size == 0:
+            message = (
+                f"fold_scores has shape {scores.shape} for {len(self.n_neighbors)} candidates. "
+                "It needs one row per candidate, at least one, and one column per fold."
+            )
+            raise ValueError(message)
+        scores.flags.writeable = False
+        object.__setattr__(self, "fold_scores", scores)
+
+    @property
+    def mean_test_score(self) -> NDArray[np.float64]:
+        """Mean over the folds, shape (n_candidates,)."""
+        return np.mean(self.fold_scores, axis=1)
+
+    @property
+    def std_test_score(self) -> NDArray[np.float64]:
+        """Population standard deviation over the folds, shape (n_candidates,), as in `cv_results_`."""
+        return np.std(self.fold_scores, axis=1)
+
+    @property
+    def best(self) -> int:
+        """The candidate with the largest mean; the first of those that are equal."""
+        return self.n_neighbors[int(np.argmax(self.mean_test_score))]
+
+
+def scores_from_cv_results(cv_results: Mapping[str, Any]) -> SearchScores:
+    """Read the scores out of a scikit-learn or tune-sklearn search over `n_neighbors`.
+
+    Parameters
+    ----------
+    cv_results : mapping
+        The search's `cv_results_`, with `param_n_neighbors` and `split{i}_test_score`.
+
+    Returns
+    -------
+    SearchScores
+        In the search's own order of candidates.
+    """
+    n_folds = sum(name.startswith("split") and name.endswith("_test_score") for name in cv_results)
+    columns = [np.asarray(cv_results[f"split{fold}_test_score"], dtype=np.float64) for fold in range(n_folds)]
+    candidates = tuple(int(value) for value in cv_results["param_n_neighbors"])
+    return SearchScores(candidates, np.column_stack(columns))
