@@ -1,0 +1,186 @@
+"""What a search accepts: one place for every check, run once in front of all engines."""
+
+from __future__ import annotations
+
+from operator import index
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["check_choice", "check_integer", "check_n_neighbors", "check_reach", "check_rows", "check_width"]
+
+_N_NAMED = 5
+
+
+def check_rows(values: Any, *, name: str) -> NDArray[np.float64]:
+    """Turn rows into a finite, C-ordered float64 matrix.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_rows, n_features)
+        Real numbers: float, integer or boolean, in an array, a data frame or nested lists.
+    name : str
+        What the caller calls the argument; it starts the messages.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_features), float64
+        The values themselves where they already are such a matrix, else a copy.
+
+    Raises
+    ------
+    TypeError
+        If the values are sparse, complex, text or objects.
+    ValueError
+        If they are not a matrix, have no rows or no columns, or hold NaN or infinity.
+    """
+    if hasattr(values, "toarray"):  # what SciPy's sparse kinds share, without loading SciPy
+        message = f"{name} is a sparse matrix. A search needs dense rows; call .toarray() on it first."
+        raise TypeError(message)
+    array = np.asarray(values)
+    _check_dtype(array, values, name=name)
+    _check_shape(array, name=name)
+    matrix = np.ascontiguousarray(array, dtype=np.float64)
+    if not (np.isfinite(matrix.min()) and np.isfinite(matrix.max())):
+        raise ValueError(_describe_not_finite(matrix, name=name))
+    return matrix
+
+
+def check_width(X_query: NDArray[np.float64], n_features: int) -> None:
+    """Require as many query columns as training columns.
+
+    Raises
+    ------
+    ValueError
+        If the numbers differ.
+    """
+    if X_query.shape[1] != n_features:
+        message = (
+            f"X_query has {X_query.shape[1]} columns and X_train has {n_features}. "
+            "Both need the same columns in the same order."
+        )
+        raise ValueError(message)
+
+
+def check_n_neighbors(n_neighbors: Any, *, n_train: int, excludes_self: bool) -> int:
+    """Require 1 to `n_train` neighbours, or one less where a row is not its own neighbour.
+
+    Raises
+    ------
+    TypeError
+        If `n_neighbors` is not an integer.
+    ValueError
+        If it is outside of the range.
+    """
+    number = check_integer(n_neighbors, name="n_neighbors", rule="an integer of at least 1")
+    n_available = n_train - excludes_self
+    if not 1 <= number <= n_available:
+        why = "the training rows less the row itself" if excludes_self else "the number of training rows"
+        message = (
+            f"n_neighbors is {number}. It must be from 1 to {n_available}, {why}: "
+            "lower n_neighbors or give more training rows."
+        )
+        raise ValueError(message)
+    return number
+
+
+def check_integer(value: Any, *, name: str, rule: str) -> int:
+    """Require an integer, of Python's or of NumPy's kind, that is not a truth value.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    """
+    message = f"{name} is {value!r}. It must be {rule}."
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(message)
+    try:
+        return index(value)
+    except TypeError:
+        raise TypeError(message) from None
+
+
+def check_reach(X_train: NDArray[np.float64], X_query: NDArray[np.float64], *, p: int) -> None:
+    """Require that no distance can overflow.
+
+    The largest difference between a query and a training row, column by column, must have finite squares
+    (p = 2) or values (p = 1) with a finite sum. Then every sum of a search is finite, whatever pair it is of.
+
+    Raises
+    ------
+    ValueError
+        If it has not.
+    """
+    with np.errstate(over="ignore"):
+        spread = max(X_train.max() - X_query.min(), X_query.max() - X_train.min())
+        if np.isfinite(spread**p * X_train.shape[1]):
+            return
+        widths = np.maximum(X_train.max(axis=0) - X_query.min(axis=0), X_query.max(axis=0) - X_train.min(axis=0))
+        powers = np.abs(widths) ** p
+        total = powers.sum()
+    if not np.isfinite(total * (1 + 1e-9)):
+        worst = np.argsort(-widths, kind="stable")[:_N_NAMED].tolist()
+        message = (
+            f"The differences between X_query and X_train overflow float64 when raised to the power p = {p} and "
+            f"summed; the widest columns are {worst}, the widest difference is {widths.max():g}. "
+            "Divide the columns by a scale first."
+        )
+        raise ValueError(message)
+
+
+def check_choice(value: Any, choices: tuple[Any, ...], *, name: str) -> None:
+    """Require one of the choices.
+
+    Raises
+    ------
+    ValueError
+        If it is none of them.
+    """
+    if isinstance(value, bool) or value not in choices:
+        message = f"{name} is {value!r}. It must be one of {', '.join(map(repr, choices))}."
+        raise ValueError(message)
+
+
+def _check_dtype(array: NDArray[Any], values: ArrayLike, *, name: str) -> None:
+    """Require real numbers."""
+    if array.dtype.kind in "fiub":
+        return
+    kinds = {"c": "complex", "O": "object"}
+    kind = kinds.get(array.dtype.kind, str(array.dtype))
+    dtypes = getattr(values, "dtypes", None)
+    where = ""
+    if dtypes is not None and hasattr(dtypes, "items"):
+        columns = [str(column) for column, dtype in dtypes.items() if getattr(dtype, "kind", "O") not in "fiub"]
+        where = f", from the columns {columns[:_N_NAMED]} ({len(columns)} in all)"
+    message = f"{name} has dtype {kind}{where}. It must hold real numbers: encode or convert it first."
+    raise TypeError(message)
+
+
+def _check_shape(array: NDArray[Any], *, name: str) -> None:
+    """Require a matrix with at least one row and one column."""
+    if array.ndim != 2:
+        message = (
+            f"{name} has shape {array.shape}. It must have two dimensions, rows and columns: "
+            "reshape one row with .reshape(1, -1), one column with .reshape(-1, 1)."
+        )
+        raise ValueError(message)
+    if 0 in array.shape:
+        message = (
+            f"{name} has {array.shape[0]} rows and {array.shape[1]} columns. It needs at least one row and "
+            "one column: check how it was selected."
+        )
+        raise ValueError(message)
+
+
+def _describe_not_finite(matrix: NDArray[np.float64], *, name: str) -> str:
+    """Name the rows and columns that hold NaN or infinity."""
+    rows, columns = np.nonzero(~np.isfinite(matrix))
+    kind = "NaN" if np.isnan(matrix[rows, columns]).any() else "infinity"
+    named_rows, named_columns = np.unique(rows), np.unique(columns)
+    return (
+        f"{name} contains {kind}: {len(rows)} values, in rows {named_rows[:_N_NAMED].tolist()} "
+        f"({len(named_rows)} in all) and columns {named_columns[:_N_NAMED].tolist()} ({len(named_columns)} in all). "
+        "A search needs finite float64 numbers: fill or drop them first."
+    )
