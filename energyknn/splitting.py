@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -57,9 +57,7 @@ def split_rows(n_rows: int, *, test_size: float = 0.2, random_state: int = 42) -
     >>> split_rows(5).test
     array([1])
     """
-    train, test = train_test_split(
-        np.arange(n_rows, dtype=np.int64), test_size=test_size, random_state=random_state
-    )
+    train, test = train_test_split(np.arange(n_rows, dtype=np.int64), test_size=test_size, random_state=random_state)
     return Split(train, test)
 
 
@@ -173,7 +171,9 @@ def normalise_title(title: str) -> str:
     return "".join(character for character in plain if character.isalnum()) or title.casefold()
 
 
-def label_songs(table: pd.DataFrame, schema: Schema, *, title: Sequence[str] = ("name", "artists")) -> NDArray[np.int64]:
+def label_songs(
+    table: pd.DataFrame, schema: Schema, *, title: Sequence[str] = ("name", "artists")
+) -> NDArray[np.int64]:
     """Give the rows of one song one label.
 
     Two rows are one song if their normalised titles are equal, or if they agree in every number, category and
@@ -205,7 +205,7 @@ def label_songs(table: pd.DataFrame, schema: Schema, *, title: Sequence[str] = (
     return _connect(keys)
 
 
-def _connect(keys: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+def _connect(keys: Sequence[NDArray[np.integer[Any]]]) -> NDArray[np.int64]:
     """Label the components of the graph that links each row to the first row with the same key."""
     rows = np.arange(len(keys[0]))
     first = []

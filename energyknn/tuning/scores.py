@@ -46,12 +46,14 @@ class SearchScores:
     @property
     def mean_test_score(self) -> NDArray[np.float64]:
         """Mean over the folds, shape (n_candidates,)."""
-        return np.mean(self.fold_scores, axis=1)
+        mean: NDArray[np.float64] = self.fold_scores.mean(axis=1)
+        return mean
 
     @property
     def std_test_score(self) -> NDArray[np.float64]:
         """Population standard deviation over the folds, shape (n_candidates,), as in `cv_results_`."""
-        return np.std(self.fold_scores, axis=1)
+        std: NDArray[np.float64] = self.fold_scores.std(axis=1)
+        return std
 
     @property
     def best(self) -> int:

@@ -1,0 +1,276 @@
+"""The shell commands: parse, call, print. Results go to stdout, progress and errors to stderr."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, NoReturn
+
+import rich
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from energyknn import __version__
+from energyknn.errors import DataFileError, import_extra
+from energyknn.schema import SPOTIFY, Schema, make_schema
+
+__all__ = ["main"]
+
+
+class _UserError(Exception):
+    """What the user can mend, in one line."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        line = f"{message}. See '{self.prog} --help'."
+        raise _UserError(line)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str or None, default=None
+        The words after the program's name; None takes them from the shell.
+
+    Returns
+    -------
+    int
+        0 when done; 2 for what the user can mend, with one line on stderr; 130 when interrupted. A bug ends in a
+        traceback and status 1.
+    """
+    warnings.showwarning = _show_warning
+    try:
+        options = _build_parser().parse_args(arguments)
+        options.run(options)
+    except (_UserError, DataFileError, ImportError, ConnectionError) as error:
+        if isinstance(error, ImportError) and "energyknn[" not in str(error):
+            raise
+        return _complain(str(error))
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        where = f" at {str(error.filename)!r}" if error.filename is not None else ""
+        return _complain(
+            f"{error.strerror or error}{where}. Nothing was left half-written. Choose another place with --out."
+        )
+    except KeyboardInterrupt:
+        sys.stderr.write("energyknn: interrupted; nothing was written.\n")
+        return 130
+    return 0
+
+
+def _complain(message: str) -> int:
+    sys.stderr.write(f"energyknn: error: {' '.join(message.split())}\n")
+    return 2
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    sys.stderr.write(f"energyknn: warning: {' '.join(str(message).split())}\n")
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="energyknn", description="Predict Spotify's energy score by k-nearest-neighbour regression.")
+    parser.add_argument("--version", action="version", version=f"energyknn {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=_Parser)
+    _add_reproduce(commands)
+    _add_sample(commands)
+    _add_fetch(commands)
+    return parser
+
+
+def _add_reproduce(commands: Any) -> None:
+    command = commands.add_parser(
+        "reproduce",
+        help="run the whole study and show it beside the notebook",
+        description="Run the whole study on a data file; print the notebook beside this run; write results.json, "
+        "report.html with its pictures, and both searches.",
+    )
+    command.add_argument(
+        "--data", type=Path, metavar="FILE", help="CSV or Parquet file (default: the synthetic sample)"
+    )
+    command.add_argument(
+        "--out", type=Path, default=Path("results"), metavar="DIR", help="folder to write (default: results)"
+    )
+    command.add_argument(
+        "--reference-year",
+        type=int,
+        default=2021,
+        metavar="Y",
+        help="year in which a track's age is 0 (default: 2021)",
+    )
+    command.add_argument(
+        "--search",
+        choices=("grid", "tune-sklearn", "ray"),
+        default="grid",
+        help="grid: GridSearchCV; tune-sklearn: TuneSearchCV, then GridSearchCV; ray: Ray Tune (default: grid)",
+    )
+    command.add_argument(
+        "--scaling",
+        choices=("all_rows", "train_only"),
+        default="all_rows",
+        help="rows from which the scale is learned; the notebook used all (default: all_rows)",
+    )
+    command.add_argument("--use-gpu", action="store_true", help="reserve a GPU for each trial of tune-sklearn or ray")
+    command.add_argument("--no-honest", action="store_true", help="leave out the second study, without leaks")
+    command.add_argument("--no-report", action="store_true", help="write results.json only; needs no extra")
+    _add_columns(command)
+    command.set_defaults(run=_reproduce)
+
+
+def _add_columns(command: argparse.ArgumentParser) -> None:
+    columns = command.add_argument_group(
+        "other people's columns",
+        "Name the target and the features of a file with other columns; names separated by commas.",
+    )
+    columns.add_argument("--target", metavar="NAME", help="the column to predict")
+    for role, what in (
+        ("numbers", "columns to standardise"),
+        ("categories", "columns to turn into indicators"),
+        ("years", "columns to turn into ages"),
+        ("texts", "columns that together name a song or a thing"),
+    ):
+        columns.add_argument(f"--{role}", metavar="NAMES", default="", help=what)
+
+
+def _add_sample(commands: Any) -> None:
+    command = commands.add_parser(
+        "sample",
+        help="make synthetic tracks of any size",
+        description="Make seeded synthetic tracks with the notebook's 19 columns; the same call gives the same file.",
+    )
+    command.add_argument("--rows", type=int, required=True, metavar="N", help="number of tracks")
+    command.add_argument(
+        "--out", type=Path, metavar="FILE", help="CSV (also .gz, .zip, .zst) or Parquet (default: stdout)"
+    )
+    command.add_argument("--random-state", type=int, default=0, metavar="SEED", help="seed (default: 0)")
+    command.add_argument(
+        "--missing-key",
+        type=int,
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="leave a key out; may be repeated",
+    )
+    command.set_defaults(run=_sample)
+
+
+def _add_fetch(commands: Any) -> None:
+    command = commands.add_parser(
+        "fetch",
+        help="download the notebook's kind of file from Kaggle",
+        description="Download the data set through kagglehub and record its checksum beside it.",
+    )
+    command.add_argument(
+        "--out", type=Path, default=Path("data.csv"), metavar="FILE", help="where it goes (default: data.csv)"
+    )
+    command.add_argument("--sha256", metavar="DIGEST", help="refuse a file with another checksum")
+    command.set_defaults(run=_fetch)
+
+
+def _reproduce(options: argparse.Namespace) -> None:
+    from energyknn.fitting import track_silently
+    from energyknn.reproducing import reproduce
+
+    if not options.no_report:
+        for module in ("matplotlib", "seaborn", "jinja2"):
+            import_extra(module, extra="report")
+    showing = sys.stderr.isatty()
+    rich.reconfigure(stderr=True)
+    outcome = reproduce(
+        options.data,
+        options.out,
+        schema=_choose_schema(options),
+        scaling=options.scaling,
+        reference_year=options.reference_year,
+        latest_year=date.today().year,
+        tool=options.search,
+        use_gpu=options.use_gpu,
+        honest=not options.no_honest,
+        report=not options.no_report,
+        track=_track_on_stderr if showing else track_silently,
+        callbacks=_make_callbacks() if showing else (),
+    )
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    console.print(outcome.table)
+    console.print(f"\nOverfitting: {outcome.results['overfitting']['verdict']}.", style="bold")
+    console.print(outcome.results["overfitting"]["explanation"])
+    console.print(f"\nWritten to {options.out}: {', '.join(outcome.written)}")
+
+
+def _choose_schema(options: argparse.Namespace) -> Schema:
+    roles = {
+        role: [name for name in getattr(options, role).split(",") if name]
+        for role in ("numbers", "categories", "years", "texts")
+    }
+    if options.target is None:
+        if any(roles.values()):
+            message = "Columns are named, but not the target. Add --target NAME."
+            raise _UserError(message)
+        return SPOTIFY
+    try:
+        return make_schema(target=options.target, **roles)
+    except ValueError as error:
+        raise _UserError(str(error)) from error
+
+
+def _make_callbacks() -> tuple[Any, ...]:
+    from sklearn.callback import ProgressBar
+
+    return (ProgressBar(),)
+
+
+def _track_on_stderr(steps: Sequence[Any], description: str) -> Iterable[Any]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield from progress.track(steps, description=description)
+
+
+def _sample(options: argparse.Namespace) -> None:
+    from energyknn.saving import staged_file
+    from energyknn.synthesis import synthesise_tracks
+
+    try:
+        tracks = synthesise_tracks(
+            options.rows, random_state=options.random_state, missing_keys=tuple(options.missing_key)
+        )
+    except ValueError as error:
+        raise _UserError(str(error)) from error
+    if options.out is None:
+        tracks.to_csv(sys.stdout, index=False)
+        return
+    with staged_file(options.out) as path:
+        if path.suffix in {".parquet", ".pq"}:
+            import_extra("pyarrow", extra="formats")
+            tracks.to_parquet(path, index=False)
+        else:
+            if path.suffix == ".zst":
+                import_extra("zstandard", extra="formats")
+            tracks.to_csv(path, index=False)
+    sys.stdout.write(f"{len(tracks)} synthetic tracks written to {options.out}\n")
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    from energyknn.fetching import fetch_tracks
+
+    fetched = fetch_tracks(options.out, sha256=options.sha256)
+    sys.stdout.write(f"{fetched.path}: SHA-256 {fetched.sha256}, recorded in {fetched.record}\n")

@@ -1,0 +1,145 @@
+"""Fit, predict and evaluate a k-nearest-neighbour regression."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import r2_score, root_mean_squared_error
+from sklearn.neighbors import KNeighborsRegressor
+
+__all__ = ["Scores", "Track", "evaluate", "fit_knn", "predict", "predict_without_self", "track_silently"]
+
+T = TypeVar("T")
+Track = Callable[[Sequence[T], str], Iterable[T]]
+"""Wraps the steps of a long job, with a word for what they do, to show how far it is."""
+
+_ROWS_AT_ONCE = 8192
+
+
+def track_silently(steps: Sequence[T], description: str) -> Iterable[T]:  # noqa: ARG001 - the shape of a Track
+    """Return the steps themselves: the `Track` that shows nothing."""
+    return steps
+
+
+class Scores(NamedTuple):
+    """R² (no unit, better when larger) and RMSE (in the target's unit, better when smaller)."""
+
+    r2: float
+    rmse: float
+
+
+def fit_knn(
+    X_train: ArrayLike,
+    y_train: ArrayLike,
+    *,
+    n_neighbors: int = 5,
+    weights: str = "uniform",
+    n_jobs: int | None = -1,
+) -> KNeighborsRegressor:
+    """Fit scikit-learn's k-nearest-neighbour regression with Euclidean distances.
+
+    Parameters
+    ----------
+    X_train : array-like of shape (n_train, n_features)
+        Scaled training rows.
+    y_train : array-like of shape (n_train,)
+        Their targets.
+    n_neighbors : int, default=5
+        Neighbours to average, at least 1 and at most n_train.
+    weights : {"uniform", "distance"}, default="uniform"
+        Weight of each neighbour.
+    n_jobs : int or None, default=-1
+        Threads; -1 for one on each core.
+
+    Returns
+    -------
+    KNeighborsRegressor
+        The fitted model.
+
+    Raises
+    ------
+    ValueError
+        If `n_neighbors` is below 1 or above n_train.
+    """
+    n_train = len(np.asarray(y_train))
+    if not 1 <= n_neighbors <= n_train:
+        message = f"n_neighbors is {n_neighbors} for {n_train} training rows. It must be 1 to {n_train}."
+        raise ValueError(message)
+    model = KNeighborsRegressor(n_neighbors=n_neighbors, weights=weights, n_jobs=n_jobs)
+    return model.fit(np.asarray(X_train), np.asarray(y_train))
+
+
+def predict(
+    model: KNeighborsRegressor,
+    X_query: ArrayLike,
+    *,
+    track: Track[slice] = track_silently,
+    what: str = "rows",
+) -> NDArray[np.float64]:
+    """Predict the target of each row, a few thousand rows at a time.
+
+    Parameters
+    ----------
+    model : KNeighborsRegressor
+        As `fit_knn` returns it.
+    X_query : array-like of shape (n_query, n_features)
+        Rows on the same scale. A training row finds itself among its neighbours.
+    track : Track, default=track_silently
+        Shows progress.
+    what : str, default="rows"
+        What the progress is called.
+
+    Returns
+    -------
+    ndarray of shape (n_query,), float64
+        Predictions in the target's unit.
+    """
+    queries = np.asarray(X_query)
+    blocks = [slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(queries), _ROWS_AT_ONCE)]
+    parts = [model.predict(queries[block]) for block in track(blocks, f"Predict {what}")]
+    return np.concatenate(parts)
+
+
+def predict_without_self(model: KNeighborsRegressor) -> NDArray[np.float64]:
+    """Predict each training row from its neighbours other than itself: leave-one-out predictions.
+
+    Parameters
+    ----------
+    model : KNeighborsRegressor
+        A fitted model with fewer neighbours than training rows.
+
+    Returns
+    -------
+    ndarray of shape (n_train,), float64
+        Predictions in the target's unit, in training order.
+
+    Notes
+    -----
+    A repeat of a row under another number counts as a neighbour; only the row itself is left out.
+    """
+    predictions: NDArray[np.float64] = model.predict(None)
+    return predictions
+
+
+def evaluate(y_true: ArrayLike, y_pred: ArrayLike) -> Scores:
+    """Score predictions.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_rows,)
+        Actual and predicted targets.
+
+    Returns
+    -------
+    Scores
+        R² and root mean squared error, as scikit-learn computes them.
+
+    Examples
+    --------
+    >>> evaluate([0.0, 1.0], [0.0, 0.5])
+    Scores(r2=0.5, rmse=0.3535533905932738)
+    """
+    return Scores(float(r2_score(y_true, y_pred)), float(root_mean_squared_error(y_true, y_pred)))

@@ -1,0 +1,174 @@
+"""A study to the mapping that `results.json` holds: numbers as numbers, nothing that JSON cannot say."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from energyknn import notebook_figures as notebook
+from energyknn.fitting import Scores
+from energyknn.study import ModelFigures, Study
+from energyknn.tuning import SearchScores
+
+__all__ = ["describe_environment", "describe_notebook", "describe_study"]
+
+_PACKAGES = (
+    "energyknn",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "scipy",
+    "joblib",
+    "numba",
+    "ray",
+    "tune-sklearn",
+    "torch",
+)
+
+
+def describe_study(study: Study, honest: Study | None = None) -> dict[str, Any]:
+    """Describe a study's figures for `results.json`.
+
+    Parameters
+    ----------
+    study : Study
+        The study in the notebook's own order.
+    honest : Study or None
+        The same with the scale fitted on training rows and songs kept on one side.
+
+    Returns
+    -------
+    dict
+        The keys `protocol`, `base`, `coarse`, `micro`, `tuned`, `overfitting`, `honest` and `seconds`.
+    """
+    described: dict[str, Any] = {
+        "protocol": _describe_protocol(study),
+        "base": _describe_model(study.base),
+        "coarse": _describe_scores(study.coarse),
+        "micro": _describe_scores(study.micro),
+        "tuned": _describe_model(study.tuned),
+        "overfitting": {
+            "verdict": study.verdict.verdict,
+            "explanation": study.verdict.explanation,
+            "train_minus_test_r2": {"base": study.base.gap.with_self, "tuned": study.tuned.gap.with_self},
+            "without_self_minus_test_r2": {
+                "base": study.base.gap.without_self,
+                "tuned": study.tuned.gap.without_self,
+            },
+            "standard_error": {
+                "base": study.base.gap.standard_error,
+                "tuned": study.tuned.gap.standard_error,
+            },
+        },
+    }
+    seconds = dict(study.seconds)
+    if honest is not None:
+        described["honest"] = {
+            "protocol": _describe_protocol(honest),
+            "base": _describe_model(honest.base),
+            "coarse": _describe_scores(honest.coarse),
+            "micro": _describe_scores(honest.micro),
+            "tuned": _describe_model(honest.tuned),
+        }
+        seconds["honest"] = sum(honest.seconds.values())
+    described["seconds"] = seconds
+    return described
+
+
+def _describe_protocol(study: Study) -> dict[str, Any]:
+    protocol = study.protocol
+    return {
+        "scaling": protocol.scaling,
+        "reference_year": protocol.reference_year,
+        "test_size": protocol.test_size,
+        "random_state": protocol.random_state,
+        "groups": protocol.groups,
+        "train_rows": study.n_train,
+        "test_rows": study.n_test,
+    }
+
+
+def _describe_model(model: ModelFigures) -> dict[str, Any]:
+    return {
+        "n_neighbors": model.n_neighbors,
+        "train": model.train._asdict(),
+        "train_without_self": model.train_without_self._asdict(),
+        "test": model.test._asdict(),
+    }
+
+
+def _describe_scores(scores: SearchScores) -> dict[str, Any]:
+    return {
+        "n_neighbors": list(scores.n_neighbors),
+        "fold_test_scores": scores.fold_scores.tolist(),
+        "mean_test_score": scores.mean_test_score.tolist(),
+        "std_test_score": scores.std_test_score.tolist(),
+        "best": scores.best,
+    }
+
+
+def describe_notebook() -> dict[str, Any]:
+    """Describe what the notebook printed, in the same shape as a study.
+
+    Returns
+    -------
+    dict
+        The keys `rows`, `base`, `coarse`, `micro` and `tuned`.
+    """
+
+    def sides(figures: Mapping[str, Scores]) -> dict[str, Any]:
+        return {side: scores._asdict() for side, scores in figures.items()}
+
+    return {
+        "rows": notebook.ROWS,
+        "base": {"n_neighbors": notebook.BASE_N_NEIGHBORS, **sides(notebook.BASE)},
+        "coarse": _describe_scores(notebook.COARSE),
+        "micro": {
+            "n_neighbors": list(notebook.MICRO_N_NEIGHBORS),
+            "best": notebook.MICRO_BEST,
+            "minutes": notebook.MICRO_MINUTES,
+        },
+        "tuned": {"n_neighbors": notebook.MICRO_BEST, **sides(notebook.TUNED)},
+    }
+
+
+def describe_environment(engine: str) -> dict[str, Any]:
+    """Describe the machine and the versions of this run.
+
+    Parameters
+    ----------
+    engine : str
+        What searched the neighbours.
+
+    Returns
+    -------
+    dict
+        The keys `python`, `packages`, `cpu`, `threads`, `engine` and `device`.
+    """
+    packages = {}
+    for name in _PACKAGES:
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "python": platform.python_version(),
+        "packages": packages,
+        "cpu": _cpu_model(),
+        "threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "engine": engine,
+        "device": "cpu",
+    }
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

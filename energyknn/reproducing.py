@@ -1,0 +1,139 @@
+"""The main job: a data file to a folder with the study's figures, its report and its searches."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from energyknn.fitting import Track, track_silently
+from energyknn.loading import count_nulls, hash_file, load_table, sample_path
+from energyknn.reporting import StudyArrays, build_table, compare_with_notebook, render_report
+from energyknn.reporting.results import describe_environment, describe_notebook, describe_study
+from energyknn.saving import save_and_reload, staged_folder
+from energyknn.schema import SPOTIFY, Schema
+from energyknn.searching import Tool, choose_search
+from energyknn.study import Protocol, check_size, run_study
+
+__all__ = ["Outcome", "reproduce"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What `reproduce` found: the mapping of `results.json`, the printed table, the files written."""
+
+    results: dict[str, Any]
+    table: Any
+    written: tuple[str, ...]
+
+
+def reproduce(
+    data: str | Path | None,
+    out_dir: str | Path,
+    *,
+    schema: Schema = SPOTIFY,
+    scaling: Literal["all_rows", "train_only"] = "all_rows",
+    reference_year: int = 2021,
+    latest_year: int | None = None,
+    tool: Tool = "grid",
+    use_gpu: bool = False,
+    honest: bool = True,
+    report: bool = True,
+    track: Track[Any] = track_silently,
+    callbacks: Sequence[Any] = (),
+) -> Outcome:
+    """Run the study on a file and write what it found.
+
+    Parameters
+    ----------
+    data : str, Path or None
+        A data file; None for the committed sample.
+    out_dir : str or Path
+        The folder for `results.json`, `report.html`, `pictures/` and `model/`. It is written only when all is done.
+    schema : Schema, default=SPOTIFY
+        What the file's columns are.
+    scaling, reference_year
+        As in `Protocol`.
+    latest_year : int or None, default=None
+        The last calendar year that the file may hold.
+    tool, use_gpu
+        As in `choose_search`.
+    honest : bool, default=True
+        Whether to run the study once more with the scale fitted on training rows and songs kept on one side.
+    report : bool, default=True
+        Whether to write the report, which needs the extra `report`.
+    track, callbacks
+        Show progress.
+
+    Returns
+    -------
+    Outcome
+        The results, the table of notebook beside this run, and the names of the files.
+
+    Raises
+    ------
+    DataFileError
+        If the file cannot be used.
+    OSError
+        If the folder cannot be written; then it is as it was.
+    ImportError
+        If an extra is missing.
+    """
+    started = time.perf_counter()
+    path = sample_path() if data is None else Path(data)
+    table = load_table(path, schema=schema, latest_year=latest_year)
+    check_size(len(table))
+    loaded = time.perf_counter() - started
+    protocol = Protocol(scaling=scaling, reference_year=reference_year)
+    with staged_folder(out_dir) as staged:
+        search = choose_search(
+            tool,
+            keep=lambda stage, search: save_and_reload(search, staged / "model" / f"{stage}_search.joblib"),
+            callbacks=callbacks,
+            random_state=protocol.random_state,
+            use_gpu=use_gpu,
+        )
+        study = run_study(table, protocol, search, schema=schema, track=track)
+        second = None
+        if honest:
+            second = run_study(
+                table,
+                replace(protocol, scaling="train_only", groups="songs"),
+                choose_search("grid", callbacks=callbacks),
+                schema=schema,
+                track=track,
+            )
+        described = describe_study(study, second)
+        described["seconds"] = {
+            "load": loaded,
+            **described["seconds"],
+            "total": time.perf_counter() - started,
+        }
+        source = {
+            "path": str(path) if data is not None else path.name,
+            "rows": len(table),
+            "nulls": int(count_nulls(table).sum()),
+            "sha256": hash_file(path),
+            "synthetic": data is None,
+        }
+        results = {
+            "data": source,
+            **described,
+            "notebook": describe_notebook(),
+            "environment": describe_environment("scikit-learn brute"),
+        }
+        _write(staged / "results.json", json.dumps(results, indent=1, allow_nan=False).encode())
+        if report:
+            arrays = StudyArrays(study.y_train, study.y_test, study.tuned.predicted_test)
+            for name, content in render_report(results, arrays).items():
+                _write(staged / name, content)
+        written = tuple(sorted(str(file.relative_to(staged)) for file in staged.rglob("*") if file.is_file()))
+    return Outcome(results, build_table(compare_with_notebook(results)), written)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

@@ -1,0 +1,36 @@
+"""Shared data: the notebook's printed figures, made-up tracks, the real file."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from made_tracks import make_tracks
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="session")
+def notebook() -> dict[str, Any]:
+    """Every number that the notebook printed and that a test holds a function against."""
+    golden: dict[str, Any] = json.loads((GOLDEN / "notebook.json").read_text(encoding="utf-8"))
+    return golden
+
+
+@pytest.fixture
+def tracks() -> pd.DataFrame:
+    """150 made-up tracks."""
+    return make_tracks(150)
+
+
+@pytest.fixture(scope="session")
+def full_data() -> Path:
+    """Path of the real file of full size that ENERGYKNN_DATA names."""
+    path = os.environ.get("ENERGYKNN_DATA")
+    if not path:
+        pytest.fail("ENERGYKNN_DATA names no file. Set it to the CSV or Parquet file of full size.")
+    return Path(path)
