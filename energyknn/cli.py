@@ -230,7 +230,7 @@ def _choose_schema(options: argparse.Namespace) -> Schema:
 def _make_callbacks() -> tuple[Any, ...]:
     from sklearn.callback import ProgressBar
 
-    return (ProgressBar(),)
+    return (ProgressBar(max_propagation_depth=0),)
 
 
 def _track_on_stderr(steps: Sequence[Any], description: str) -> Iterable[Any]:

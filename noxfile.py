@@ -1,0 +1,86 @@
+"""Everything a contributor runs. `nox -l` lists it; `nox` alone runs lint, typecheck and tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|venv"
+nox.options.reuse_existing_virtualenvs = True
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+# uv does not look where a CPU build of torch may lie, so sessions with torch use pip; the pin is for them alone.
+TORCH = "torch==2.13.0"
+
+
+def groups(*names: str) -> list[str]:
+    """Return the requirements of the named dependency groups."""
+    return nox.project.dependency_groups(PROJECT, *names)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting with ruff."""
+    session.install(*groups("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def typecheck(session: nox.Session) -> None:
+    """Check the package's types with mypy, strict."""
+    session.install("-e", ".[report,formats]", *groups("typecheck"))
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests with branch coverage: everything that needs no Ray, GPU or real file."""
+    session.install("-e", ".[report,formats]", *groups("test"))
+    arguments = session.posargs or ["--cov", "--cov-report=term-missing"]
+    session.run("pytest", *arguments)
+
+
+@nox.session(default=False)
+def tests_full(session: nox.Session) -> None:
+    """Run the tests on the real file that ENERGYKNN_DATA names."""
+    if not os.environ.get("ENERGYKNN_DATA"):
+        session.error("ENERGYKNN_DATA names no file: set it to the CSV or Parquet file of full size.")
+    session.install("-e", ".[report,formats]", *groups("test"))
+    session.run("pytest", "-m", "full_data", *session.posargs)
+
+
+@nox.session(default=False)
+def reproduce(session: nox.Session) -> None:
+    """Run the whole study on the committed sample, or as `-- --data FILE ...` says."""
+    session.install(".[report,formats]")
+    session.run("energyknn", "reproduce", *session.posargs)
+
+
+@nox.session(default=False)
+def wheel(session: nox.Session) -> None:
+    """Build the wheel and the sdist, install the wheel alone, and run the study from it elsewhere."""
+    session.install(*groups("build"))
+    out = Path(session.create_tmp()).resolve()
+    session.run("python", "-m", "build", "--outdir", str(out / "dist"))
+    built = max((out / "dist").glob("*.whl"))
+    session.install(f"energyknn[report] @ {built.as_uri()}")
+    session.cd(out)
+    session.run("energyknn", "reproduce", "--out", str(out / "results"))
+
+
+@nox.session(default=False)
+def tune_sklearn(session: nox.Session) -> None:
+    """Run tune-sklearn's two searches on today's Ray through the adapter, and Ray Tune itself."""
+    session.install("-e", ".[report,formats,ray,tune-sklearn]", *groups("test"))
+    session.run("pytest", "-m", "tune_sklearn or ray", *session.posargs)
+
+
+@nox.session(default=False, python="3.11")
+def tune_sklearn_legacy(session: nox.Session) -> None:
+    """Run the unmodified tune-sklearn on the last releases that it works with, and compare its scores."""
+    session.install("-r", "tests/legacy/requirements.txt")
+    session.run("python", "tests/legacy/check_tune_sklearn_legacy.py", *session.posargs)
