@@ -1,0 +1,438 @@
+"""The tables, pictures and page of the report, on made-up results."""
+
+from __future__ import annotations
+
+import copy
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+
+from energyknn.reporting import (
+    StudyArrays,
+    compare_with_notebook,
+    draw_energy_distribution,
+    draw_pictures,
+    draw_predicted_against_actual,
+    draw_residuals,
+    draw_train_against_test,
+    draw_validation_curve,
+    render_page,
+    render_report,
+    render_table,
+)
+from energyknn.reporting.tables import compare_with_train_only, format_difference, format_value
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("jinja2")
+
+HOSTILE = "<script>alert('1')</script>.csv"
+PICTURES = [
+    "validation_curve",
+    "train_against_test",
+    "predicted_against_actual",
+    "residuals",
+    "energy_distribution",
+]
+
+
+def make_search(tool: str, n_neighbors: list[int], means: list[float]) -> dict[str, Any]:
+    folds = np.add.outer(means, [0.004, -0.001, -0.002, -0.001])
+    return {
+        "tool": tool,
+        "n_neighbors": n_neighbors,
+        "fold_test_scores": folds.tolist(),
+        "mean_test_score": folds.mean(axis=1).tolist(),
+        "std_test_score": folds.std(axis=1).tolist(),
+        "best": n_neighbors[int(np.argmax(means))],
+    }
+
+
+def make_model(n_neighbors: int, r2: tuple[float, ...]) -> dict[str, Any]:
+    sides = ("train", "test", "train_without_self")[: len(r2)]
+    scores = {side: {"r2": value, "rmse": 0.25 * (1 - value)} for side, value in zip(sides, r2, strict=True)}
+    return {"n_neighbors": n_neighbors} | scores
+
+
+@pytest.fixture
+def results() -> dict[str, Any]:
+    coarse = make_search("TuneSearchCV", [11, 41, 21, 41, 31], [0.80, 0.77, 0.79, 0.77, 0.78])
+    return {
+        "data": {"path": HOSTILE, "rows": 1250, "sha256": "ab" * 32, "synthetic": True},
+        "protocol": {
+            "scaling": "all_rows",
+            "reference_year": 2021,
+            "test_size": 0.2,
+            "random_state": 42,
+            "groups": None,
+            "search": "grid",
+        },
+        "base": make_model(5, (0.82, 0.73, 0.735)),
+        "coarse": make_search("TuneSearchCV", [1, 11, 21, 31], [0.56, 0.74, 0.735, 0.73]),
+        "micro": make_search("GridSearchCV", [11, 12, 13], [0.74, 0.741, 0.7395]),
+        "tuned": make_model(12, (0.78, 0.74, 0.745)),
+        "overfitting": {
+            "verdict": "hardly <b>",
+            "explanation": "Train & test are close.",
+            "train_minus_test_r2": {"base": 0.09, "tuned": 0.04},
+            "without_self_minus_test_r2": {"base": 0.005, "tuned": 0.005},
+            "standard_error": {"base": 0.01, "tuned": 0.01},
+        },
+        "honest": {
+            "protocol": {"scaling": "train_only", "groups": "songs", "train_rows": 1001, "test_rows": 249},
+            "base": make_model(5, (0.81, 0.72)),
+            "micro": make_search("GridSearchCV", [11, 12, 13], [0.73, 0.731, 0.7295]),
+            "tuned": make_model(13, (0.77, 0.73)),
+        },
+        "notebook": {
+            "base": make_model(5, (0.87, 0.80)),
+            "coarse": coarse,
+            "micro": {"n_neighbors": [11, 12, 13], "best": 13, "minutes": 8.5},
+            "tuned": make_model(13, (0.84, 0.81)),
+        },
+        "seconds": {"load": 1.0, "coarse": 60.0, "micro": 30.0, "total": 100.0},
+        "environment": {"python": "3.11.7", "packages": {"numpy": "2.4.6"}, "cpu": "a CPU", "threads": 2},
+    }
+
+
+@pytest.fixture
+def bare_results(results: dict[str, Any]) -> dict[str, Any]:
+    """Only what a page cannot do without."""
+    bare = {name: copy.deepcopy(results[name]) for name in ("data", "protocol", "base", "coarse", "tuned")}
+    bare["data"]["synthetic"] = False
+    bare["protocol"] = {"scaling": "train_only"}
+    for name in ("base", "tuned"):
+        del bare[name]["train_without_self"]
+    return bare
+
+
+@pytest.fixture
+def arrays() -> StudyArrays:
+    generator = np.random.default_rng(7)
+    energy = generator.beta(2.1, 1.35, 1250)
+    predicted = np.clip(0.61 + 0.78 * (energy[:250] - 0.61) + generator.normal(0, 0.1, 250), 0, 1)
+    return StudyArrays(energy[250:], energy[:250], predicted)
+
+
+class PageReader(HTMLParser):
+    """Collects tags, addresses and text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.addresses: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in {"src", "href", "srcset", "action"}]
+        if tag == "img":
+            self.images.append(dict(attrs))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+# ------------------------------------------------------------------------------------------------- tables
+
+
+def test_comparison_holds_every_step_and_figure(results):
+    rows = {(row.step, row.quantity): row for row in compare_with_notebook(results)}
+    assert rows["base", "test R²"][2:4] == (0.80, 0.73)
+    assert rows["base", "test R²"].difference == pytest.approx(-0.07)
+    assert rows["base", "train without self R²"][2:] == (None, 0.735, None)
+    assert rows["coarse search", "mean R² at k = 1"].notebook is None
+    assert rows["coarse search", "mean R² at k = 11"].notebook == pytest.approx(0.80)
+    assert rows["coarse search", "mean R² at k = 41"].this_run is None
+    assert rows["coarse search", "best k"][2:] == (11, 11, 0)
+    assert rows["micro search", "best k"][2:] == (13, 12, -1)
+    assert rows["micro search", "minutes"][2:] == (8.5, 0.5, -8.0)
+    assert rows["tuned", "k"][2:] == (13, 12, -1)
+    assert list(dict.fromkeys(step for step, _ in rows)) == ["base", "coarse search", "micro search", "tuned"]
+
+
+def test_comparison_without_notebook_has_no_differences(bare_results):
+    rows = compare_with_notebook(bare_results)
+    assert all(row.notebook is None and row.difference is None for row in rows)
+    assert not [row for row in rows if row.step == "micro search"]
+
+
+def test_comparison_without_leakage(results, bare_results):
+    rows = {(row.step, row.quantity): row for row in compare_with_train_only(results)}
+    assert rows["tuned", "test R²"].difference == pytest.approx(-0.01)
+    assert compare_with_train_only(bare_results) == ()
+
+
+def test_comparison_leaves_results_as_they_are(results):
+    before = copy.deepcopy(results)
+    compare_with_notebook(results)
+    assert results == before
+
+
+@pytest.mark.parametrize(
+    ("value", "quantity", "text"),
+    [(None, "", "-"), (1234, "", "1,234"), (0.1234567, "", "0.12346"), (0.004567, "minutes", "0.00457")],
+)
+def test_format_value(value, quantity, text):
+    assert format_value(value, quantity=quantity) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(None, "-"), (0, "0"), (2, "+2"), (-0.5, "-0.50000")])
+def test_format_difference(value, text):
+    assert format_difference(value) == text
+
+
+def test_table_is_plain_text_with_every_row(results):
+    rows = compare_with_notebook(results)
+    text = render_table(rows, width=100)
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 100
+    for row in rows:
+        figure = format_value(row.this_run, quantity=row.quantity)
+        assert any(row.quantity in line and figure in line for line in text.splitlines()), row
+    assert text.count("coarse search") == 1
+
+
+# ----------------------------------------------------------------------------------------------- pictures
+
+
+def errorbars(axes):
+    """Return label, x, y and half-length of the bars of every errorbar on the axes."""
+    found = {}
+    for container in axes.containers:
+        x, y = container.lines[0].get_data()
+        segments = container.lines[2][0].get_segments()
+        found[container.get_label()] = (x, y, [(high[1] - low[1]) / 2 for low, high in segments])
+    return found
+
+
+def test_every_picture_has_labels_with_units_and_a_title(results, arrays):
+    from matplotlib.figure import Figure
+
+    pictures = draw_pictures(results, arrays)
+    assert list(pictures) == PICTURES
+    for picture in pictures.values():
+        assert isinstance(picture.figure, Figure)
+        assert picture.figure.get_suptitle()
+        assert len(picture.alt) > 40
+        assert picture.caption.endswith(".")
+        for axes in picture.figure.axes:
+            if axes.get_label() != "<colorbar>":
+                assert axes.get_xlabel(), picture.alt
+            assert axes.get_ylabel(), picture.alt
+
+
+def test_validation_curve_draws_one_standard_error(results):
+    figure = draw_validation_curve(results)
+    top, bottom = figure.axes
+    bars = errorbars(top)
+    assert list(bars) == ["coarse search, this run", "micro search, this run", "coarse search, notebook"]
+    x, y, half = bars["coarse search, this run"]
+    assert list(x) == results["coarse"]["n_neighbors"]
+    assert y == pytest.approx(results["coarse"]["mean_test_score"])
+    assert half == pytest.approx(np.array(results["coarse"]["std_test_score"]) / np.sqrt(4))
+    assert list(errorbars(bottom)["micro search, this run"][0]) == [11, 12, 13]
+    assert "Best k is 12" in figure.get_suptitle()
+    star = next(line for line in top.lines if line.get_marker() == "*")
+    assert (star.get_xdata()[0], star.get_ydata()[0]) == pytest.approx((12, results["micro"]["mean_test_score"][1]))
+
+
+def test_validation_curve_overlays_the_notebook_and_its_folds(results):
+    top = draw_validation_curve(results).axes[0]
+    x, y, _ = errorbars(top)["coarse search, notebook"]
+    assert list(x) == [11, 21, 31, 41]
+    assert y == pytest.approx([0.80, 0.79, 0.78, 0.77])
+    dots = next(part for part in top.collections if len(part.get_offsets()) == 16)
+    folds = results["notebook"]["coarse"]["fold_test_scores"]
+    assert sorted(dots.get_offsets()[:, 1]) == pytest.approx(sorted(np.ravel([folds[i] for i in (0, 1, 2, 4)])))
+    low, high = top.get_ylim()
+    assert low < 0.56
+    assert high > 0.80
+
+
+def test_validation_curve_counts_candidates_within_one_standard_error(results):
+    near = [0.741, 0.7405, 0.7408]
+    results["micro"] = make_search("GridSearchCV", [11, 12, 13], near)
+    assert draw_validation_curve(results).axes[1].get_title(loc="left").startswith("All 3 micro")
+    results["micro"] = make_search("GridSearchCV", [11, 12, 13], [0.741, 0.70, 0.7408])
+    assert draw_validation_curve(results).axes[1].get_title(loc="left").startswith("2 of 3 micro")
+
+
+def test_validation_curve_without_micro_search_or_notebook(bare_results):
+    figure = draw_validation_curve(bare_results)
+    assert len(figure.axes) == 1
+    assert "Best k is 11" in figure.get_suptitle()
+
+
+def test_predicted_against_actual_counts_every_row(arrays):
+    figure = draw_predicted_against_actual(arrays.y_test, arrays.predicted_test)
+    axes, bar = figure.axes
+    cells = axes.collections[0]
+    assert cells.get_array().sum() == 250
+    assert "test rows in a cell" in bar.get_ylabel()
+    assert np.array_equal(*axes.lines[0].get_data())
+    rmse = np.sqrt(np.mean((arrays.y_test - arrays.predicted_test) ** 2))
+    assert f"{rmse:.3f}" in figure.get_suptitle()
+
+
+def test_predicted_against_actual_draws_a_seeded_choice(arrays):
+    def count(**options):
+        axes = draw_predicted_against_actual(arrays.y_test, arrays.predicted_test, n_points=100, **options).axes[0]
+        return axes.collections[0].get_array().tolist()
+
+    assert sum(count()) == 100
+    assert count() == count(random_state=42)
+    assert count() != count(random_state=43)
+
+
+def test_caption_says_how_many_points_are_drawn(results):
+    energy = np.random.default_rng(1).random(30_001)
+    large = StudyArrays(energy, energy, energy[::-1].copy())
+    caption = draw_pictures(results, large)["predicted_against_actual"].caption
+    assert "30,000 of 30,001 test rows" in caption
+
+
+def test_residuals_show_median_and_band(arrays):
+    above, below = draw_residuals(arrays.y_test, arrays.predicted_test).axes
+    residuals = arrays.y_test - arrays.predicted_test
+    order = np.argsort(arrays.predicted_test, kind="stable")
+    parts = np.array_split(order, 5)
+    assert above.lines[0].get_ydata() == pytest.approx([np.median(residuals[part]) for part in parts])
+    vertices = above.collections[0].get_paths()[0].vertices[:, 1]
+    assert vertices.min() == pytest.approx(min(np.quantile(residuals[part], 0.05) for part in parts))
+    assert vertices.max() == pytest.approx(max(np.quantile(residuals[part], 0.95) for part in parts))
+    assert sum(patch.get_height() for patch in below.patches) == 250
+
+
+def test_train_against_test_draws_each_side_and_the_notebook(results, bare_results):
+    above, below = draw_train_against_test(results).axes
+    drawn = [line.get_xdata()[0] for line in above.lines[:6]]
+    assert drawn == [0.82, 0.735, 0.73, 0.78, 0.745, 0.74]
+    assert np.asarray(above.lines[6].get_xdata()) == pytest.approx(
+        [0.87, np.nan, 0.80, 0.84, np.nan, 0.81], nan_ok=True
+    )
+    assert "RMSE" in below.get_xlabel()
+    assert above.get_yticklabels()[1].get_text() == "k = 5, train without self"
+    assert len(draw_train_against_test(bare_results).axes[0].lines) == 4
+
+
+@pytest.mark.parametrize(("tuned_train", "words"), [(0.78, "Tuning narrows"), (0.95, "does not narrow")])
+def test_train_against_test_title_states_the_gap(results, tuned_train, words):
+    results["tuned"]["train"]["r2"] = tuned_train
+    title = " ".join(draw_train_against_test(results).get_suptitle().split())
+    assert words in title
+    assert f"0.090 before, {tuned_train - 0.74:.3f} after" in title
+
+
+def test_energy_distribution_draws_shares_that_add_up(arrays):
+    axes = draw_energy_distribution(arrays.y_train, arrays.y_test).axes[0]
+    values = [patch.get_data().values for patch in axes.patches]
+    assert [share.sum() for share in values] == pytest.approx([100, 100, 100])
+    everything = np.concatenate([arrays.y_train, arrays.y_test])
+    assert values[0] == pytest.approx(np.histogram(everything, np.linspace(0, 1, 51))[0] / 12.5)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_pictures_of_rows_that_are_all_alike(results, value):
+    same = np.full(3, value)
+    render_report(results, StudyArrays(same, same, same))
+
+
+# --------------------------------------------------------------------------------------------------- page
+
+
+def test_page_shows_key_figures_before_anything_else(results, arrays):
+    reader = PageReader(render_page(results, draw_pictures(results, arrays)))
+    head = reader.text[: reader.text.index("Pictures")]
+    for text in ("0.7400", "notebook: 0.8100", "0.0650", "notebook: 0.0475", "Synthetic data."):
+        assert text in head, text
+    for text in ("all rows", "training rows", "songs", "1,001", "micro search without leakage", "Fold 4", "numpy"):
+        assert text.lower() in reader.text.lower(), text
+
+
+def test_page_escapes_every_text(results, arrays):
+    page = render_page(results, draw_pictures(results, arrays))
+    assert "<script" not in page
+    assert "hardly <b>" not in page
+    reader = PageReader(page)
+    assert "script" not in reader.tags
+    assert reader.text.count(HOSTILE) == 2
+    assert "Train & test are close." in reader.text
+    assert "hardly <b>" in reader.text
+
+
+def test_page_asks_for_nothing_outside(results, arrays):
+    page = render_page(results, draw_pictures(results, arrays))
+    assert not re.search(r"https?:|url\(|@import|//[a-z]", re.sub(r"base64,[^\"]*", "", page))
+    reader = PageReader(page)
+    assert all(address.startswith("data:") for address in reader.addresses)
+    assert len(reader.images) == 5
+    assert all(image["alt"] and str(image["src"]).startswith("data:image/png;base64,") for image in reader.images)
+    assert len(page) < 3_000_000
+
+
+def test_page_without_the_parts_that_may_be_missing(bare_results):
+    page = render_page(bare_results, {})
+    text = PageReader(page).text
+    for words in ("Synthetic data.", "Is the model overfit?", "without leakage", "Where the time went"):
+        assert words not in text
+    assert "notebook: no figure" in text
+    assert "energyknn reproduce --data '<script>" in text
+    assert "--reference-year" not in text
+
+
+def test_page_of_a_partial_study_without_leakage(results):
+    del results["honest"]["protocol"]
+    results["honest"]["tuned"] = None
+    text = PageReader(render_page(results, {})).text
+    assert "The same study without leakage" in text
+    assert "This changes the tuned model" not in text
+
+
+def test_page_repeats_the_command(results):
+    results["data"]["path"] = "my tracks.csv"
+    text = PageReader(render_page(results, {})).text
+    assert "energyknn reproduce --data 'my tracks.csv' --reference-year 2021 --search grid" in text
+
+
+def test_page_survives_a_run_of_no_seconds(results):
+    results["seconds"] = {"load": 0.0}
+    assert "Where the time went" in render_page(results, {})
+
+
+def test_report_is_the_page_and_its_pictures(results, arrays):
+    files = render_report(results, arrays)
+    assert list(files) == ["report.html", *(f"pictures/{name}.png" for name in PICTURES)]
+    assert all(content.startswith(b"\x89PNG") for name, content in files.items() if name.endswith(".png"))
+    assert files["report.html"].startswith(b"<!DOCTYPE html>")
+    assert files == render_report(results, arrays)
+
+
+# -------------------------------------------------------------------------------------------------- extra
+
+
+@pytest.mark.parametrize("module", ["matplotlib.figure", "jinja2"])
+def test_missing_extra_is_named(results, monkeypatch, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=r"energyknn\[report\]"):
+        render_page(results, {}) if module == "jinja2" else draw_validation_curve(results)
+
+
+def test_import_loads_no_extra():
+    code = "import sys, energyknn.reporting; print({'matplotlib', 'seaborn', 'jinja2'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_pictures_leave_the_settings_of_matplotlib_alone(results, arrays):
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    render_report(results, arrays)
+    assert dict(mpl.rcParams) == before
