@@ -52,10 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 when done; 2 for what the user can mend, with one line on stderr; 130 when interrupted. A bug ends in a
         traceback and status 1.
     """
-    warnings.showwarning = _show_warning
     try:
-        options = _build_parser().parse_args(arguments)
-        options.run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_once()
+            options = _build_parser().parse_args(arguments)
+            options.run(options)
     except (_UserError, DataFileError, ImportError, ConnectionError) as error:
         if isinstance(error, ImportError) and "energyknn[" not in str(error):
             raise
@@ -78,8 +79,17 @@ def _complain(message: str) -> int:
     return 2
 
 
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    sys.stderr.write(f"energyknn: warning: {' '.join(str(message).split())}\n")
+def _show_once() -> Any:
+    """Return a `showwarning` of one line, silent where a line was shown before: both studies meet the same columns."""
+    shown: set[str] = set()
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        line = " ".join(str(message).split())
+        if line not in shown:
+            sys.stderr.write(f"energyknn: warning: {line}\n")
+        shown.add(line)
+
+    return show
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -185,6 +195,9 @@ def _reproduce(options: argparse.Namespace) -> None:
     from energyknn.fitting import track_silently
     from energyknn.reproducing import reproduce
 
+    if options.use_gpu and options.search == "grid":
+        message = "--use-gpu is for --search tune-sklearn or ray; scikit-learn's grid search runs on the CPU only"
+        raise _UserError(message)
     if not options.no_report:
         for module in ("matplotlib", "seaborn", "jinja2"):
             import_extra(module, extra="report")
