@@ -275,6 +275,11 @@ class _Bins(NamedTuple):
     high: FloatArray
 
 
+def _count_bins(n_rows: int) -> int:
+    """Return the bins of a histogram: the root of the rows, 10 to 50."""
+    return int(np.clip(np.sqrt(n_rows), 10, 50))
+
+
 def _bin_residuals(predicted: FloatArray, residuals: FloatArray) -> _Bins:
     """Cut rows by predicted value into up to 20 bins of at least 50 rows, where there are that many."""
     n_bins = int(np.clip(len(predicted) // 50, 1, 20))
@@ -317,7 +322,7 @@ def draw_residuals(y_test: ArrayLike, predicted_test: ArrayLike) -> Figure:
     above.axhline(0, color=_RED, linewidth=1.2)
     _label(above, f"predicted energy ({_UNIT})", "actual - predicted\n(energy score)")
     above.legend(fontsize=9, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
-    below.hist(residuals, bins=60, color=_BLUE)
+    below.hist(residuals, bins=_count_bins(len(residuals)), color=_BLUE)
     below.axvline(0, color=_RED, linewidth=1.2)
     for value in (low, high):
         below.axvline(value, color=_GREY, linestyle="--", linewidth=1)
@@ -336,7 +341,8 @@ def draw_train_against_test(results: Mapping[str, Any]) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        R² above and RMSE below; one line for each model and side that was evaluated.
+        R² above and RMSE below; one line for each model and side that was evaluated. The title states the gap
+        with each row's own self left out, where the results have it.
 
     Raises
     ------
@@ -345,9 +351,9 @@ def draw_train_against_test(results: Mapping[str, Any]) -> Figure:
     KeyError
         If a model or its scores on either side are missing.
     """
-    gaps = [results[name]["train"]["r2"] - results[name]["test"]["r2"] for name in ("base", "tuned")]
-    verb = "narrows" if gaps[1] < gaps[0] else "does not narrow"
-    title = f"Tuning {verb} the gap in R² between train and test: {gaps[0]:.3f} before, {gaps[1]:.3f} after"
+    side, words = ("train_without_self", ", self left out") if _leaves_self_out(results) else ("train", "")
+    before, after = (results[name][side]["r2"] - results[name]["test"]["r2"] for name in ("base", "tuned"))
+    title = f"Train minus test R²{words}: {before:+.3f} before tuning, {after:+.3f} after"
     figure, panels = _make_axes(5.4, title, heights=(1, 1))
     for axes, quantity in zip(panels, QUANTITIES, strict=True):
         _draw_scores(axes, results, quantity)
@@ -356,6 +362,10 @@ def draw_train_against_test(results: Mapping[str, Any]) -> Figure:
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=9)
     return figure
+
+
+def _leaves_self_out(results: Mapping[str, Any]) -> bool:
+    return all(results[name].get("train_without_self") for name in ("base", "tuned"))
 
 
 def _draw_scores(axes: Axes, results: Mapping[str, Any], quantity: str) -> None:
@@ -392,7 +402,7 @@ def draw_energy_distribution(y_train: ArrayLike, y_test: ArrayLike) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Three histograms over the same 50 bins, each as a share of its own rows.
+        Three histograms over the same bins, up to 50, each as a share of its own rows.
 
     Raises
     ------
@@ -403,7 +413,7 @@ def draw_energy_distribution(y_train: ArrayLike, y_test: ArrayLike) -> Figure:
     everything = np.concatenate([train, test])
     title = f"Energy of {len(everything):,} rows: mean {everything.mean():.3f}, sd {everything.std():.3f}"
     figure, (axes,) = _make_axes(3.4, title)
-    edges = np.linspace(min(everything.min(), 0.0), max(everything.max(), 1.0), 51)
+    edges = np.linspace(min(everything.min(), 0.0), max(everything.max(), 1.0), _count_bins(len(test)) + 1)
     shares = [100 * np.histogram(values, edges)[0] / len(values) for values in (everything, train, test)]
     axes.stairs(shares[0], edges, fill=True, color="#c9d6df", label=f"all rows ({len(everything):,})")
     label = f"train ({len(train):,}), sd {train.std():.3f}"
@@ -463,7 +473,7 @@ _KINDS = {
 def _write_captions(results: Mapping[str, Any], arrays: StudyArrays) -> dict[str, str]:
     """Say what each picture measured and on how many rows."""
     n_test, n_folds = len(arrays.y_test), len(results["coarse"]["fold_test_scores"][0])
-    drawn = f"All {n_test:,} test rows."
+    fair, drawn = _leaves_self_out(results), f"All {n_test:,} test rows."
     if n_test > _MOST_POINTS:
         drawn = f"{_MOST_POINTS:,} of {n_test:,} test rows, a random choice with a fixed seed."
     return {
@@ -473,8 +483,8 @@ def _write_captions(results: Mapping[str, Any], arrays: StudyArrays) -> dict[str
         "predicted_against_actual": f"{drawn} Predicted by the tuned model. A prediction on the line is right.",
         "residuals": f"All {n_test:,} test rows, tuned model. Above, bins of equally many rows by predicted energy: "
         "a median above 0 means that the model predicts too little there.",
-        "train_against_test": "Train counts each row as its own neighbour, as the notebook does. Train without self "
-        "leaves it out: its gap to the test score is what shows overfitting."
+        "train_against_test": "Train counts each row as its own neighbour, as the notebook does."
+        + (" Train without self leaves it out: its gap to the test score is what shows overfitting." * fair)
         + _name_notebook(results, "tuned", " Diamonds: the notebook's own two models, on its own file."),
         "energy_distribution": "The two sides of the split and both together, each in % of its own rows. R² compares "
         "the error with this spread; RMSE does not.",
