@@ -124,9 +124,10 @@ def _add_reproduce(commands: Any) -> None:
     )
     command.add_argument(
         "--search",
-        choices=("grid", "tune-sklearn", "ray"),
+        choices=("one-search", "grid", "tune-sklearn", "ray"),
         default="grid",
-        help="grid: GridSearchCV; tune-sklearn: TuneSearchCV, then GridSearchCV; ray: Ray Tune (default: grid)",
+        help="one-search: one neighbour search per fold serves all candidates; grid: GridSearchCV; "
+        "tune-sklearn: TuneSearchCV, then GridSearchCV; ray: Ray Tune (default: grid)",
     )
     command.add_argument(
         "--scaling",
@@ -195,11 +196,11 @@ def _reproduce(options: argparse.Namespace) -> None:
     from energyknn.fitting import track_silently
     from energyknn.reproducing import reproduce
 
-    if options.use_gpu and options.search == "grid":
-        message = "--use-gpu is for --search tune-sklearn or ray; scikit-learn's grid search runs on the CPU only"
+    if options.use_gpu and options.search not in {"tune-sklearn", "ray"}:
+        message = f"--use-gpu is for --search tune-sklearn or ray; {options.search} runs on the CPU only"
         raise _UserError(message)
     if not options.no_report:
-        for module in ("matplotlib", "seaborn", "jinja2"):
+        for module in ("matplotlib", "jinja2"):
             import_extra(module, extra="report")
     showing = sys.stderr.isatty()
     rich.reconfigure(stderr=True)

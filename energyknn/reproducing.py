@@ -17,6 +17,7 @@ from energyknn.saving import save_and_reload, staged_folder
 from energyknn.schema import SPOTIFY, Schema
 from energyknn.searching import Tool, choose_search
 from energyknn.study import Protocol, check_size, run_study
+from energyknn.synthesis import are_synthetic
 
 __all__ = ["Outcome", "reproduce"]
 
@@ -93,6 +94,7 @@ def reproduce(
             tool,
             keep=lambda stage, search: save_and_reload(search, staged / "model" / f"{stage}_search.joblib"),
             callbacks=callbacks,
+            track=track,
             random_state=protocol.random_state,
             use_gpu=use_gpu,
         )
@@ -106,7 +108,7 @@ def reproduce(
                 schema=schema,
                 track=track,
             )
-        described = describe_study(study, second)
+        described = describe_study(study, second, tool=tool)
         described["seconds"] = {
             "load": loaded,
             **described["seconds"],
@@ -117,7 +119,7 @@ def reproduce(
             "rows": len(table),
             "nulls": int(count_nulls(table).sum()),
             "sha256": hash_file(path),
-            "synthetic": data is None,
+            "synthetic": are_synthetic(table),
         }
         results = {
             "data": source,

@@ -1,21 +1,30 @@
-"""The tools that score a study's two stages: scikit-learn's grid, tune-sklearn and then the grid, or Ray Tune."""
+"""The tools that score a study's two stages: our one search, scikit-learn's grid, tune-sklearn, or Ray Tune."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from sklearn.neighbors import KNeighborsRegressor
 
+from energyknn.fitting import Track, track_silently
 from energyknn.study import Prepared, Search
 from energyknn.tuning import SearchScores, scores_from_cv_results
 from energyknn.tuning.grid import search_grid
+from energyknn.tuning.one_search import search_once
 
 __all__ = ["TOOLS", "Keep", "Tool", "choose_search", "keep_nothing"]
 
-Tool = Literal["grid", "tune-sklearn", "ray"]
-TOOLS: tuple[Tool, ...] = ("grid", "tune-sklearn", "ray")
+Tool = Literal["one-search", "grid", "tune-sklearn", "ray"]
+TOOLS: Mapping[Tool, tuple[str, str]] = {
+    "one-search": ("one search per fold", "one search per fold"),
+    "grid": ("GridSearchCV", "GridSearchCV"),
+    "tune-sklearn": ("TuneSearchCV", "GridSearchCV"),
+    "ray": ("Ray Tune", "Ray Tune"),
+}
+"""The choices, and what scores the candidates of the coarse and of the micro search."""
+
 Stage = Literal["coarse", "micro"]
 
 Keep = Callable[[str, Any], Any]
@@ -32,6 +41,7 @@ def choose_search(
     *,
     keep: Keep = keep_nothing,
     callbacks: Sequence[Any] = (),
+    track: Track[Any] = track_silently,
     random_state: int = 42,
     use_gpu: bool = False,
 ) -> Search:
@@ -39,13 +49,16 @@ def choose_search(
 
     Parameters
     ----------
-    tool : {"grid", "tune-sklearn", "ray"}
-        "grid": GridSearchCV for both stages. "tune-sklearn": the notebook's TuneSearchCV for the first, which draws
-        candidates with replacement, and GridSearchCV for the second. "ray": Ray Tune for both.
+    tool : {"one-search", "grid", "tune-sklearn", "ray"}
+        "one-search": one neighbour search for each fold serves all candidates. "grid": GridSearchCV for both stages.
+        "tune-sklearn": the notebook's TuneSearchCV for the first, which draws candidates with replacement, and
+        GridSearchCV for the second. "ray": Ray Tune for both.
     keep : callable, default=keep_nothing
         Saves each fitted search and gives back what was read.
     callbacks : sequence of scikit-learn callbacks
         Shown by GridSearchCV.
+    track : Track, default=track_silently
+        Shows the progress of the one search.
     random_state : int, default=42
         Seed of the draws.
     use_gpu : bool, default=False
@@ -66,14 +79,23 @@ def choose_search(
     if tool not in TOOLS:
         message = f"Search tool {tool!r} is unknown. Known are {', '.join(TOOLS)}."
         raise ValueError(message)
-    if use_gpu and tool == "grid":
-        message = "use_gpu is for 'tune-sklearn' and 'ray'; scikit-learn's grid search runs on the CPU only."
+    if use_gpu and tool in {"one-search", "grid"}:
+        message = f"use_gpu is for 'tune-sklearn' and 'ray'; {tool!r} runs on the CPU only."
         raise ValueError(message)
+
+    def with_one_search(stage: Stage, data: Prepared, n_neighbors: Sequence[int]) -> SearchScores:
+        scores: SearchScores = keep(
+            stage,
+            search_once(data.X_train, data.y_train, n_neighbors=n_neighbors, folds=data.folds, track=track),
+        )
+        return scores
 
     def with_grid(stage: Stage, data: Prepared, n_neighbors: Sequence[int]) -> SearchScores:
         search = search_grid(data.X_train, data.y_train, n_neighbors=n_neighbors, folds=data.folds, callbacks=callbacks)
         return scores_from_cv_results(keep(stage, search).cv_results_)
 
+    if tool == "one-search":
+        return with_one_search
     if tool == "grid":
         return with_grid
     if tool == "ray":

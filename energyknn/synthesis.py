@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 
 from energyknn.schema import SPOTIFY
 
-__all__ = ["synthesise_tracks"]
+__all__ = ["are_synthetic", "synthesise_tracks"]
+
+_ID_PREFIX = b"synthetic"
 
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -220,6 +222,29 @@ def synthesise_tracks(
     table |= _categories(latent, songs, rng=rng, statistics=statistics, missing=missing)
     table |= _texts(songs, rng, statistics)
     return pd.DataFrame({name: table[name] for name in SPOTIFY.names})
+
+
+def are_synthetic(tracks: pd.DataFrame) -> bool:
+    """Tell whether a table was made here, by its ids.
+
+    Parameters
+    ----------
+    tracks : DataFrame of shape (n_rows, n_columns)
+        Any table.
+
+    Returns
+    -------
+    bool
+        Whether there are rows and every id starts with the word that `synthesise_tracks` puts there.
+
+    Examples
+    --------
+    >>> are_synthetic(synthesise_tracks(3))
+    True
+    """
+    if "id" not in tracks or len(tracks) == 0:
+        return False
+    return bool(tracks["id"].astype(str).str.startswith(_ID_PREFIX.decode()).all())
 
 
 def _check_integer(value: object, name: str, *, minimum: int) -> int:
@@ -459,12 +484,14 @@ def _texts(songs: _Songs, rng: np.random.Generator, statistics: _Statistics) -> 
 
 
 def _ids(n_rows: int, rng: np.random.Generator) -> list[str]:
-    """Make ids of 22 base-62 characters; the last five count in a scrambled order, so no two are equal."""
+    """Make ids of 22 base-62 characters that say what they are; the last five count scrambled, so no two are equal."""
     digits = rng.integers(0, 62, size=(n_rows, 22), dtype=np.uint8)
     counter = (np.arange(n_rows) * 387_420_489 + int(rng.integers(62**5))) % 62**5
     for place in range(17, 22):
         counter, digits[:, place] = np.divmod(counter, 62)
-    return [row.decode("ascii") for row in _BASE_62[digits].view("S22").ravel()]
+    characters = _BASE_62[digits]
+    characters[:, : len(_ID_PREFIX)] = np.frombuffer(_ID_PREFIX, dtype=characters.dtype)
+    return [row.decode("ascii") for row in characters.view("S22").ravel()]
 
 
 def _pick(words: str, rng: np.random.Generator, n_rows: int) -> NDArray[np.object_]:

@@ -16,7 +16,7 @@ import pytest
 
 from energyknn import synthesis
 from energyknn.schema import SPOTIFY
-from energyknn.synthesis import synthesise_tracks
+from energyknn.synthesis import are_synthetic, synthesise_tracks
 
 SAMPLE = Path(__file__).parents[1] / "data_sample" / "tracks.csv"
 AUDIO = (
@@ -179,7 +179,7 @@ def test_some_rows_are_equal_in_every_number(tracks):
 
 def test_texts_have_the_files_formats(tracks):
     head = tracks.head(3000)
-    assert head["id"].str.fullmatch(r"[0-9A-Za-z]{22}").all()
+    assert head["id"].str.fullmatch(r"synthetic[0-9A-Za-z]{13}").all()
     lists = head["artists"].map(ast.literal_eval)
     assert set(lists.map(len)) == {1, 2}
     assert (head["artists"] == lists.map(repr)).all()
@@ -237,3 +237,10 @@ def test_the_statistics_are_no_rows(stored):
 def test_bad_arguments_say_what_came_in_and_what_to_do(arguments, error, message):
     with pytest.raises(error, match=re.escape(message)):
         synthesise_tracks(**arguments)
+
+
+def test_a_table_tells_whether_it_is_synthetic(tracks):
+    assert are_synthetic(tracks)
+    assert not are_synthetic(tracks.assign(id=["0", *tracks["id"][1:]]))
+    assert not are_synthetic(tracks.iloc[:0])
+    assert not are_synthetic(tracks.drop(columns="id"))

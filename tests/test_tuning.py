@@ -56,13 +56,15 @@ def test_the_grid_is_scikit_learns(data):
 
 def test_progress_is_shown_and_not_kept(data, tmp_path):
     X, y = data
-    search = search_grid(X, y, n_neighbors=(1, 5), folds=fold_rows(200), callbacks=(ProgressBar(max_propagation_depth=0),))
+    search = search_grid(
+        X, y, n_neighbors=(1, 5), folds=fold_rows(200), callbacks=(ProgressBar(max_propagation_depth=0),)
+    )
     joblib.dump(search, tmp_path / "search.joblib")
     np.testing.assert_array_equal(joblib.load(tmp_path / "search.joblib").predict(X[:9]), search.predict(X[:9]))
 
 
 def test_an_unknown_tool_and_a_gpu_for_the_grid_are_refused():
-    with pytest.raises(ValueError, match=r"'skopt' is unknown\. Known are grid"):
+    with pytest.raises(ValueError, match=r"'skopt' is unknown\. Known are one-search, grid"):
         choose_search("skopt")
     with pytest.raises(ValueError, match="use_gpu is for"):
         choose_search("grid", use_gpu=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from energyknn import notebook_figures as notebook
 from energyknn.fitting import Scores
+from energyknn.searching import TOOLS, Tool
 from energyknn.study import ModelFigures, Study
 from energyknn.tuning import SearchScores
 
@@ -30,7 +31,7 @@ _PACKAGES = (
 )
 
 
-def describe_study(study: Study, honest: Study | None = None) -> dict[str, Any]:
+def describe_study(study: Study, honest: Study | None = None, *, tool: Tool = "grid") -> dict[str, Any]:
     """Describe a study's figures for `results.json`.
 
     Parameters
@@ -39,17 +40,20 @@ def describe_study(study: Study, honest: Study | None = None) -> dict[str, Any]:
         The study in the notebook's own order.
     honest : Study or None
         The same with the scale fitted on training rows and songs kept on one side.
+    tool : {"one-search", "grid", "tune-sklearn", "ray"}, default="grid"
+        What scored the candidates.
 
     Returns
     -------
     dict
         The keys `protocol`, `base`, `coarse`, `micro`, `tuned`, `overfitting`, `honest` and `seconds`.
     """
+    coarse_tool, micro_tool = TOOLS[tool]
     described: dict[str, Any] = {
-        "protocol": _describe_protocol(study),
+        "protocol": {**_describe_protocol(study), "search": tool},
         "base": _describe_model(study.base),
-        "coarse": _describe_scores(study.coarse),
-        "micro": _describe_scores(study.micro),
+        "coarse": {"tool": coarse_tool, **_describe_scores(study.coarse)},
+        "micro": {"tool": micro_tool, **_describe_scores(study.micro)},
         "tuned": _describe_model(study.tuned),
         "overfitting": {
             "verdict": study.verdict.verdict,
@@ -126,8 +130,9 @@ def describe_notebook() -> dict[str, Any]:
     return {
         "rows": notebook.ROWS,
         "base": {"n_neighbors": notebook.BASE_N_NEIGHBORS, **sides(notebook.BASE)},
-        "coarse": _describe_scores(notebook.COARSE),
+        "coarse": {"tool": "TuneSearchCV", **_describe_scores(notebook.COARSE)},
         "micro": {
+            "tool": "GridSearchCV",
             "n_neighbors": list(notebook.MICRO_N_NEIGHBORS),
             "best": notebook.MICRO_BEST,
             "minutes": notebook.MICRO_MINUTES,

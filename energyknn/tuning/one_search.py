@@ -1,0 +1,105 @@
+"""Every k from one neighbour search per fold: the k nearest are the first k of the K nearest.
+
+The idea is old: Hamerly and Speegle, "Efficient Model Selection for Large-Scale Nearest-Neighbor Data Mining" (2010);
+Weka's IBk and R's kknn have it for leave-one-out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from energyknn.fitting import Track, track_silently
+from energyknn.neighbors import search_neighbors
+from energyknn.splitting import Split
+from energyknn.tuning.scores import SearchScores
+
+__all__ = ["search_once"]
+
+_ROWS_AT_ONCE = 8192
+
+
+def search_once(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    n_neighbors: Sequence[int],
+    folds: Sequence[Split],
+    engine: Any = "auto",
+    n_jobs: int | None = None,
+    track: Track[Any] = track_silently,
+) -> SearchScores:
+    """Score every candidate by cross-validation, with one neighbour search for each fold.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_rows, n_features)
+        Scaled rows.
+    y : array-like of shape (n_rows,)
+        Their targets.
+    n_neighbors : sequence of int
+        The candidates, each at least 1 and at most the rows of the smallest training side.
+    folds : sequence of Split
+        Row numbers of training and validation rows.
+    engine, n_jobs
+        As in `energyknn.neighbors.search_neighbors`. No score depends on them.
+    track : Track, default=track_silently
+        Shows progress, a step for each block of queries.
+
+    Returns
+    -------
+    SearchScores
+        R² of each candidate, in the order given, on each fold.
+
+    Raises
+    ------
+    ValueError
+        If there is no candidate, or one is below 1 or above the rows of a training side.
+
+    Notes
+    -----
+    Time is that of one search at the largest candidate for each fold, whatever the number of candidates. Memory is
+    that of one block of queries: its neighbours are scored and dropped. Where rows tie, the neighbours are those of
+    the tie rule of `search_neighbors`, not of scikit-learn's heap.
+    """
+    rows, target = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    candidates = np.asarray(list(n_neighbors), dtype=np.int64)
+    _check_candidates(candidates, folds)
+    blocks = [(fold, start) for fold, split in enumerate(folds) for start in range(0, len(split.test), _ROWS_AT_ONCE)]
+    errors = np.zeros((len(candidates), len(folds)))
+    for fold, start in track(blocks, f"Search {len(folds)} folds once"):
+        train, test = folds[fold].train, folds[fold].test[start : start + _ROWS_AT_ONCE]
+        found = search_neighbors(rows[train], rows[test], int(candidates.max()), engine=engine, n_jobs=n_jobs)
+        predicted = _predict_each_k(target[train][found.indices], candidates)
+        errors[:, fold] += ((predicted - target[test, None]) ** 2).sum(axis=0)
+    return SearchScores(tuple(candidates.tolist()), 1.0 - errors / _deviations(target, folds))
+
+
+def _check_candidates(candidates: NDArray[np.int64], folds: Sequence[Split]) -> None:
+    if len(candidates) == 0:
+        message = "No candidates: n_neighbors is empty. Name at least one."
+        raise ValueError(message)
+    if candidates.min() < 1:
+        message = f"n_neighbors holds {candidates.min()}. A candidate is at least 1."
+        raise ValueError(message)
+    for number, fold in enumerate(folds):
+        if candidates.max() > len(fold.train):
+            message = (
+                f"n_neighbors holds {candidates.max()}, but fold {number} has {len(fold.train)} training rows. "
+                "Lower it, or use fewer folds."
+            )
+            raise ValueError(message)
+
+
+def _predict_each_k(targets: NDArray[np.float64], candidates: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Average the first k of each row's neighbours, for each candidate k: shape (n_query, n_candidates)."""
+    sums = np.cumsum(targets, axis=1)
+    predicted: NDArray[np.float64] = sums[:, candidates - 1] / candidates
+    return predicted
+
+
+def _deviations(target: NDArray[np.float64], folds: Sequence[Split]) -> NDArray[np.float64]:
+    return np.array([((target[fold.test] - target[fold.test].mean()) ** 2).sum() for fold in folds])
