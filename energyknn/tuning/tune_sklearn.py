@@ -1,0 +1,186 @@
+"""tune-sklearn 0.5.0 on today's Ray and scikit-learn, mended from outside.
+
+tune-sklearn was archived in 2023 and pins none of its requirements, so it installs beside releases on which it fails.
+This module gives it the names that it misses, and derives from it the classes that users and Ray's workers meet:
+whoever needs one imports this module first, so a saved search also loads in a fresh process.
+
+What its searches are, they stay. `TuneSearchCV` draws from a list of values with replacement, so a candidate can come
+twice and another never; `random_state` makes the draws repeatable. `use_gpu=True` only reserves a GPU for each trial:
+scikit-learn computes on the CPU all the same. `analysis_` names files that are gone unless `local_dir` was given.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any, Self
+
+import numpy as np
+from sklearn.metrics._scorer import _MultimetricScorer
+from sklearn.model_selection import cross_validate
+from sklearn.model_selection._validation import _score
+from sklearn.utils import get_tags
+
+from energyknn.errors import import_extra
+from energyknn.tuning.ray_tune import ray_session, results_folder
+
+__all__ = ["TuneGridSearchCV", "TuneSearchCV"]
+
+_LOGGERS = ("Logger", "LegacyLoggerCallback")
+
+
+@contextmanager
+def _dropped_names() -> Iterator[None]:
+    """Offer empty stand-ins for what tune-sklearn imports and Ray has dropped, while it is imported."""
+    loggers = import_extra("ray.tune.logger", extra="tune-sklearn")
+    skopt = ModuleType("ray.tune.search.skopt")
+    skopt.SkOptSearch = type("SkOptSearch", (), {})  # type: ignore[attr-defined]
+    sys.modules[skopt.__name__] = skopt  # Ray 2.11 removed the searcher for scikit-optimize
+    for name in _LOGGERS:  # Ray 2.55 removed both
+        setattr(loggers, name, type(name, (), {}))
+    try:
+        yield
+    finally:
+        del sys.modules[skopt.__name__]
+        for name in _LOGGERS:
+            delattr(loggers, name)
+
+
+with _dropped_names():
+    import_extra("tune_sklearn", extra="tune-sklearn")
+    from tune_sklearn import _trainable, tune_basesearch, tune_gridsearch, tune_search
+
+
+def _cross_validate(*args: Any, fit_params: Mapping[str, Any] | None = None, **options: Any) -> Any:
+    """Call `cross_validate`, whose `fit_params` scikit-learn 1.6 renamed to `params`."""
+    return cross_validate(*args, params=fit_params, **options)
+
+
+def _score_each(estimator: Any, X: Any, y: Any, scorers: Mapping[str, Any], *, error_score: float | str) -> Any:
+    """Call `_score`, which by scikit-learn 1.5 takes one more argument and a scorer instead of a dict of them."""
+    scorer = _MultimetricScorer(scorers=scorers, raise_exc=error_score == "raise")
+    return _score(estimator, X, y, scorer, None, error_score)
+
+
+def _find_early_stop_type(estimator: Any, early_stopping: bool) -> Any:
+    """Refuse early stopping, by name, for an estimator that cannot train step by step."""
+    kind = _get_early_stop_type(estimator, early_stopping)
+    if early_stopping and kind is tune_basesearch.EarlyStopping.NO_EARLY_STOP:
+        message = (
+            f"early_stopping is set, but {type(estimator).__name__} has neither partial_fit nor a warm start, so no "
+            "trial can be stopped half-way. Set early_stopping=False."
+        )
+        raise ValueError(message)
+    return kind
+
+
+class _Trainable(_trainable._Trainable):  # type: ignore[misc]
+    """A trial. A worker that receives one imports this module, and with it what is mended below."""
+
+
+class _PipelineTrainable(_trainable._PipelineTrainable):  # type: ignore[misc]
+    """A trial of a pipeline that stops early."""
+
+
+_get_early_stop_type = tune_basesearch.get_early_stop_type
+tune_basesearch.get_early_stop_type = _find_early_stop_type
+_trainable.cross_validate = _cross_validate
+_trainable._score = _score_each
+for _module in (tune_gridsearch, tune_search):
+    _module._Trainable = _Trainable
+    _module._PipelineTrainable = _PipelineTrainable
+
+
+class _OnTodaysRay:
+    """What both searches need: a quiet Ray for as long as they fit, and two properties that broke."""
+
+    estimator: Any
+    local_dir: str | None
+    n_splits: int
+    use_gpu: bool
+    _check_is_fitted: Any
+
+    @property
+    def _estimator_type(self) -> str | None:
+        """Kind of the estimator: since scikit-learn 1.8 a regressor has it in its tags alone."""
+        kind: str | None = get_tags(self.estimator).estimator_type
+        return kind
+
+    @property
+    def n_splits_(self) -> int:
+        """Number of folds. tune-sklearn's own property returns itself, which the HTML repr follows without end."""
+        self._check_is_fitted("n_splits_", check_refit=False)
+        return self.n_splits
+
+    def _fit(self, X: Any, y: Any = None, groups: Any = None, tune_params: Any = None, **fit_params: Any) -> Self:
+        """Fit as tune-sklearn does, on a Ray that is there or is started for it, without files at home.
+
+        Warns
+        -----
+        UserWarning
+            If `use_gpu`: the GPU is only reserved.
+
+        Raises
+        ------
+        ValueError
+            If `use_gpu` and there is no GPU.
+        """
+        chosen = self.local_dir
+        with (
+            ray_session(use_gpu=self.use_gpu, extra="tune-sklearn"),
+            results_folder(chosen) as folder,
+            _own_random_state(getattr(self, "seed", None)),
+        ):
+            self.local_dir = None  # Ray 2.60 refuses this name: it is storage_path now
+            try:
+                options = {"storage_path": folder, **(tune_params or {})}
+                super()._fit(X, y, groups, options, **fit_params)  # type: ignore[misc]
+            finally:
+                self.local_dir = chosen
+        return self
+
+
+@contextmanager
+def _own_random_state(seed: int | None) -> Iterator[None]:
+    """Put the global generators, which tune-sklearn seeds, back to where the user had them."""
+    if seed is None:
+        yield
+        return
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002 - the generator that tune-sklearn seeds
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+
+
+class TuneGridSearchCV(_OnTodaysRay, tune_gridsearch.TuneGridSearchCV):  # type: ignore[misc]
+    """tune-sklearn's search over every point of a grid, on today's Ray.
+
+    Parameters, methods and fitted attributes are tune-sklearn's. Its module says what differs.
+    """
+
+
+class TuneSearchCV(_OnTodaysRay, tune_search.TuneSearchCV):  # type: ignore[misc]
+    """tune-sklearn's search over drawn candidates, on today's Ray.
+
+    Parameters, methods and fitted attributes are tune-sklearn's. A list of values is drawn from with replacement, so
+    candidates repeat; `n_trials` is at most the number of points where every parameter has a list.
+
+    Raises
+    ------
+    ValueError
+        If `search_optimization="bayesian"`, or early stopping is asked of an estimator that cannot do it.
+    """
+
+    def _try_import_required_libraries(self, search_optimization: Any) -> None:
+        if search_optimization == "bayesian":
+            message = (
+                "search_optimization='bayesian' needs a searcher that Ray 2.11 removed. "
+                "Use 'random', 'optuna' or 'hyperopt'."
+            )
+            raise ValueError(message)
+        super()._try_import_required_libraries(search_optimization)
