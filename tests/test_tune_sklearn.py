@@ -151,6 +151,15 @@ def test_early_stopping_is_refused_by_name_where_it_cannot_work(adapter: ModuleT
 
 
 @pytest.mark.tune_sklearn
+@pytest.mark.usefixtures("adapter")
+def test_the_names_that_ray_has_dropped_are_not_left_on_it() -> None:
+    loggers = importlib.import_module("ray.tune.logger")
+    assert not hasattr(loggers, "Logger")
+    assert not hasattr(loggers, "LegacyLoggerCallback")
+    assert "ray.tune.search.skopt" not in sys.modules
+
+
+@pytest.mark.tune_sklearn
 def test_a_searcher_that_ray_has_dropped_is_refused(adapter: ModuleType) -> None:
     with pytest.raises(ValueError, match=r"'bayesian' needs a searcher that Ray 2\.11 removed\. Use "):
         adapter.TuneSearchCV(KNeighborsRegressor(), GRID, search_optimization="bayesian")

@@ -29,8 +29,6 @@ from energyknn.tuning.ray_tune import ray_session, results_folder
 
 __all__ = ["TuneGridSearchCV", "TuneSearchCV"]
 
-_LOGGERS = ("Logger", "LegacyLoggerCallback")
-
 
 @contextmanager
 def _dropped_names() -> Iterator[None]:
@@ -39,13 +37,14 @@ def _dropped_names() -> Iterator[None]:
     skopt = ModuleType("ray.tune.search.skopt")
     skopt.SkOptSearch = type("SkOptSearch", (), {})  # type: ignore[attr-defined]
     sys.modules[skopt.__name__] = skopt  # Ray 2.11 removed the searcher for scikit-optimize
-    for name in _LOGGERS:  # Ray 2.55 removed both
+    dropped = [name for name in ("Logger", "LegacyLoggerCallback") if not hasattr(loggers, name)]  # by Ray 2.55
+    for name in dropped:
         setattr(loggers, name, type(name, (), {}))
     try:
         yield
     finally:
         del sys.modules[skopt.__name__]
-        for name in _LOGGERS:
+        for name in dropped:
             delattr(loggers, name)
 
 

@@ -42,7 +42,7 @@ def describe(search: Any) -> dict[str, Any]:
     }
 
 
-def run_searches(grid_search: Any, draw_search: Any, **options: Any) -> dict[str, Any]:
+def run_searches(grid_search: Any, draw_search: Any, **fit_options: Any) -> dict[str, Any]:
     """Run both searches with the two classes of one stack."""
     from sklearn.neighbors import KNeighborsRegressor
 
@@ -50,8 +50,8 @@ def run_searches(grid_search: Any, draw_search: Any, **options: Any) -> dict[str
     grid = {"n_neighbors": CANDIDATES}
     model = KNeighborsRegressor()
     return {
-        "grid": describe(grid_search(model, grid, cv=4, return_train_score=True, **options).fit(X, y)),
-        "draws": describe(draw_search(model, grid, cv=4, random_state=42, **options).fit(X, y)),
+        "grid": describe(grid_search(model, grid, cv=4, return_train_score=True).fit(X, y, **fit_options)),
+        "draws": describe(draw_search(model, grid, cv=4, random_state=42).fit(X, y, **fit_options)),
     }
 
 
@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray.init(address="local", include_dashboard=False, log_to_driver=False)
     with tempfile.TemporaryDirectory() as folder:
-        got = run_searches(TuneGridSearchCV, TuneSearchCV, local_dir=folder)
+        got = run_searches(TuneGridSearchCV, TuneSearchCV, tune_params={"storage_path": folder})
     ray.shutdown()
     if options.regenerate:
         SCORES.write_text(json.dumps(got, indent=1) + "\n", encoding="utf-8")
