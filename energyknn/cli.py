@@ -22,7 +22,7 @@ from rich.progress import (
 )
 
 from energyknn import __version__
-from energyknn.errors import DataFileError, import_extra
+from energyknn.errors import DataFileError, DeviceError, import_extra
 from energyknn.schema import SPOTIFY, Schema, make_schema
 
 __all__ = ["main"]
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.showwarning = _show_once()
             options = _build_parser().parse_args(arguments)
             options.run(options)
-    except (_UserError, DataFileError, ImportError, ConnectionError) as error:
+    except (_UserError, DataFileError, DeviceError, ImportError, ConnectionError) as error:
         if isinstance(error, ImportError) and "energyknn[" not in str(error):
             raise
         return _complain(str(error))

@@ -1,15 +1,19 @@
-"""What a user can mend: one exception for bad input files, one way to name a missing extra."""
+"""What a user can mend: a bad input file, a GPU that is not there, an extra that is not installed."""
 
 from __future__ import annotations
 
 import importlib
 from types import ModuleType
 
-__all__ = ["DataFileError", "import_extra"]
+__all__ = ["DataFileError", "DeviceError", "import_extra"]
 
 
 class DataFileError(ValueError):
     """A data file that cannot be used: the message says what came in, what the rule is and what to do."""
+
+
+class DeviceError(ValueError):
+    """A GPU that was asked for and is not there."""
 
 
 def import_extra(module: str, *, extra: str) -> ModuleType:

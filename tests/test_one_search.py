@@ -70,9 +70,9 @@ def test_there_is_one_search_for_each_fold(data):
 @pytest.mark.parametrize(
     ("candidates", "message"),
     [
-        ([], "No candidates"),
-        ([0, 3], "n_neighbors holds 0"),
-        ([3, 301], "n_neighbors holds 301, but fold 0 has 300 training rows"),
+        ([], "0 candidates and 4 folds"),
+        ([0, 3], r"n_neighbors holds 0 \(1 in all\)"),
+        ([3, 301], r"holds 301 \(1 in all\).* at most 300, the training rows of fold 0"),
     ],
 )
 def test_impossible_candidates_are_refused(data, candidates, message):

@@ -17,7 +17,8 @@ from legacy.check_tune_sklearn_legacy import CANDIDATES, make_rows
 
 from energyknn.splitting import fold_rows
 from energyknn.tuning.grid import search_grid
-from energyknn.tuning.ray_tune import _collect, _score_candidate, ray_session, results_folder, search_ray_tune
+from energyknn.tuning.ray_session import ray_session, results_folder
+from energyknn.tuning.ray_tune import _collect, _score_candidate, search_ray_tune
 from energyknn.tuning.scores import scores_from_cv_results
 
 X, y = make_rows(400)
@@ -133,7 +134,7 @@ def test_results_folder_stays_only_where_the_user_chose_it(tmp_path: Any) -> Non
     [
         ([], FOLDS, "0 candidates and 4 folds"),
         ([5], [], "1 candidates and 0 folds"),
-        ([0, 5, 301], FOLDS, r"n_neighbors holds \[0, 301\] \(2 in all\)\. .* at most 300"),
+        ([0, 5, 301], FOLDS, r"n_neighbors holds 0, 301 \(2 in all\)\. .* at most 300"),
     ],
 )
 def test_candidates_that_fit_no_fold_are_refused(n_neighbors: list[int], folds: Any, message: str) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from energyknn.fitting import Track, track_silently
 from energyknn.neighbors import search_neighbors
 from energyknn.splitting import Split
-from energyknn.tuning.scores import SearchScores
+from energyknn.tuning.scores import SearchScores, check_candidates
 
 __all__ = ["search_once"]
 
@@ -66,8 +66,8 @@ def search_once(
     the tie rule of `search_neighbors`, not of scikit-learn's heap.
     """
     rows, target = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    candidates = np.asarray(list(n_neighbors), dtype=np.int64)
-    _check_candidates(candidates, folds)
+    check_candidates(n_neighbors, folds)
+    candidates = np.asarray(n_neighbors, dtype=np.int64)
     blocks = [(fold, start) for fold, split in enumerate(folds) for start in range(0, len(split.test), _ROWS_AT_ONCE)]
     errors = np.zeros((len(candidates), len(folds)))
     for fold, start in track(blocks, f"Search {len(folds)} folds once"):
@@ -76,22 +76,6 @@ def search_once(
         predicted = _predict_each_k(target[train][found.indices], candidates)
         errors[:, fold] += ((predicted - target[test, None]) ** 2).sum(axis=0)
     return SearchScores(tuple(candidates.tolist()), 1.0 - errors / _deviations(target, folds))
-
-
-def _check_candidates(candidates: NDArray[np.int64], folds: Sequence[Split]) -> None:
-    if len(candidates) == 0:
-        message = "No candidates: n_neighbors is empty. Name at least one."
-        raise ValueError(message)
-    if candidates.min() < 1:
-        message = f"n_neighbors holds {candidates.min()}. A candidate is at least 1."
-        raise ValueError(message)
-    for number, fold in enumerate(folds):
-        if candidates.max() > len(fold.train):
-            message = (
-                f"n_neighbors holds {candidates.max()}, but fold {number} has {len(fold.train)} training rows. "
-                "Lower it, or use fewer folds."
-            )
-            raise ValueError(message)
 
 
 def _predict_each_k(targets: NDArray[np.float64], candidates: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -1,16 +1,11 @@
 """Ray Tune over the number of neighbours: one trial for each candidate, the rows sent once.
 
-This module loads Ray only when it is used. `ray_session` and its rule for GPUs also serve the tune-sklearn adapter.
+This module loads Ray only when it is used.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -22,20 +17,13 @@ from sklearn.utils import check_X_y
 
 from energyknn.errors import import_extra
 from energyknn.splitting import Split
-from energyknn.tuning.scores import SearchScores
+from energyknn.tuning.ray_session import ray_session, results_folder
+from energyknn.tuning.scores import SearchScores, check_candidates
 
-__all__ = ["ray_session", "results_folder", "search_ray_tune"]
+__all__ = ["search_ray_tune"]
 
 Progress = Callable[[int, int], None]
 """Called with the number of candidates that are done and the number of all."""
-
-_QUIET = {
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-}
-_SET_BY_RAY = ("RAY_AUTH_MODE", "PYTHONBREAKPOINT")  # by `ray.init` of Ray 2.60, which leaves them set
 
 
 def search_ray_tune(
@@ -92,7 +80,7 @@ def search_ray_tune(
         If a trial fails; the cause is the trial's own error.
     """
     candidates = tuple(dict.fromkeys(int(k) for k in n_neighbors))
-    _check_candidates(candidates, folds)
+    check_candidates(candidates, folds)
     X, y = check_X_y(X, y, dtype=np.float64, y_numeric=True)
     data = {"X": X, "y": y, "folds": [tuple(fold) for fold in folds], "weights": weights}
     with ray_session(num_cpus=num_cpus, use_gpu=use_gpu), results_folder(None) as folder:
@@ -113,21 +101,6 @@ def search_ray_tune(
             ),
         )
         return _collect(tuner.fit(), candidates)
-
-
-def _check_candidates(candidates: tuple[int, ...], folds: Sequence[Split]) -> None:
-    """Check that every fold can serve every candidate."""
-    if not candidates or not folds:
-        message = f"{len(candidates)} candidates and {len(folds)} folds. A search needs at least one of each."
-        raise ValueError(message)
-    limit = min(len(train) for train, _ in folds)
-    wrong = [k for k in candidates if not 1 <= k <= limit]
-    if wrong:
-        message = (
-            f"n_neighbors holds {wrong[:5]} ({len(wrong)} in all). A candidate is at least 1 and at most {limit}, "
-            "the rows of the smallest training side."
-        )
-        raise ValueError(message)
 
 
 def _score_candidate(
@@ -167,149 +140,3 @@ def _make_callback(tune: ModuleType, progress: Progress | None, n_candidates: in
                 progress(self.n_done, n_candidates)
 
     return Report()
-
-
-@contextmanager
-def ray_session(*, num_cpus: int | None = None, use_gpu: bool = False, extra: str = "ray") -> Iterator[None]:
-    """Have a quiet Ray for the length of a `with` block.
-
-    Parameters
-    ----------
-    num_cpus : int or None, default=None
-        Cores of a Ray that is started here; None for all.
-    use_gpu : bool, default=False
-        Whether a GPU must be there.
-    extra : str, default="ray"
-        The extra that an ImportError names.
-
-    Yields
-    ------
-    None
-        While Ray is running. A Ray that was running before is left running.
-
-    Raises
-    ------
-    ImportError
-        If Ray is not installed.
-    ValueError
-        If a GPU must be there and is not. Where no Ray is running, that is found before one is started.
-
-    Warns
-    -----
-    UserWarning
-        If `use_gpu`: the GPU is only reserved.
-
-    Notes
-    -----
-    Ray's output, its usage statistics and its own loggers are switched off through environment variables, which
-    are put back afterwards. A variable that is already set keeps its value.
-    """
-    ray = import_extra("ray", extra=extra)
-    started = not ray.is_initialized()
-    elsewhere = bool(os.environ.get("RAY_ADDRESS"))
-    with ExitStack() as stack:
-        stack.enter_context(_quiet_environment())
-        stack.enter_context(_quiet_loggers())
-        if use_gpu and started and not elsewhere:
-            _check_gpu(_count_local_gpus())
-        if started:
-            stack.callback(ray.shutdown)
-            _start(ray, num_cpus=num_cpus, elsewhere=elsewhere)
-        if use_gpu:
-            _check_gpu(ray.cluster_resources().get("GPU", 0))
-            _warn_of_gpu()
-        yield
-
-
-def _start(ray: ModuleType, *, num_cpus: int | None, elsewhere: bool) -> None:
-    """Connect to the cluster that RAY_ADDRESS names, or start a Ray of our own that never joins another."""
-    if elsewhere:
-        ray.init(log_to_driver=False, logging_level="error")
-    else:
-        ray.init(
-            address="local",
-            num_cpus=num_cpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="error",
-        )
-
-
-@contextmanager
-def _quiet_environment() -> Iterator[None]:
-    """Switch off what Ray prints, reports and writes by itself, where the user has not decided."""
-    before = {name: os.environ.get(name) for name in (*_QUIET, *_SET_BY_RAY)}
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    try:
-        yield
-    finally:
-        for name, old in before.items():
-            if old is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = old
-
-
-@contextmanager
-def _quiet_loggers() -> Iterator[None]:
-    """Keep Tune from telling of files that do not stay, and put back the levels that a start changes."""
-    loggers = [logging.getLogger(name) for name in ("ray", "ray.tune")]
-    levels = [logger.level for logger in loggers]
-    loggers[1].setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-@contextmanager
-def results_folder(chosen: str | None) -> Iterator[str]:
-    """Give the chosen folder, or one that is removed afterwards.
-
-    Parameters
-    ----------
-    chosen : str or None
-        A folder of the user's, which stays; None for a temporary one.
-
-    Yields
-    ------
-    str
-        Its absolute path.
-    """
-    if chosen is not None:
-        yield os.path.abspath(os.path.expanduser(chosen))  # noqa: PTH100, PTH111 - Ray wants a string
-        return
-    with tempfile.TemporaryDirectory(prefix="energyknn-ray-", ignore_cleanup_errors=True) as name:
-        yield name
-
-
-def _count_local_gpus() -> float:
-    """Count the GPUs that a Ray started here would offer; infinity where this Ray cannot say so beforehand."""
-    try:
-        accelerators = import_extra("ray._private.accelerators", extra="ray")
-        manager = accelerators.get_accelerator_manager_for_resource("GPU")
-        visible = manager.get_current_process_visible_accelerator_ids()
-        count = manager.get_current_node_num_accelerators()
-    except (ImportError, AttributeError):  # Ray's own name for it: the check after the start still holds
-        return np.inf
-    return float(count if visible is None else min(count, len(visible)))
-
-
-def _check_gpu(n_gpus: float) -> None:
-    """Refuse a search whose trials would wait for a GPU without end."""
-    if n_gpus < 1:
-        message = (
-            f"use_gpu=True, but Ray sees {n_gpus:g} GPUs. Every trial reserves one, so none would ever start. "
-            "Set use_gpu=False: the computation runs on the CPU in any case."
-        )
-        raise ValueError(message)
-
-
-def _warn_of_gpu() -> None:
-    warnings.warn(
-        "use_gpu=True only reserves a GPU for each trial; scikit-learn computes on the CPU all the same.",
-        UserWarning,
-        stacklevel=2,
-    )

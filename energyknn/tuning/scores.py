@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SearchScores", "scores_from_cv_results"]
+from energyknn.splitting import Split
+
+__all__ = ["SearchScores", "check_candidates", "scores_from_cv_results"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,3 +80,32 @@ def scores_from_cv_results(cv_results: Mapping[str, Any]) -> SearchScores:
     columns = [np.asarray(cv_results[f"split{fold}_test_score"], dtype=np.float64) for fold in range(n_folds)]
     candidates = tuple(int(value) for value in cv_results["param_n_neighbors"])
     return SearchScores(candidates, np.column_stack(columns))
+
+
+def check_candidates(n_neighbors: Sequence[int], folds: Sequence[Split]) -> None:
+    """Check that every fold can serve every candidate.
+
+    Parameters
+    ----------
+    n_neighbors : sequence of int
+        The candidates.
+    folds : sequence of Split
+        Row numbers of training and validation rows.
+
+    Raises
+    ------
+    ValueError
+        If there is no candidate or no fold, or a candidate is below 1 or above the rows of a training side.
+    """
+    if len(n_neighbors) == 0 or len(folds) == 0:
+        message = f"{len(n_neighbors)} candidates and {len(folds)} folds. A search needs at least one of each."
+        raise ValueError(message)
+    sizes = [len(fold.train) for fold in folds]
+    limit = min(sizes)
+    wrong = [int(k) for k in n_neighbors if not 1 <= k <= limit]
+    if wrong:
+        message = (
+            f"n_neighbors holds {', '.join(map(str, wrong[:5]))} ({len(wrong)} in all). A candidate is at least 1 and "
+            f"at most {limit}, the training rows of fold {sizes.index(limit)}. Change it, or use fewer folds."
+        )
+        raise ValueError(message)

@@ -25,7 +25,7 @@ from sklearn.model_selection._validation import _score
 from sklearn.utils import get_tags
 
 from energyknn.errors import import_extra
-from energyknn.tuning.ray_tune import ray_session, results_folder
+from energyknn.tuning.ray_session import ray_session, results_folder
 
 __all__ = ["TuneGridSearchCV", "TuneSearchCV"]
 
