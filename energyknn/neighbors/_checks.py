@@ -102,11 +102,16 @@ def check_integer(value: Any, *, name: str, rule: str) -> int:
         raise TypeError(message) from None
 
 
-def check_reach(X_train: NDArray[np.float64], X_query: NDArray[np.float64], *, p: int) -> None:
+def check_reach(X_train: NDArray[np.float64], X_query: NDArray[np.float64], *, p: int) -> float:
     """Require that no distance can overflow.
 
-    The largest difference between a query and a training row, column by column, must have finite squares
-    (p = 2) or values (p = 1) with a finite sum. Then every sum of a search is finite, whatever pair it is of.
+    The widths of the box around all rows, raised to the power p, must have a finite sum. Then every sum of a search
+    is finite, whatever pair it is of.
+
+    Returns
+    -------
+    float
+        The largest difference that can occur in any column, or somewhat more.
 
     Raises
     ------
@@ -114,13 +119,13 @@ def check_reach(X_train: NDArray[np.float64], X_query: NDArray[np.float64], *, p
         If it has not.
     """
     with np.errstate(over="ignore"):
-        spread = max(X_train.max() - X_query.min(), X_query.max() - X_train.min())
-        if np.isfinite(spread**p * X_train.shape[1]):
-            return
-        widths = np.maximum(X_train.max(axis=0) - X_query.min(axis=0), X_query.max(axis=0) - X_train.min(axis=0))
-        powers = np.abs(widths) ** p
-        total = powers.sum()
-    if not np.isfinite(total * (1 + 1e-9)):
+        reach = float(max(X_train.max(), X_query.max()) - min(X_train.min(), X_query.min()))
+        if np.isfinite(np.float64(reach) ** p * (2 * X_train.shape[1])):
+            return reach
+        low = np.minimum(X_train.min(axis=0), X_query.min(axis=0))
+        widths = np.maximum(X_train.max(axis=0), X_query.max(axis=0)) - low
+        total = np.sum(widths**p) * (1 + 1e-9)
+    if not np.isfinite(total):
         worst = np.argsort(-widths, kind="stable")[:_N_NAMED].tolist()
         message = (
             f"The differences between X_query and X_train overflow float64 when raised to the power p = {p} and "
@@ -128,6 +133,7 @@ def check_reach(X_train: NDArray[np.float64], X_query: NDArray[np.float64], *, p
             "Divide the columns by a scale first."
         )
         raise ValueError(message)
+    return float(widths.max())
 
 
 def check_choice(value: Any, choices: tuple[Any, ...], *, name: str) -> None:

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from energyknn.neighbors._threads import run_slices
 
-__all__ = ["Candidates", "Neighbors", "Search", "finish_search", "measure_candidates", "rank_candidates"]
+__all__ = [
+    "Candidates",
+    "Neighbors",
+    "Search",
+    "empty_neighbors",
+    "finish_search",
+    "measure_candidates",
+    "rank_candidates",
+]
 
 _SLICE_VALUES = 1 << 15  # float64 values of a temporary: 256 KiB, which stay in the second cache
 
@@ -38,6 +46,8 @@ class Search:
         Sum of absolute (1) or squared (2) differences.
     own : ndarray of shape (n_query,), int64, or None
         The training row that each query is: never its own neighbour.
+    reach : float
+        About the largest difference, in any column, between any two rows.
     n_threads : int
         At least 1.
     """
@@ -47,6 +57,7 @@ class Search:
     n_neighbors: int
     p: int
     own: NDArray[np.int64] | None
+    reach: float
     n_threads: int
 
 

@@ -9,13 +9,13 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from energyknn.neighbors._exact import Candidates, Search
 from energyknn.neighbors._margins import centre_rows, drop_own_rows, expansion_margin
 
-__all__ = ["find_by_sklearn"]
+__all__ = ["find_candidates"]
 
 _EXTRA = 1  # candidates beyond k: a bound for the rows that are left out
 _SLICE_VALUES = 1 << 33  # products in a slice: about 0.1 s
 
 
-def find_by_sklearn(search: Search) -> Candidates:
+def find_candidates(search: Search) -> Candidates:
     """Find candidates with scikit-learn's brute force.
 
     Parameters

@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from energyknn.neighbors._checks import check_choice, check_n_neighbors, check_reach, check_rows, check_width
 from energyknn.neighbors._exact import Candidates, Neighbors, Search, finish_search
 from energyknn.neighbors._threads import count_threads
 from energyknn.neighbors.brute import find_by_brute_force
 
-__all__ = ["ENGINES", "Engine", "choose_engine", "search_neighbors"]
+if TYPE_CHECKING:
+    from energyknn.neighbors._kernels import Tree
+
+__all__ = ["ENGINES", "Engine", "NeighborIndex", "build_index", "choose_engine", "search_neighbors"]
 
 Engine = Literal["auto", "blocked", "brute", "sklearn", "torch"]
 ENGINES: tuple[Engine, ...] = ("auto", "blocked", "brute", "sklearn", "torch")
+_SMALL_WORK = 1 << 33
+
+
+def choose_engine(n_train: int, n_features: int, *, n_query: int) -> Engine:
+    """Say which engine "auto" stands for.
+
+    Parameters
+    ----------
+    n_train, n_features : int
+        Shape of the training rows.
+    n_query : int
+        Number of queries.
+
+    Returns
+    -------
+    {"blocked", "sklearn"}
+        "sklearn" if n_train * n_query * (40 + n_features) is below 2³³, which is a job of about 0.2 s for it on two
+        cores: loading Numba and its compiled kernels takes longer, and compiling them much longer. Else "blocked".
+    """
+    return "blocked" if n_train * n_query * (40 + n_features) >= _SMALL_WORK else "sklearn"
 
 
 def search_neighbors(
@@ -63,41 +86,149 @@ def search_neighbors(
     ImportError
         If the engine is "torch" and PyTorch is not installed.
 
+    See Also
+    --------
+    build_index : Prepare training rows once, for many searches.
+
     Notes
     -----
     The distance is the float64 sum, in column order, of squared (p = 2, then its square root) or absolute (p = 1)
     differences of the columns as given. Neighbours are ordered by (that sum, training row), so equal sums are
     ordered by row number and the k nearest are the first k of the k + 1 nearest. The result does not depend on
-    engine, threads or the order of the queries.
+    engine, threads or the order of the queries. Integers are converted to float64, which is exact up to 2⁵³.
 
     Examples
     --------
-    >>> found = search_neighbors([[0.0], [1.0], [3.0]], [[0.9]], n_neighbors=2, engine="brute")
+    >>> found = search_neighbors([[0.0], [1.0], [3.0]], [[0.75]], n_neighbors=2)
     >>> found.indices
     array([[1, 0]])
     >>> found.distances
-    array([[0.1, 0.9]])
+    array([[0.25, 0.75]])
+    """
+    check_choice(engine, ENGINES, name="engine")
+    train = check_rows(X_train, name="X_train")
+    search = _plan_search(train, X_query, n_neighbors, p=p, n_jobs=n_jobs)
+    if engine == "auto":
+        engine = choose_engine(*train.shape, n_query=len(search.X_query))
+    return _run_search(search, engine, _build_tree(search, engine))
+
+
+@dataclass(frozen=True, eq=False)
+class NeighborIndex:
+    """Training rows, prepared for many searches; made by `build_index`.
+
+    Attributes
+    ----------
+    X_train : ndarray of shape (n_train, n_features), float64
+        The training rows. They are not copied where they are C-ordered float64 already: do not change them.
+    p : {1, 2}
+        Manhattan or Euclidean distance.
+    engine : str
+        The engine that searches.
+    tree : Tree or None
+        What the blocked engine has prepared.
+    """
+
+    X_train: NDArray[np.float64]
+    p: int
+    engine: Engine
+    tree: Tree | None
+
+    def search(self, X_query: ArrayLike | None = None, n_neighbors: int = 5, *, n_jobs: int | None = None) -> Neighbors:
+        """Find the nearest training rows of each query, exactly.
+
+        Parameters
+        ----------
+        X_query : array-like of shape (n_query, n_features) or None, default=None
+            As in `search_neighbors`.
+        n_neighbors : int, default=5
+            As in `search_neighbors`.
+        n_jobs : int or None, default=None
+            As in `search_neighbors`.
+
+        Returns
+        -------
+        Neighbors
+            Those of `search_neighbors`, to the last bit.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `search_neighbors`.
+        """
+        search = _plan_search(self.X_train, X_query, n_neighbors, p=self.p, n_jobs=n_jobs)
+        return _run_search(search, self.engine, self.tree)
+
+
+def build_index(X_train: ArrayLike, *, p: int = 2, engine: Engine = "auto", n_jobs: int | None = None) -> NeighborIndex:
+    """Prepare training rows once, for many searches.
+
+    Parameters
+    ----------
+    X_train : array-like of shape (n_train, n_features)
+        As in `search_neighbors`.
+    p : {1, 2}, default=2
+        As in `search_neighbors`.
+    engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
+        As in `search_neighbors`; "auto" chooses as if there were as many queries as training rows.
+    n_jobs : int or None, default=None
+        Threads that prepare the rows.
+
+    Returns
+    -------
+    NeighborIndex
+        An immutable value that can be pickled; its `search` gives the results of `search_neighbors`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `search_neighbors`.
+
+    Examples
+    --------
+    >>> index = build_index([[0.0], [1.0], [3.0]])
+    >>> index.search([[0.75]], 1).indices
+    array([[1]])
+    >>> index.search(None, 1).indices.tolist()
+    [[1], [0], [1]]
     """
     check_choice(p, (1, 2), name="p")
     check_choice(engine, ENGINES, name="engine")
     train = check_rows(X_train, name="X_train")
-    query = train if X_query is None else check_rows(X_query, name="X_query")
-    own = np.arange(len(train)) if X_query is None else None
+    if engine == "auto":
+        engine = choose_engine(*train.shape, n_query=len(train))
+    search = _plan_search(train, train, 1, p=p, n_jobs=n_jobs)
+    return NeighborIndex(train, p, engine, _build_tree(search, engine))
+
+
+def _plan_search(
+    train: NDArray[np.float64], X_query: ArrayLike | None, n_neighbors: int, *, p: int, n_jobs: int | None
+) -> Search:
+    """Check everything about a search but its training rows."""
+    check_choice(p, (1, 2), name="p")
+    own = np.arange(len(train), dtype=np.int64) if X_query is None else None
+    query = train if X_query is None or X_query is train else check_rows(X_query, name="X_query")
     check_width(query, train.shape[1])
-    check_reach(train, query, p=p)
+    reach = check_reach(train, query, p=p)
     n_neighbors = check_n_neighbors(n_neighbors, n_train=len(train), excludes_self=own is not None)
-    search = Search(train, query, n_neighbors, p, own, count_threads(n_jobs))
-    return run_search(search, choose_engine(search) if engine == "auto" else engine)
+    return Search(train, query, n_neighbors, p, own, reach, count_threads(n_jobs))
 
 
-def choose_engine(search: Search) -> Engine:
-    """Choose what "auto" stands for."""
-    del search
-    return "sklearn"
+def _build_tree(search: Search, engine: Engine) -> Tree | None:
+    """Prepare what an engine needs to have prepared."""
+    if engine != "blocked":
+        return None
+    from energyknn.neighbors.blocked import build_tree  # loads Numba
+
+    return build_tree(search)
 
 
-def run_search(search: Search, engine: Engine) -> Neighbors:
-    """Search with an engine, and with the oracle where its candidates leave a query open."""
+def _run_search(search: Search, engine: Engine, tree: Tree | None) -> Neighbors:
+    """Search with an engine, and with the oracle where candidates leave a query open."""
+    if tree is not None:
+        from energyknn.neighbors.blocked import search_tree
+
+        return search_tree(tree, search)
     neighbors, unsettled = finish_search(search, _load_engine(engine)(search))
     if len(unsettled):
         own = None if search.own is None else search.own[unsettled]
@@ -109,9 +240,8 @@ def run_search(search: Search, engine: Engine) -> Neighbors:
 
 
 def _load_engine(engine: Engine) -> Callable[[Search], Candidates]:
-    """Import an engine when it is asked for: SciPy, Numba and PyTorch take their time to load."""
+    """Import an engine when it is asked for: scikit-learn and PyTorch take their time to load."""
     if engine == "brute":
         return find_by_brute_force
-    module, name = {"sklearn": ("engine_sklearn", "find_by_sklearn")}[engine]
-    function = getattr(import_module(f"energyknn.neighbors.{module}"), name)
-    return cast("Callable[[Search], Candidates]", function)
+    module = import_module(f"energyknn.neighbors.engine_{engine}")
+    return cast("Callable[[Search], Candidates]", module.find_candidates)
