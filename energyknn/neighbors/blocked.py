@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 from functools import cache
 from threading import Timer
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +87,7 @@ def search_tree(tree: kernels.Tree, search: Search) -> Neighbors:
     Memory beyond the tree: one copy of the queries, and for each thread 64 * 1.5 k candidates.
     """
     _warm_up()
-    return _search(tree, search)
+    return _search(kernels.Tree(*map(_require_plain, tree)), search)
 
 
 @cache
@@ -158,7 +158,7 @@ def _make_batches(search: Search) -> kernels.Batches:
 
 def _order_rows(rows: NDArray[np.float64], *, leaf: int, n_threads: int, inner_leaf: int | None = None) -> _Order:
     """Order rows by group and, within groups, by median splits down to `leaf` rows."""
-    rows = rows if rows.flags.writeable else rows.copy()  # compiled once, for arrays that can be written
+    rows = _require_plain(rows)
     numbers, edges = _group_rows(rows, n_threads=n_threads)
     keys = np.empty(len(rows))
     piece = max(leaf, len(rows) // (8 * n_threads))
@@ -243,3 +243,8 @@ def _allocate_tree(order: _Order, *, scale: float) -> kernels.Tree:
         radii=np.empty(n_blocks, dtype=np.float32),
         scale=scale,
     )
+
+
+def _require_plain(value: Any) -> Any:
+    """Copy an array that is read-only or not aligned, as joblib's memory maps are: others are compiled for already."""
+    return np.require(value, requirements=["C", "A", "W"]) if isinstance(value, np.ndarray) else value
