@@ -125,9 +125,9 @@ def _add_reproduce(commands: Any) -> None:
     command.add_argument(
         "--search",
         choices=("one-search", "grid", "tune-sklearn", "ray"),
-        default="grid",
+        default="one-search",
         help="one-search: one neighbour search per fold serves all candidates; grid: GridSearchCV; "
-        "tune-sklearn: TuneSearchCV, then GridSearchCV; ray: Ray Tune (default: grid)",
+        "tune-sklearn: TuneSearchCV, then GridSearchCV; ray: Ray Tune (default: one-search)",
     )
     command.add_argument(
         "--scaling",

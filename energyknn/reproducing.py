@@ -39,7 +39,7 @@ def reproduce(
     scaling: Literal["all_rows", "train_only"] = "all_rows",
     reference_year: int = 2021,
     latest_year: int | None = None,
-    tool: Tool = "grid",
+    tool: Tool = "one-search",
     use_gpu: bool = False,
     honest: bool = True,
     report: bool = True,
@@ -104,7 +104,7 @@ def reproduce(
             second = run_study(
                 table,
                 replace(protocol, scaling="train_only", groups="songs"),
-                choose_search("grid", callbacks=callbacks),
+                choose_search("one-search" if tool == "one-search" else "grid", callbacks=callbacks, track=track),
                 schema=schema,
                 track=track,
             )
@@ -125,7 +125,7 @@ def reproduce(
             "data": source,
             **described,
             "notebook": describe_notebook(),
-            "environment": describe_environment("scikit-learn brute"),
+            "environment": describe_environment("energyknn" if tool == "one-search" else "scikit-learn brute"),
         }
         _write(staged / "results.json", json.dumps(results, indent=1, allow_nan=False).encode())
         if report:

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.neighbors import KNeighborsRegressor
 
 from energyknn.fitting import Track, track_silently
-from energyknn.study import Prepared, Search
+from energyknn.study import Prepared, Search, Stage
 from energyknn.tuning import SearchScores, scores_from_cv_results
 from energyknn.tuning.grid import search_grid
 from energyknn.tuning.one_search import search_once
@@ -25,8 +25,8 @@ TOOLS: Mapping[Tool, tuple[str, str]] = {
 }
 """The choices, and what scores the candidates of the coarse and of the micro search."""
 
-Stage = Literal["coarse", "micro"]
 
+Score = Callable[[Stage, Prepared, Sequence[int]], SearchScores]
 Keep = Callable[[str, Any], Any]
 """Saves a fitted search under a stage's name and returns what was read back."""
 
@@ -66,8 +66,8 @@ def choose_search(
 
     Returns
     -------
-    callable
-        ``search(stage, prepared, n_neighbors) -> SearchScores``.
+    Search
+        What scores the candidates.
 
     Raises
     ------
@@ -95,16 +95,18 @@ def choose_search(
         return scores_from_cv_results(keep(stage, search).cv_results_)
 
     if tool == "one-search":
-        return with_one_search
+        return Search(with_one_search, every_k=True)
     if tool == "grid":
-        return with_grid
+        return Search(with_grid)
     if tool == "ray":
-        return _with_ray(keep, use_gpu=use_gpu)
+        return Search(_with_ray(keep, use_gpu=use_gpu))
     with_draws = _with_tune_sklearn(keep, random_state=random_state, use_gpu=use_gpu)
-    return lambda stage, data, n_neighbors: (with_draws if stage == "coarse" else with_grid)(stage, data, n_neighbors)
+    return Search(
+        lambda stage, data, n_neighbors: (with_draws if stage == "coarse" else with_grid)(stage, data, n_neighbors)
+    )
 
 
-def _with_tune_sklearn(keep: Keep, *, random_state: int, use_gpu: bool) -> Search:
+def _with_tune_sklearn(keep: Keep, *, random_state: int, use_gpu: bool) -> Score:
     from energyknn.tuning.tune_sklearn import TuneSearchCV
 
     def search(stage: Stage, data: Prepared, n_neighbors: Sequence[int]) -> SearchScores:
@@ -122,7 +124,7 @@ def _with_tune_sklearn(keep: Keep, *, random_state: int, use_gpu: bool) -> Searc
     return search
 
 
-def _with_ray(keep: Keep, *, use_gpu: bool) -> Search:
+def _with_ray(keep: Keep, *, use_gpu: bool) -> Score:
     from energyknn.tuning.ray_tune import search_ray_tune
 
     def search(stage: Stage, data: Prepared, n_neighbors: Sequence[int]) -> SearchScores:

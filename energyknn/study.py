@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 
 from energyknn.encoding import encode_features, fit_levels, target_values
 from energyknn.errors import DataFileError
-from energyknn.fitting import Scores, Track, evaluate, fit_knn, predict, predict_without_self, track_silently
+from energyknn.fitting import (
+    Scores,
+    Track,
+    evaluate,
+    fit_knn,
+    predict,
+    predict_nearest,
+    predict_without_self,
+    track_silently,
+)
+from energyknn.neighbors import build_index
 from energyknn.overfitting import Gap, Verdict, judge_overfitting, measure_gap, r2_standard_error
 from energyknn.scaling import apply_scale, fit_scale
 from energyknn.schema import SPOTIFY, Schema
@@ -40,8 +50,24 @@ BASE_N_NEIGHBORS = 5
 COARSE_N_NEIGHBORS = (1, 11, 21, 31, 41, 51)
 N_FOLDS = 4
 
-Search = Callable[[Literal["coarse", "micro"], "Prepared", Sequence[int]], SearchScores]
-"""Scores the candidates of one stage on the training rows of prepared data."""
+Stage = Literal["coarse", "micro", "curve"]
+
+
+@dataclass(frozen=True)
+class Search:
+    """What scores candidates.
+
+    Parameters
+    ----------
+    score : callable
+        ``score(stage, prepared, n_neighbors) -> SearchScores``, on the training rows of prepared data.
+    every_k : bool, default=False
+        Whether one more candidate costs nothing. Then every k up to the largest is scored first, as the stage
+        "curve", both stages of the notebook are read off that table, and predictions come from our own search.
+    """
+
+    score: Callable[[Stage, Prepared, Sequence[int]], SearchScores]
+    every_k: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +143,7 @@ class Study:
     tuned: ModelFigures
     verdict: Verdict
     seconds: dict[str, float]
+    curve: SearchScores | None = None
 
 
 @dataclass
@@ -130,7 +157,7 @@ class _Clock:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
-def micro_candidates(best: int, limit: int) -> tuple[int, ...]:
+def micro_candidates(best: int, limit: int, *, n: int = 6) -> tuple[int, ...]:
     """Return the candidates of the second search: the best of the first and the five above it.
 
     Parameters
@@ -139,6 +166,8 @@ def micro_candidates(best: int, limit: int) -> tuple[int, ...]:
         The first search's best.
     limit : int
         The largest candidate that every fold can serve.
+    n : int, default=6
+        How many, if the limit allows.
 
     Returns
     -------
@@ -150,7 +179,7 @@ def micro_candidates(best: int, limit: int) -> tuple[int, ...]:
     >>> micro_candidates(11, 100)
     (11, 12, 13, 14, 15, 16)
     """
-    return tuple(k for k in range(best, best + 6) if k <= limit)
+    return tuple(k for k in range(best, best + n) if k <= limit)
 
 
 def check_size(n_rows: int, *, test_size: float = 0.2, n_neighbors: int = max(COARSE_N_NEIGHBORS)) -> None:
@@ -233,7 +262,13 @@ def _split(table: pd.DataFrame, protocol: Protocol, schema: Schema) -> tuple[Spl
 
 
 def evaluate_model(
-    data: Prepared, n_neighbors: int, *, track: Track[Any] = track_silently, what: str = "", clock: Any = None
+    data: Prepared,
+    n_neighbors: int,
+    *,
+    own_search: bool = False,
+    track: Track[Any] = track_silently,
+    what: str = "",
+    clock: Any = None,
 ) -> ModelFigures:
     """Fit a model on the training rows and score it on both sides.
 
@@ -243,6 +278,8 @@ def evaluate_model(
         As `prepare` returns it.
     n_neighbors : int
         Neighbours to average.
+    own_search : bool, default=False
+        Whether our own search finds the neighbours, instead of scikit-learn's regressor.
     track : Track, default=track_silently
         Shows progress.
     what : str
@@ -253,14 +290,8 @@ def evaluate_model(
     ModelFigures
         Scores, the gap between them, and the predictions of the test rows.
     """
-    clock = clock or _Clock()
-    with clock.stage("fit"):
-        model = fit_knn(data.X_train, data.y_train, n_neighbors=n_neighbors)
-    with clock.stage("predict"):
-        on_train = predict(model, data.X_train, track=track, what=f"training rows, {what}")
-        on_test = predict(model, data.X_test, track=track, what=f"test rows, {what}")
-    with clock.stage("without_self"):
-        (without_self,) = (predict_without_self(model) for _ in track([None], f"Predict rows without self, {what}"))
+    predict_with = _predict_with_our_search if own_search else _predict_with_scikit_learn
+    on_train, without_self, on_test = predict_with(data, n_neighbors, track=track, what=what, clock=clock or _Clock())
     train, rest, test = (
         evaluate(data.y_train, on_train),
         evaluate(data.y_train, without_self),
@@ -268,6 +299,37 @@ def evaluate_model(
     )
     errors = (r2_standard_error(data.y_train, without_self), r2_standard_error(data.y_test, on_test))
     return ModelFigures(n_neighbors, train, rest, test, measure_gap(train, rest, test, errors=errors), on_test)
+
+
+Predictions = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+
+
+def _predict_with_scikit_learn(
+    data: Prepared, n_neighbors: int, *, track: Track[Any], what: str, clock: _Clock
+) -> Predictions:
+    """Predict training rows, training rows without self, and test rows."""
+    with clock.stage("fit"):
+        model = fit_knn(data.X_train, data.y_train, n_neighbors=n_neighbors)
+    with clock.stage("predict"):
+        on_train = predict(model, data.X_train, track=track, what=f"training rows, {what}")
+        on_test = predict(model, data.X_test, track=track, what=f"test rows, {what}")
+    with clock.stage("without_self"):
+        (without_self,) = (predict_without_self(model) for _ in track([None], f"Predict rows without self, {what}"))
+    return on_train, without_self, on_test
+
+
+def _predict_with_our_search(
+    data: Prepared, n_neighbors: int, *, track: Track[Any], what: str, clock: _Clock
+) -> Predictions:
+    """Predict training rows, training rows without self, and test rows."""
+    with clock.stage("fit"):
+        index = build_index(data.X_train)
+    sides = {"predict": data.X_train, "without_self": None, "predict_test": data.X_test}
+    predictions = []
+    for name in track(list(sides), f"Predict training and test rows, {what}"):
+        with clock.stage(name.removesuffix("_test")):
+            predictions.append(predict_nearest(index, data.y_train, sides[name], n_neighbors=n_neighbors))
+    return predictions[0], predictions[1], predictions[2]
 
 
 def run_study(
@@ -286,8 +348,8 @@ def run_study(
         A checked table.
     protocol : Protocol
         Which rows and which scale.
-    search : callable
-        Scores the candidates of one stage: ``search(stage, prepared, n_neighbors) -> SearchScores``.
+    search : Search
+        Scores the candidates.
     schema : Schema, default=SPOTIFY
         What the columns are.
     track : Track, default=track_silently
@@ -305,14 +367,18 @@ def run_study(
     """
     clock, steps = _Clock(), _Clock()
     data = prepare(table, protocol, schema=schema, clock=clock)
-    base = evaluate_model(data, BASE_N_NEIGHBORS, track=track, what="base model", clock=steps)
-    with clock.stage("coarse"):
-        coarse = search("coarse", data, COARSE_N_NEIGHBORS)
+    own_search, score, curve = search.every_k, search.score, None
+    base = evaluate_model(data, BASE_N_NEIGHBORS, own_search=own_search, track=track, what="base model", clock=steps)
     smallest = min(len(fold.train) for fold in data.folds)
+    with clock.stage("coarse"):
+        if search.every_k:
+            curve = score("curve", data, micro_candidates(1, smallest, n=max(COARSE_N_NEIGHBORS) + 5))
+        coarse = curve.select(COARSE_N_NEIGHBORS) if curve else score("coarse", data, COARSE_N_NEIGHBORS)
     with clock.stage("micro"):
-        micro = search("micro", data, micro_candidates(coarse.best, smallest))
+        around = micro_candidates(coarse.best, smallest)
+        micro = curve.select(around) if curve else score("micro", data, around)
     with clock.stage("tuned"):
-        tuned = evaluate_model(data, micro.best, track=track, what="tuned model")
+        tuned = evaluate_model(data, micro.best, own_search=own_search, track=track, what="tuned model")
     base_seconds = {f"base_{name}": value for name, value in steps.seconds.items()}
     return Study(
         protocol=protocol,
@@ -326,4 +392,5 @@ def run_study(
         tuned=tuned,
         verdict=judge_overfitting(base.gap, tuned.gap),
         seconds={**clock.seconds, **base_seconds},
+        curve=curve,
     )

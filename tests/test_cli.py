@@ -171,7 +171,7 @@ def reproduced(tmp_path_factory):
 def test_reproduce_writes_what_it_says(reproduced):
     out, done = reproduced
     written = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
-    assert {"results.json", "report.html", "model/coarse_search.joblib", "model/micro_search.joblib"} <= written
+    assert {"results.json", "report.html", "model/curve_search.joblib"} <= written
     assert sum(name.startswith("pictures/") for name in written) >= 5
     assert all(name in done.stdout for name in written)
     assert done.stderr == ""
@@ -201,6 +201,28 @@ def test_the_table_shows_the_notebook_beside_the_run(reproduced):
     assert "0.80299" in done.stdout
     assert f"{results['tuned']['test']['r2']:.5f}" in done.stdout
     assert results["overfitting"]["verdict"] in done.stdout
+
+
+def test_both_stages_are_read_off_one_table_of_every_k(reproduced):
+    results = json.loads((reproduced[0] / "results.json").read_text(encoding="utf-8"))
+    assert results["curve"]["n_neighbors"] == list(range(1, 57))
+    every_k = dict(zip(results["curve"]["n_neighbors"], results["curve"]["mean_test_score"], strict=True))
+    for stage in ("coarse", "micro"):
+        scores = results[stage]["mean_test_score"]
+        assert scores == [every_k[k] for k in results[stage]["n_neighbors"]]
+
+
+def test_the_grids_searches_are_saved_and_the_figures_are_the_same(reproduced, tmp_path):
+    assert main(["reproduce", "--search", "grid", "--no-report", "--no-honest", "--out", str(tmp_path / "out")]) == 0
+    names = {path.name for path in (tmp_path / "out" / "model").iterdir()}
+    assert names == {"coarse_search.joblib", "micro_search.joblib"}
+    grid, one = (
+        json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        for folder in (tmp_path / "out", reproduced[0])
+    )
+    for stage in ("coarse", "micro"):
+        # the sample holds rows that tie, and scikit-learn's heap may settle a tie otherwise than by row number
+        np.testing.assert_allclose(grid[stage]["mean_test_score"], one[stage]["mean_test_score"], atol=2e-3)
 
 
 def test_a_second_run_gives_the_same_figures(reproduced, tmp_path):
@@ -272,8 +294,8 @@ def test_help_is_there(capsys, command):
 def test_progress_goes_to_a_terminals_stderr_only(tmp_path):
     """Run in a pseudo-terminal, so that progress is shown, and keep stdout apart."""
     parent, child = os.openpty()
-    command = [sys.executable, "-m", "energyknn", "reproduce", "--out", str(tmp_path / "out"), "--no-report"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=child, text=True) as process:
+    command = [sys.executable, "-m", "energyknn", "reproduce", "--search", "grid", "--no-report", "--out", "out"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=child, text=True) as process:
         os.close(child)
         shown = b""
         while True:

@@ -442,3 +442,20 @@ def test_pictures_leave_the_settings_of_matplotlib_alone(results, arrays):
     before = dict(mpl.rcParams)
     render_report(results, arrays)
     assert dict(mpl.rcParams) == before
+
+
+def test_every_k_is_summed_up_and_drawn_where_it_was_scored(results):
+    curve = {"n_neighbors": [1, 2, 3], "fold_test_scores": [[0.1, 0.2], [0.5, 0.7], [0.4, 0.4]], "best": 2}
+    curve["mean_test_score"] = [0.15, 0.6, 0.4]
+    with_curve = {**results, "curve": curve}
+    rows = [row for row in compare_with_notebook(with_curve) if row.step == "every k, 1 to 3"]
+    assert [(row.quantity, row.notebook, row.this_run) for row in rows] == [
+        ("best k", None, 2),
+        ("mean R² there", None, 0.6),
+    ]
+    axes = draw_validation_curve(with_curve).axes[0]
+    labels = axes.get_legend_handles_labels()[1]
+    assert "every k from one search, this run" in labels
+    assert any(
+        list(line.get_ydata()) == pytest.approx([0.15, 0.6, 0.4]) for line in axes.lines if len(line.get_xdata()) == 3
+    )

@@ -22,7 +22,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def grid(data):
-    return choose_search("grid")("coarse", data, COARSE_N_NEIGHBORS)
+    return choose_search("grid").score("coarse", data, COARSE_N_NEIGHBORS)
 
 
 def search_and_keep(tool, data, stage):
@@ -32,7 +32,7 @@ def search_and_keep(tool, data, stage):
         kept[name] = search
         return search
 
-    return choose_search(tool, keep=keep)(stage, data, COARSE_N_NEIGHBORS), kept
+    return choose_search(tool, keep=keep).score(stage, data, COARSE_N_NEIGHBORS), kept
 
 
 def test_one_search_scores_as_the_grid(data, grid):

@@ -151,6 +151,9 @@ def draw_validation_curve(results: Mapping[str, Any]) -> Figure:
     at = int(np.flatnonzero(search.n_neighbors == best)[0])
     title = f"Best k is {best}: validation R² {search.mean[at]:.4f} ± {search.error[at]:.4f}"
     figure, panels = _make_axes(5.6 if micro else 3.9, title, heights=(1.35, 1) if micro else (1,))
+    if results.get("curve"):
+        every_k = _read_curve(results["curve"])
+        _draw_curve(panels[0], every_k, label="every k from one search, this run", color=_GREY, marker="")
     _draw_curve(panels[0], coarse, label="coarse search, this run", color=_BLUE)
     if micro:
         _draw_points(panels[0], micro, label="micro search, this run", style={"color": _GREEN, "marker": "s"})
@@ -172,10 +175,10 @@ def _draw_points(axes: Axes, curve: _Curve, *, label: str, style: Mapping[str, A
     )
 
 
-def _draw_curve(axes: Axes, curve: _Curve, *, label: str, color: str) -> None:
+def _draw_curve(axes: Axes, curve: _Curve, *, label: str, color: str, marker: str = "o") -> None:
     low, high = curve.mean - curve.error, curve.mean + curve.error
     axes.fill_between(curve.n_neighbors, low, high, color=color, alpha=0.2, linewidth=0)
-    _draw_points(axes, curve, label=label, style={"color": color, "marker": "o", "linestyle": "-"})
+    _draw_points(axes, curve, label=label, style={"color": color, "marker": marker, "linestyle": "-"})
 
 
 def _draw_notebook(axes: Axes, search: Mapping[str, Any] | None) -> None:

@@ -69,6 +69,8 @@ def describe_study(study: Study, honest: Study | None = None, *, tool: Tool = "g
             },
         },
     }
+    if study.curve is not None:
+        described["curve"] = _describe_scores(study.curve)
     seconds = dict(study.seconds)
     if honest is not None:
         described["honest"] = {

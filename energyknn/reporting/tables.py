@@ -64,7 +64,8 @@ def compare_with_notebook(results: Mapping[str, Any]) -> tuple[ComparisonRow, ..
     Returns
     -------
     tuple of ComparisonRow
-        The base model, the coarse search, the micro search and the tuned model, in this order. Candidates
+        The base model, the coarse search, the micro search, the best of every k where that was scored, and the
+        tuned model, in this order. Candidates
         of a search stand in the order of k.
 
     Examples
@@ -84,6 +85,7 @@ def compare_with_notebook(results: Mapping[str, Any]) -> tuple[ComparisonRow, ..
         if this_run and name in minutes:
             this_run = {**this_run, "minutes": minutes[name]}
         rows += _compare_searches(f"{name} search", notebook.get(name), this_run)
+    rows += _sum_up_curve(results.get("curve"))
     rows += _compare_models("tuned", notebook.get("tuned"), results.get("tuned"))
     return tuple(rows)
 
@@ -147,6 +149,15 @@ def _compare_searches(
     rows.append(_make_row(step, "best k", (both[0].get("best"), both[1].get("best"))))
     rows.append(_make_row(step, "minutes", (both[0].get("minutes"), both[1].get("minutes"))))
     return _drop_empty(rows)
+
+
+def _sum_up_curve(curve: Mapping[str, Any] | None) -> Iterator[ComparisonRow]:
+    """Yield the best of every k, which the notebook's two searches may pass by."""
+    if curve:
+        tried = list(curve["n_neighbors"])
+        step = f"every k, {tried[0]} to {tried[-1]}"
+        yield _make_row(step, "best k", (None, curve["best"]))
+        yield _make_row(step, "mean R² there", (None, curve["mean_test_score"][tried.index(curve["best"])]))
 
 
 def format_value(value: Value, *, quantity: str = "") -> str:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from energyknn.fitting import Track, track_silently
-from energyknn.neighbors import search_neighbors
+from energyknn.neighbors import build_index
+from energyknn.neighbors.search import Engine, choose_engine
 from energyknn.splitting import Split
 from energyknn.tuning.scores import SearchScores, check_candidates
 
@@ -28,7 +29,7 @@ def search_once(
     *,
     n_neighbors: Sequence[int],
     folds: Sequence[Split],
-    engine: Any = "auto",
+    engine: Engine = "auto",
     n_jobs: int | None = None,
     track: Track[Any] = track_silently,
 ) -> SearchScores:
@@ -47,7 +48,7 @@ def search_once(
     engine, n_jobs
         As in `energyknn.neighbors.search_neighbors`. No score depends on them.
     track : Track, default=track_silently
-        Shows progress, a step for each block of queries.
+        Shows progress, a step for each fold.
 
     Returns
     -------
@@ -68,14 +69,34 @@ def search_once(
     rows, target = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
     check_candidates(n_neighbors, folds)
     candidates = np.asarray(n_neighbors, dtype=np.int64)
-    blocks = [(fold, start) for fold, split in enumerate(folds) for start in range(0, len(split.test), _ROWS_AT_ONCE)]
-    errors = np.zeros((len(candidates), len(folds)))
-    for fold, start in track(blocks, f"Search {len(folds)} folds once"):
-        train, test = folds[fold].train, folds[fold].test[start : start + _ROWS_AT_ONCE]
-        found = search_neighbors(rows[train], rows[test], int(candidates.max()), engine=engine, n_jobs=n_jobs)
-        predicted = _predict_each_k(target[train][found.indices], candidates)
-        errors[:, fold] += ((predicted - target[test, None]) ** 2).sum(axis=0)
-    return SearchScores(tuple(candidates.tolist()), 1.0 - errors / _deviations(target, folds))
+    scores = [
+        _score_fold(rows, target, fold, candidates=candidates, engine=engine, n_jobs=n_jobs)
+        for fold in track(folds, "Search each fold once")
+    ]
+    return SearchScores(tuple(candidates.tolist()), np.column_stack(scores))
+
+
+def _score_fold(
+    X: NDArray[np.float64],
+    y: NDArray[np.float64],
+    fold: Split,
+    *,
+    candidates: NDArray[np.int64],
+    engine: Engine,
+    n_jobs: int | None,
+) -> NDArray[np.float64]:
+    """Score every candidate on one fold's validation rows, a block of queries at a time: shape (n_candidates,)."""
+    train, actual = y[fold.train], y[fold.test]
+    if engine == "auto":
+        engine = choose_engine(len(train), X.shape[1], n_query=len(actual))
+    index = build_index(X[fold.train], engine=engine, n_jobs=n_jobs)
+    errors = np.zeros(len(candidates))
+    for start in range(0, len(actual), _ROWS_AT_ONCE):
+        block = slice(start, start + _ROWS_AT_ONCE)
+        found = index.search(X[fold.test[block]], int(candidates.max()), n_jobs=n_jobs)
+        errors += ((_predict_each_k(train[found.indices], candidates) - actual[block, None]) ** 2).sum(axis=0)
+    scores: NDArray[np.float64] = 1.0 - errors / ((actual - actual.mean()) ** 2).sum()
+    return scores
 
 
 def _predict_each_k(targets: NDArray[np.float64], candidates: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -83,7 +104,3 @@ def _predict_each_k(targets: NDArray[np.float64], candidates: NDArray[np.int64])
     sums = np.cumsum(targets, axis=1)
     predicted: NDArray[np.float64] = sums[:, candidates - 1] / candidates
     return predicted
-
-
-def _deviations(target: NDArray[np.float64], folds: Sequence[Split]) -> NDArray[np.float64]:
-    return np.array([((target[fold.test] - target[fold.test].mean()) ** 2).sum() for fold in folds])

@@ -62,6 +62,17 @@ class SearchScores:
         """The candidate with the largest mean; the first of those that are equal."""
         return self.n_neighbors[int(np.argmax(self.mean_test_score))]
 
+    def select(self, n_neighbors: Sequence[int]) -> SearchScores:
+        """Return the table of some of the candidates, in the order asked for.
+
+        Raises
+        ------
+        ValueError
+            If one of them was not scored.
+        """
+        rows = [self.n_neighbors.index(k) for k in n_neighbors]
+        return SearchScores(tuple(n_neighbors), self.fold_scores[rows])
+
 
 def scores_from_cv_results(cv_results: Mapping[str, Any]) -> SearchScores:
     """Read the scores out of a scikit-learn or tune-sklearn search over `n_neighbors`.
