@@ -11,8 +11,8 @@ from sklearn.neighbors import KNeighborsRegressor
 from energyknn.fitting import Track, track_silently
 from energyknn.study import Prepared, Search, Stage
 from energyknn.tuning import SearchScores, scores_from_cv_results
+from energyknn.tuning.candidates import Candidate, score_candidates
 from energyknn.tuning.grid import search_grid
-from energyknn.tuning.one_search import search_once
 
 __all__ = ["TOOLS", "Keep", "Tool", "choose_search", "keep_nothing"]
 
@@ -84,11 +84,10 @@ def choose_search(
         raise ValueError(message)
 
     def with_one_search(stage: Stage, data: Prepared, n_neighbors: Sequence[int]) -> SearchScores:
-        scores: SearchScores = keep(
-            stage,
-            search_once(data.X_train, data.y_train, n_neighbors=n_neighbors, folds=data.folds, track=track),
-        )
-        return scores
+        candidates = [Candidate(k) for k in n_neighbors]
+        scored = score_candidates(data.X_train, data.y_train, candidates=candidates, folds=data.folds, track=track)
+        kept: SearchScores = keep(stage, SearchScores(tuple(n_neighbors), scored.test["score"]))
+        return kept
 
     def with_grid(stage: Stage, data: Prepared, n_neighbors: Sequence[int]) -> SearchScores:
         search = search_grid(data.X_train, data.y_train, n_neighbors=n_neighbors, folds=data.folds, callbacks=callbacks)
