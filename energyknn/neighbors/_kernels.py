@@ -16,7 +16,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from energyknn.neighbors._tiles import TILE_QUERIES, TILE_ROWS, count_trailing_zeros, fill_tile_1, fill_tile_2
+from energyknn.neighbors._tiles import (
+    LANES,
+    TILE_QUERIES,
+    TILE_ROWS,
+    count_at_most,
+    count_trailing_zeros,
+    fill_tile_1,
+    fill_tile_2,
+)
 
 __all__ = [
     "BATCH",
@@ -40,6 +48,7 @@ UNIT = 16  # queries that share a bound
 BATCH = 4 * UNIT  # queries that share a traversal
 SUPER = 32  # blocks in a superblock
 _FEW = 32  # most distinct values of a column that can group rows
+_COUNTED = 256  # candidates up to which counting the smaller ones sorts fastest
 _SAMPLE = 128  # rows that choose the column to split by
 
 compile_kernel: Any = njit(nogil=True, cache=True, error_model="numpy")
@@ -356,52 +365,81 @@ def _bound_boxes(query_low, query_high, unit, low, high, group, p, bounds):  # p
 
 
 @compile_kernel
-def _sort_found(measures, rows, places, spare_measures, spare_rows, spare_places, n_found):  # pragma: no cover
-    """Sort by (measure, row number), smallest first: runs of 8 by insertion, then merged."""
-    for start in range(0, n_found, 8):
-        for end in range(start + 1, min(start + 8, n_found)):
-            measure, row, place = measures[end], rows[end], places[end]
-            at = end
-            while at > start and _comes_first(measure, row, measures[at - 1], rows[at - 1]):
-                measures[at], rows[at], places[at] = measures[at - 1], rows[at - 1], places[at - 1]
-                at -= 1
-            measures[at], rows[at], places[at] = measure, row, place
-    width = 8
-    while width < n_found:
-        for start in range(0, n_found, 2 * width):
-            left, middle = start, min(start + width, n_found)
-            right, stop = middle, min(start + 2 * width, n_found)
-            for at in range(start, stop):
-                if right == stop or (
-                    left < middle and not _comes_first(measures[right], rows[right], measures[left], rows[left])
-                ):
-                    spare_measures[at], spare_rows[at], spare_places[at] = measures[left], rows[left], places[left]
-                    left += 1
-                else:
-                    spare_measures[at], spare_rows[at], spare_places[at] = measures[right], rows[right], places[right]
-                    right += 1
-        measures[:n_found] = spare_measures[:n_found]
-        rows[:n_found] = spare_rows[:n_found]
-        places[:n_found] = spare_places[:n_found]
-        width *= 2
+def _keep_nearest(values, places, query, n_found, n_neighbors, margin):  # pragma: no cover
+    """Keep the candidates that may be among the k nearest; return how many, and a bound for the k-th measure.
+
+    Each value is within `margin` of its measure. If k values do not exceed a pivot, then the pivot plus the margin
+    bounds the k-th smallest measure, and a value that exceeds the pivot by more than two margins has a larger
+    measure. The pivot need not be the k-th smallest value itself: interpolation and halving bring it close.
+    """
+    n_padded = (n_found + LANES - 1) // LANES * LANES
+    low = values[query, 0]
+    high = low
+    for at in range(n_found):
+        low = min(low, values[query, at])
+        high = max(high, values[query, at])
+    for at in range(n_found, n_padded):
+        values[query, at] = np.float32(np.inf)
+    flat = values.reshape(-1)
+    start = query * values.shape[1]
+    n_low, n_high = 0, n_found
+    for step in range(64):
+        if n_high <= n_neighbors + n_neighbors // 16:
+            break
+        share = 0.5
+        if step < 4:
+            share = (n_neighbors + n_neighbors // 32 - n_low + 0.5) / (n_high - n_low)
+        pivot = np.float32(low + share * (high - low))
+        if pivot <= low or pivot >= high:
+            pivot = np.float32(low + 0.5 * (high - low))
+            if pivot <= low or pivot >= high:
+                break
+        n_pivot = count_at_most(flat, start, n_padded, pivot)
+        if n_pivot >= n_neighbors:
+            high, n_high = pivot, n_pivot
+        else:
+            low, n_low = pivot, n_pivot
+    limit = np.float64(high) + 2.0 * margin
+    kept = 0
+    for at in range(n_found):
+        value = values[query, at]
+        values[query, kept] = value
+        places[query, kept] = places[query, at]
+        kept += np.float64(value) <= limit
+    return kept, np.float64(high) + margin
 
 
 @compile_kernel
-def _keep_nearest(values, places, n_found, n_neighbors, margin):  # pragma: no cover
-    """Keep candidates that may be among the k nearest; return how many, and a bound for the k-th measure.
+def _measure_found(queries, row, tree, places, query, n_found, p, measures, rows):  # pragma: no cover
+    """Measure the candidates of a query, row `row` of the queries, as the contract says."""
+    train_rows, train_numbers = tree.rows, tree.numbers
+    for at in range(n_found):
+        place = places[query, at]
+        measures[at] = measure_row(queries, row, train_rows, place, p)
+        rows[at] = train_numbers[place]
 
-    Each value is within `margin` of its measure. So the k-th smallest value plus the margin bounds the k-th
-    smallest measure, and a value that exceeds it by more than two margins has a larger measure.
-    """
-    _part_at(values, places, 0, n_found, n_neighbors - 1)
-    largest = np.float64(values[n_neighbors - 1])
-    limit = largest + 2.0 * margin
-    kept = n_neighbors
-    for at in range(n_neighbors, n_found):
-        if np.float64(values[at]) <= limit:
-            values[kept], places[kept] = values[at], places[at]
-            kept += 1
-    return kept, largest + margin
+
+@compile_kernel
+def _sort_found(measures, rows, n_found, sorted_measures, sorted_rows):  # pragma: no cover
+    """Sort by (measure, row number), smallest first, into the other arrays."""
+    if n_found > _COUNTED:
+        order = np.argsort(measures[:n_found])
+        for at in range(n_found):
+            sorted_measures[at], sorted_rows[at] = measures[order[at]], rows[order[at]]
+        first = 0
+        while first < n_found:
+            last = first + 1
+            while last < n_found and sorted_measures[last] == sorted_measures[first]:
+                last += 1
+            sorted_rows[first:last].sort()
+            first = last
+        return
+    for at in range(n_found):
+        measure, row = measures[at], rows[at]
+        rank = 0
+        for other in range(n_found):
+            rank += (measures[other] < measure) | ((measures[other] == measure) & (rows[other] < row))
+        sorted_measures[rank], sorted_rows[rank] = measure, row
 
 
 @compile_kernel
@@ -448,15 +486,6 @@ def _localise(batch, unit, low, high, tree, block, p, shares, bases, sizes, boun
 
 
 @compile_kernel
-def _measure_found(queries, query, tree, places, n_found, p, measures, rows):  # pragma: no cover
-    """Measure the candidates of a query as the contract says."""
-    train_rows, train_numbers = tree.rows, tree.numbers
-    for at in range(n_found):
-        measures[at] = measure_row(queries, query, train_rows, places[at], p)
-        rows[at] = train_numbers[places[at]]
-
-
-@compile_kernel
 def _take_below(sums, inner, mask, base, edge, numbers, own, values, places, query, count):  # pragma: no cover
     """Append the rows of a tile whose bits are set, but for the query's own; return the new count."""
     while mask:
@@ -466,6 +495,21 @@ def _take_below(sums, inner, mask, base, edge, numbers, own, values, places, que
         places[query, count] = edge + slot
         count += own < 0 or numbers[edge + slot] != own
     return count
+
+
+@compile_kernel
+def _put_back(
+    values, places, query, n_found, n_neighbors, measures, rows, sorted_measures, sorted_rows, scale, p
+):  # pragma: no cover
+    """Keep exactly the k first candidates in the contract's order, their measures times the scale for values."""
+    kept = 0
+    for at in range(n_found):
+        if not _comes_first(sorted_measures[n_neighbors - 1], sorted_rows[n_neighbors - 1], measures[at], rows[at]):
+            scaled = measures[at] * scale
+            values[query, kept] = scaled * scale if p == 2 else scaled
+            places[query, kept] = places[query, at]
+            kept += 1
+    return kept
 
 
 @compile_kernel
@@ -507,11 +551,11 @@ def search_batches(tree, batches, first, last, n_neighbors, p, distances, indice
     train_rows, train_numbers, edges = tree.rows, tree.numbers, tree.edges
     tile_edges, tiles, starts, radii = tree.tile_edges, tree.tiles, tree.starts.reshape(-1), tree.radii
     n_varying = tree.n_varying
-    query_rows, query_edges = batches.rows, batches.edges
+    query_rows, query_numbers, query_edges = batches.rows, batches.numbers, batches.edges
     n_features = train_rows.shape[1]
     n_blocks, n_supers = len(edges) - 1, tree.super_low.shape[2]
     room = n_neighbors + n_neighbors // 2 + 2 * TILE_ROWS
-    room = min(room, max(len(train_rows), n_neighbors) + 2 * TILE_ROWS)
+    room = min(room, len(train_rows) + 2 * TILE_ROWS) // LANES * LANES
     unit_error = (5.0 * n_features + 32.0) * 2.0**-24
     tiny = (n_features + 8.0) * 2.0**-120
     if p == 2:
@@ -524,8 +568,8 @@ def search_batches(tree, batches, first, last, n_neighbors, p, distances, indice
     margins, limits = np.empty(BATCH), np.empty(BATCH)
     reaches = np.empty(BATCH // UNIT)
     kth_measures, kth_rows = np.empty(BATCH), np.empty(BATCH, dtype=np.int64)
-    measures, rows, spare_places = np.empty(room), np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int64)
-    spare_measures, spare_rows = np.empty(room), np.empty(room, dtype=np.int64)
+    measures, rows = np.empty(room), np.empty(room, dtype=np.int64)
+    sorted_measures, sorted_rows = np.empty(room), np.empty(room, dtype=np.int64)
     heap_keys, heap_items = np.empty(n_supers + n_blocks), np.empty(n_supers + n_blocks, dtype=np.int64)
     bounds_of, keys_of = np.empty(max(n_supers, SUPER)), np.empty(max(n_supers, SUPER))
     unit_bounds = np.empty((BATCH // UNIT, n_blocks))
@@ -674,23 +718,29 @@ def search_batches(tree, batches, first, last, n_neighbors, p, distances, indice
                                 n_found[query],
                             )
                             if count > room - TILE_ROWS or (count >= n_neighbors and limits[query] == np.inf):
-                                count, limit = _keep_nearest(
-                                    values[query], places[query], count, n_neighbors, margins[query]
-                                )
-                                if count > room - TILE_ROWS:
-                                    _measure_found(
-                                        query_rows, begin + query, tree, places[query], count, p, measures, rows
-                                    )
-                                    _sort_found(
-                                        measures, rows, places[query], spare_measures, spare_rows, spare_places, count
-                                    )
-                                    count = n_neighbors
-                                    for at in range(count):
-                                        scaled = measures[at] * tree.scale
-                                        values[query, at] = scaled * tree.scale if p == 2 else scaled
-                                    kth_measures[query], kth_rows[query] = measures[count - 1], rows[count - 1]
+                                count, limit = _keep_nearest(values, places, query, count, n_neighbors, margins[query])
                                 limits[query] = min(limits[query], limit)
                                 changed = True
+                                if count > room - TILE_ROWS:
+                                    _measure_found(
+                                        query_rows, begin + query, tree, places, query, count, p, measures, rows
+                                    )
+                                    _sort_found(measures, rows, count, sorted_measures, sorted_rows)
+                                    count = _put_back(
+                                        values,
+                                        places,
+                                        query,
+                                        count,
+                                        n_neighbors,
+                                        measures,
+                                        rows,
+                                        sorted_measures,
+                                        sorted_rows,
+                                        tree.scale,
+                                        p,
+                                    )
+                                    kth_measures[query] = sorted_measures[n_neighbors - 1]
+                                    kth_rows[query] = sorted_rows[n_neighbors - 1]
                             n_found[query] = count
                 if changed:
                     reaches[unit] = limits[at_unit]
@@ -700,10 +750,10 @@ def search_batches(tree, batches, first, last, n_neighbors, p, distances, indice
                     for other in range(1, BATCH // UNIT):
                         farthest = max(farthest, reaches[other])
         for query in range(n_queries):
-            count, _ = _keep_nearest(values[query], places[query], n_found[query], n_neighbors, margins[query])
-            _measure_found(query_rows, begin + query, tree, places[query], count, p, measures, rows)
-            _sort_found(measures, rows, places[query], spare_measures, spare_rows, spare_places, count)
-            target = batches.numbers[begin + query]
+            count, _ = _keep_nearest(values, places, query, n_found[query], n_neighbors, margins[query])
+            _measure_found(query_rows, begin + query, tree, places, query, count, p, measures, rows)
+            _sort_found(measures, rows, count, sorted_measures, sorted_rows)
+            target = query_numbers[begin + query]
             for at in range(n_neighbors):
-                distances[target, at] = np.sqrt(measures[at]) if p == 2 else measures[at]
-                indices[target, at] = rows[at]
+                distances[target, at] = np.sqrt(sorted_measures[at]) if p == 2 else sorted_measures[at]
+                indices[target, at] = sorted_rows[at]

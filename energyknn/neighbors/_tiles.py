@@ -15,14 +15,14 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-__all__ = ["TILE_QUERIES", "TILE_ROWS", "count_trailing_zeros", "fill_tile_1", "fill_tile_2"]
+__all__ = ["LANES", "TILE_QUERIES", "TILE_ROWS", "count_at_most", "count_trailing_zeros", "fill_tile_1", "fill_tile_2"]
 
 TILE_ROWS = 64
 TILE_QUERIES = 4
-_LANES = 16
-_N_VECTORS = TILE_ROWS // _LANES
+LANES = 16
+_N_VECTORS = TILE_ROWS // LANES
 _INDEX = ir.IntType(64)
-_VECTOR = ir.VectorType(ir.FloatType(), _LANES)
+_VECTOR = ir.VectorType(ir.FloatType(), LANES)
 
 
 def _make_tile(p: int) -> Any:
@@ -68,7 +68,7 @@ def _start_totals(builder: ir.IRBuilder, starts: ir.Value) -> list[list[ir.Value
     """Begin every sum of a row with that row's start."""
     totals = [[cgutils.alloca_once(builder, _VECTOR) for _ in range(_N_VECTORS)] for _ in range(TILE_QUERIES)]
     for vector in range(_N_VECTORS):
-        start = _load(builder, starts, vector * _LANES)
+        start = _load(builder, starts, vector * LANES)
         for query in range(TILE_QUERIES):
             builder.store(start, totals[query][vector])
     return totals
@@ -76,7 +76,7 @@ def _start_totals(builder: ir.IRBuilder, starts: ir.Value) -> list[list[ir.Value
 
 def _add_column(builder: ir.IRBuilder, totals: list[list[ir.Value]], row: ir.Value, query: ir.Value, p: int) -> None:
     """Add one column's share to all sums: x * q (q comes in times -2), or |x - q|."""
-    values = [_load(builder, row, vector * _LANES) for vector in range(_N_VECTORS)]
+    values = [_load(builder, row, vector * LANES) for vector in range(_N_VECTORS)]
     for number in range(TILE_QUERIES):
         share = _spread(builder, builder.load(builder.gep(query, [_INDEX(number)])))
         for value, total in zip(values, totals[number], strict=True):
@@ -97,10 +97,10 @@ def _store_tile(
         mask = _INDEX(0)
         for vector in range(_N_VECTORS):
             total = builder.load(totals[query][vector])
-            target = builder.gep(sums, [_INDEX(query * TILE_ROWS + vector * _LANES)])
+            target = builder.gep(sums, [_INDEX(query * TILE_ROWS + vector * LANES)])
             builder.store(total, builder.bitcast(target, _VECTOR.as_pointer())).align = 4
-            below = builder.bitcast(builder.fcmp_ordered("<", total, limit), ir.IntType(_LANES))
-            mask = builder.or_(mask, builder.shl(builder.zext(below, _INDEX), _INDEX(vector * _LANES)))
+            below = builder.bitcast(builder.fcmp_ordered("<", total, limit), ir.IntType(LANES))
+            mask = builder.or_(mask, builder.shl(builder.zext(below, _INDEX), _INDEX(vector * LANES)))
         builder.store(mask, builder.gep(masks, [_INDEX(query)]))
         found = builder.or_(found, mask)
     return found
@@ -118,19 +118,39 @@ def _spread(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     """Repeat a number in all lanes of a vector."""
     undefined = ir.Constant(_VECTOR, ir.Undefined)
     first = builder.insert_element(undefined, value, ir.IntType(32)(0))
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), [0] * _LANES)
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
     return builder.shuffle_vector(first, undefined, zeros)
 
 
 def _call(builder: ir.IRBuilder, name: str, *arguments: ir.Value) -> ir.Value:
     """Call one of LLVM's own functions on vectors."""
     kind = ir.FunctionType(_VECTOR, [_VECTOR] * len(arguments))
-    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{_LANES}f32")
+    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f32")
     return builder.call(function, arguments)
 
 
 fill_tile_1: Any = _make_tile(1)
 fill_tile_2: Any = _make_tile(2)
+
+
+def _count_at_most(typing_context: Any, values: Any, start: Any, n_values: Any, limit: Any) -> Any:
+    """Count how many of the values from `start` on do not exceed a limit; their number is a multiple of 16."""
+    del typing_context
+    signature = types.int64(values, start, n_values, limit)
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        first = builder.gep(array.data, [arguments[1]])
+        limit = _spread(builder, arguments[3])
+        total = cgutils.alloca_once_value(builder, _INDEX(0))
+        n_vectors = builder.udiv(arguments[2], _INDEX(LANES))
+        with cgutils.for_range(builder, n_vectors, intp=_INDEX) as loop:
+            place = builder.gep(first, [builder.mul(loop.index, _INDEX(LANES))])
+            bits = builder.bitcast(builder.fcmp_ordered("<=", _load(builder, place, 0), limit), ir.IntType(LANES))
+            builder.store(builder.add(builder.load(total), builder.zext(builder.ctpop(bits), _INDEX)), total)
+        return builder.load(total)
+
+    return signature, generate
 
 
 def _count_trailing_zeros(typing_context: Any, mask: Any) -> Any:
@@ -145,3 +165,4 @@ def _count_trailing_zeros(typing_context: Any, mask: Any) -> Any:
 
 
 count_trailing_zeros: Any = intrinsic(_count_trailing_zeros)
+count_at_most: Any = intrinsic(_count_at_most)
