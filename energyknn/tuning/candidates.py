@@ -86,8 +86,8 @@ def resolve_scoring(scoring: Any = None) -> dict[str, Scorer]:
 
     Examples
     --------
-    >>> list(resolve_scoring(["r2", "max_error"]))
-    ['r2', 'max_error']
+    >>> list(resolve_scoring(["r2", "neg_mean_absolute_error"]))
+    ['r2', 'neg_mean_absolute_error']
     """
     if scoring is None or isinstance(scoring, str) or callable(scoring):
         return {"score": _resolve_scorer("r2" if scoring is None else scoring)}

@@ -1,0 +1,165 @@
+"""KNNSearchCV: GridSearchCV's interface and scores from one search per fold."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from energyknn import KNNRegressor, KNNSearchCV
+from energyknn.estimators import from_grid_search
+
+GRID = {"n_neighbors": range(1, 21), "weights": ["uniform", "distance"]}
+
+
+@pytest.fixture(scope="module")
+def data():
+    random = np.random.default_rng(0)
+    X = random.normal(size=(240, 3))
+    return X, X.sum(axis=1) + random.normal(size=240)
+
+
+@parametrize_with_checks([KNNSearchCV({"n_neighbors": [1, 2, 3]}, cv=2)])
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+def test_results_have_grid_search_cvs_keys_and_scores(data):
+    options = {"cv": 4, "return_train_score": True}
+    expected = GridSearchCV(KNeighborsRegressor(algorithm="kd_tree"), GRID, **options).fit(*data)
+    search = KNNSearchCV(GRID, **options).fit(*data)
+    assert set(search.cv_results_) == set(expected.cv_results_)
+    for name, values in expected.cv_results_.items():
+        if name.endswith(("_score",)):
+            np.testing.assert_allclose(search.cv_results_[name], values, rtol=0, atol=1e-12, err_msg=name)
+        elif not name.endswith("_time"):
+            assert list(search.cv_results_[name]) == list(values), name
+    assert search.best_params_ == expected.best_params_
+    assert search.best_index_ == expected.best_index_
+    assert search.best_score_ == pytest.approx(expected.best_score_, abs=1e-12)
+    assert search.n_splits_ == 4
+    np.testing.assert_allclose(search.predict(data[0]), expected.predict(data[0]), rtol=1e-12)
+    assert search.score(*data) == pytest.approx(expected.score(*data), abs=1e-12)
+    assert isinstance(search.best_estimator_, KNNRegressor)
+    pd.DataFrame(search.cv_results_)
+
+
+@pytest.mark.parametrize("refit", ["mae", "r2", False, lambda _results: 3])
+def test_several_metrics_and_refit_by_name_or_callable(data, refit):
+    options = {"cv": 3, "scoring": {"r2": "r2", "mae": "neg_mean_absolute_error"}, "refit": refit}
+    expected = GridSearchCV(KNeighborsRegressor(), GRID, **options).fit(*data)
+    search = KNNSearchCV(GRID, **options).fit(*data)
+    assert set(search.cv_results_) == set(expected.cv_results_)
+    assert search.multimetric_ is True
+    if refit:
+        assert search.best_index_ == expected.best_index_
+        assert search.best_params_ == expected.best_params_
+        np.testing.assert_allclose(search.predict(data[0][:5]), expected.predict(data[0][:5]), rtol=1e-12)
+    else:
+        assert not hasattr(search, "best_estimator_")
+    if isinstance(refit, str):
+        assert search.best_score_ == pytest.approx(expected.best_score_, abs=1e-12)
+        assert search.score(*data) == pytest.approx(expected.score(*data), abs=1e-12)
+
+
+def test_several_metrics_need_a_refit_that_names_one(data):
+    with pytest.raises(ValueError, match="refit is True, but there are 2 metrics: r2, neg_max_error"):
+        KNNSearchCV(GRID, scoring=["r2", "neg_max_error"]).fit(*data)
+
+
+def test_a_list_of_grids_masks_what_a_candidate_does_not_have(data):
+    grids = [{"n_neighbors": [1, 2]}, {"n_neighbors": [3], "p": [1, 2]}]
+    expected = GridSearchCV(KNeighborsRegressor(), grids, cv=3).fit(*data)
+    search = KNNSearchCV(grids, cv=3).fit(*data)
+    assert search.cv_results_["params"] == expected.cv_results_["params"]
+    np.testing.assert_array_equal(
+        np.ma.getmaskarray(search.cv_results_["param_p"]), np.ma.getmaskarray(expected.cv_results_["param_p"])
+    )
+    np.testing.assert_allclose(
+        search.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"], rtol=0, atol=1e-12
+    )
+
+
+def test_groups_and_splitters(data):
+    groups = np.arange(240) // 6
+    expected = GridSearchCV(KNeighborsRegressor(), GRID, cv=GroupKFold(4)).fit(*data, groups=groups)
+    search = KNNSearchCV(GRID, cv=GroupKFold(4)).fit(*data, groups=groups)
+    assert search.best_params_ == expected.best_params_
+    shuffled = KNNSearchCV(GRID, cv=KFold(3, shuffle=True, random_state=1)).fit(*data)
+    assert shuffled.n_splits_ == 3
+
+
+def test_inside_of_pipelines_and_cross_validation(data):
+    pipeline = make_pipeline(StandardScaler(), KNNSearchCV({"n_neighbors": [3, 9]}, cv=3))
+    nested = make_pipeline(StandardScaler(), GridSearchCV(KNeighborsRegressor(), {"n_neighbors": [3, 9]}, cv=3))
+    np.testing.assert_allclose(cross_val_score(pipeline, *data, cv=3), cross_val_score(nested, *data, cv=3), rtol=1e-10)
+
+
+def test_clone_and_pickle(data):
+    search = KNNSearchCV(GRID, cv=3)
+    assert clone(search).get_params() == search.get_params()
+    fitted = search.fit(*data)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict(data[0]), fitted.predict(data[0]))  # noqa: S301
+
+
+def test_repeated_candidates_are_scored_and_reported_once(data):
+    with pytest.warns(UserWarning, match="2 of 5 candidates repeat another"):
+        search = KNNSearchCV({"n_neighbors": [1, 2, 2, 3, 1]}, cv=3).fit(*data)
+    assert search.cv_results_["params"] == [{"n_neighbors": 1}, {"n_neighbors": 2}, {"n_neighbors": 3}]
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ({"n_neighbors": []}, "empty"),
+        ({"n_neighbors": [0, 3]}, "n_neighbors holds 0"),
+        ({"n_neighbors": [500]}, "holds 500 .* training rows of fold 0"),
+        ({"leaf_size": [30]}, "'leaf_size' is no parameter to search over"),
+        ({"weights": ["unifrom"]}, "Did you mean 'uniform'"),
+    ],
+)
+def test_an_impossible_grid_is_refused(data, grid, message):
+    with pytest.raises(ValueError, match=message):
+        KNNSearchCV(grid, cv=3).fit(*data)
+
+
+def test_a_score_that_is_no_number_ranks_last_with_a_warning(data):
+    def scorer(estimator, X, _y):
+        return np.nan if np.ptp(estimator.predict(X)) > 3 else 1.0
+
+    with pytest.warns(UserWarning, match="not finite"):
+        search = KNNSearchCV({"n_neighbors": [1, 150]}, cv=3, scoring=scorer).fit(*data)
+    assert search.best_params_ == {"n_neighbors": 150}
+    assert list(search.cv_results_["rank_test_score"]) == [2, 1]
+
+
+def test_a_grid_search_turns_into_one_search(data):
+    grid = GridSearchCV(KNeighborsRegressor(weights="distance", metric="manhattan"), {"n_neighbors": [2, 5]}, cv=3)
+    search = from_grid_search(grid).fit(*data)
+    expected = grid.fit(*data)
+    np.testing.assert_allclose(
+        search.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"], rtol=0, atol=1e-12
+    )
+    assert search.best_params_["n_neighbors"] == expected.best_params_["n_neighbors"]
+    np.testing.assert_allclose(search.predict(data[0][:9]), expected.predict(data[0][:9]))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (KNeighborsClassifier(), "KNeighborsClassifier"),
+        (KNeighborsRegressor(metric="cosine"), "metric 'cosine'"),
+        (KNeighborsRegressor(p=3), "p is 3"),
+    ],
+)
+def test_a_grid_search_over_something_else_is_refused(estimator, message):
+    with pytest.raises(ValueError, match=message):
+        from_grid_search(GridSearchCV(estimator, {"n_neighbors": [2]}))
