@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
@@ -25,7 +26,7 @@ from energyknn import __version__
 from energyknn.errors import DataFileError, DeviceError, import_extra
 from energyknn.schema import SPOTIFY, Schema, make_schema
 
-__all__ = ["main"]
+__all__ = ["main", "parse_sizes"]
 
 
 class _UserError(Exception):
@@ -97,6 +98,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"energyknn {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=_Parser)
     _add_reproduce(commands)
+    _add_tune(commands)
     _add_sample(commands)
     _add_fetch(commands)
     return parser
@@ -155,6 +157,70 @@ def _add_columns(command: argparse.ArgumentParser) -> None:
         ("texts", "columns that together name a song or a thing"),
     ):
         columns.add_argument(f"--{role}", metavar="NAMES", default="", help=what)
+
+
+def _add_tune(commands: Any) -> None:
+    command = commands.add_parser(
+        "tune",
+        help="score every candidate from one search per fold",
+        description="Cross-validate every number of neighbours and weighting on the training rows (four fifths, as in "
+        "the study), with one neighbour search for each fold.",
+    )
+    command.add_argument("--data", type=Path, required=True, metavar="FILE", help="CSV or Parquet file")
+    command.add_argument(
+        "--n-neighbors",
+        type=parse_sizes,
+        default=parse_sizes("1:51"),
+        metavar="K",
+        help="candidates: 1:51, 1:51:10 or 5,7,9 (default: 1:51)",
+    )
+    command.add_argument(
+        "--weights", default="uniform", metavar="NAMES", help="uniform, distance or a kernel (default: uniform)"
+    )
+    command.add_argument("--p", type=int, choices=(1, 2), default=2, help="1 Manhattan, 2 Euclidean (default: 2)")
+    command.add_argument("--cv", type=int, default=4, metavar="N", help="number of folds (default: 4)")
+    command.add_argument("--scoring", default="r2", metavar="NAME", help="a scikit-learn scorer (default: r2)")
+    command.add_argument("--reference-year", type=int, default=2021, metavar="Y", help="as in reproduce")
+    command.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    _add_columns(command)
+    command.set_defaults(run=_tune)
+
+
+def parse_sizes(text: str) -> list[int]:
+    """Read numbers of neighbours: single ones, and ranges that include their end, separated by commas.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``"5"``, ``"1:51"``, ``"1:51:10"`` or ``"1,5,9:11"``.
+
+    Returns
+    -------
+    list of int
+        In the order given.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it is none of these.
+
+    Examples
+    --------
+    >>> parse_sizes("1:51:10")
+    [1, 11, 21, 31, 41, 51]
+    """
+    sizes: list[int] = []
+    for part in text.split(","):
+        try:
+            numbers = [int(number) for number in part.split(":")]
+            found = numbers if len(numbers) == 1 else list(range(numbers[0], numbers[1] + 1, *numbers[2:]))
+        except (ValueError, TypeError):
+            found = []
+        if not found:
+            message = f"{part!r} names no candidates. Give a number, a range 1:51 or 1:51:10, or several with commas"
+            raise argparse.ArgumentTypeError(message)
+        sizes += found
+    return sizes
 
 
 def _add_sample(commands: Any) -> None:
@@ -223,6 +289,36 @@ def _reproduce(options: argparse.Namespace) -> None:
     console.print(f"\nOverfitting: {outcome.results['overfitting']['verdict']}.", style="bold")
     console.print(outcome.results["overfitting"]["explanation"])
     console.print(f"\nWritten to {options.out}: {', '.join(outcome.written)}")
+
+
+def _tune(options: argparse.Namespace) -> None:
+    from energyknn.fitting import track_silently
+    from energyknn.reproducing import tune
+    from energyknn.study import Protocol
+
+    if options.cv < 2:
+        message = f"cv is {options.cv}. It must be at least 2 folds"
+        raise _UserError(message)
+    try:
+        outcome = tune(
+            options.data,
+            Protocol(reference_year=options.reference_year, n_splits=options.cv),
+            n_neighbors=options.n_neighbors,
+            weights=[name for name in options.weights.split(",") if name],
+            p=options.p,
+            scoring=options.scoring,
+            schema=_choose_schema(options),
+            latest_year=date.today().year,
+            track=_track_on_stderr if sys.stderr.isatty() else track_silently,
+        )
+    except ValueError as error:
+        raise _UserError(str(error)) from error
+    if options.json:
+        sys.stdout.write(json.dumps(outcome.results, indent=1) + "\n")
+        return
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    console.print(outcome.table)
+    console.print(outcome.summary)
 
 
 def _choose_schema(options: argparse.Namespace) -> Schema:

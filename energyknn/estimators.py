@@ -389,8 +389,8 @@ def _expand_grid(param_grid: Any) -> list[dict[str, Any]]:
     wrong = sorted({name for params in listed for name in params} - {"n_neighbors", "weights", "p"})
     if wrong:
         message = (
-            f"{', '.join(map(repr, wrong))} is no parameter to search over here. One search serves n_neighbors, weights "
-            "and p; fit one KNNSearchCV for each value of another."
+            f"{', '.join(map(repr, wrong))} is no parameter to search over here. One search serves n_neighbors, "
+            "weights and p; fit one KNNSearchCV for each value of another."
         )
         raise ValueError(message)
     once: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""The main job: a data file to a folder with the study's figures, its report and its searches."""
+"""The jobs: a data file to a folder with the study's figures and report, and to a table of candidates."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from typing import Any, Literal
 
 from energyknn.fitting import Track, track_silently
 from energyknn.loading import count_nulls, hash_file, load_table, sample_path
-from energyknn.reporting import StudyArrays, build_table, compare_with_notebook, render_report
+from energyknn.reporting import StudyArrays, build_table, compare_with_notebook, render_report, tabulate_candidates
 from energyknn.reporting.results import describe_environment, describe_notebook, describe_study
 from energyknn.saving import save_and_reload, staged_folder
 from energyknn.schema import SPOTIFY, Schema
 from energyknn.searching import Tool, choose_search
-from energyknn.study import Protocol, check_size, run_study
+from energyknn.study import Protocol, check_size, prepare, run_study
 from energyknn.synthesis import are_synthetic
+from energyknn.tuning.candidates import Candidate, score_candidates
+from energyknn.tuning.choosing import compare_candidates, find_best, find_smoothest
 
-__all__ = ["Outcome", "reproduce"]
+__all__ = ["Outcome", "Tuning", "reproduce", "tune"]
 
 
 @dataclass(frozen=True)
@@ -139,3 +141,86 @@ def reproduce(
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What `tune` found: a mapping for JSON, a table to print, and what to make of it in a few lines."""
+
+    results: dict[str, Any]
+    table: Any
+    summary: str
+
+
+def tune(
+    data: str | Path,
+    protocol: Protocol,
+    *,
+    n_neighbors: Sequence[int],
+    weights: Sequence[str] = ("uniform",),
+    p: int = 2,
+    scoring: str = "r2",
+    schema: Schema = SPOTIFY,
+    latest_year: int | None = None,
+    track: Track[Any] = track_silently,
+) -> Tuning:
+    """Score every candidate on the training rows of a file, with one search for each fold.
+
+    Parameters
+    ----------
+    data : str or Path
+        A data file.
+    protocol : Protocol
+        Which rows, which scale, how many folds.
+    n_neighbors, weights : sequence
+        Every pair of one and the other is a candidate.
+    p : {1, 2}, default=2
+        Manhattan or Euclidean distance.
+    scoring : str, default="r2"
+        A scikit-learn scorer's name.
+    schema, latest_year, track
+        As in `reproduce`.
+
+    Returns
+    -------
+    Tuning
+        Scores by candidate, the best, and the smoothest within one standard error.
+
+    Raises
+    ------
+    DataFileError
+        If the file cannot be used.
+    ValueError
+        If a candidate or the scoring cannot be used.
+    """
+    table = load_table(data, schema=schema, latest_year=latest_year)
+    prepared = prepare(table, protocol, schema=schema, n_neighbors=max(n_neighbors))
+    candidates = [Candidate(k, name, p) for name in weights for k in n_neighbors]
+    scores = score_candidates(
+        *(prepared.X_train, prepared.y_train),
+        candidates=candidates,
+        folds=prepared.folds,
+        scoring={scoring: scoring},
+        track=track,
+    ).test[scoring]
+    rows = [
+        {**candidate._asdict(), "mean_test_score": float(row.mean()), "std_test_score": float(row.std())}
+        for candidate, row in zip(candidates, scores, strict=True)
+    ]
+    best, smoothest = find_best(scores), find_smoothest(scores, [candidate.n_neighbors for candidate in candidates])
+    compared = compare_candidates(scores[best], scores[smoothest], test_share=1 / (protocol.n_splits - 1))
+    results = {
+        "scoring": scoring,
+        "folds": protocol.n_splits,
+        "rows": len(prepared.y_train),
+        "candidates": rows,
+        "best": rows[best],
+        "smoothest_within_one_standard_error": rows[smoothest],
+        "best_minus_smoothest": compared._asdict(),
+    }
+    summary = (
+        f"Best: k = {rows[best]['n_neighbors']}, {rows[best]['weights']}. Smoothest within one standard error: "
+        f"k = {rows[smoothest]['n_neighbors']}, {rows[smoothest]['weights']} (best less smoothest "
+        f"{compared.difference:+.5f}, p = {compared.p_value:.2g}, paired over {protocol.n_splits} folds)."
+    )
+    return Tuning(results, tabulate_candidates(rows, scoring), summary)

@@ -86,6 +86,8 @@ class Protocol:
         Seed of the hold-out.
     groups : {"none", "songs"}, default="none"
         Whether every song is kept on one side of the hold-out and of each fold.
+    n_splits : int, default=4
+        Folds of the training side, at least 2.
     """
 
     scaling: Literal["all_rows", "train_only"] = "all_rows"
@@ -93,6 +95,7 @@ class Protocol:
     test_size: float = 0.2
     random_state: int = 42
     groups: Literal["none", "songs"] = "none"
+    n_splits: int = N_FOLDS
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +185,9 @@ def micro_candidates(best: int, limit: int, *, n: int = 6) -> tuple[int, ...]:
     return tuple(k for k in range(best, best + n) if k <= limit)
 
 
-def check_size(n_rows: int, *, test_size: float = 0.2, n_neighbors: int = max(COARSE_N_NEIGHBORS)) -> None:
+def check_size(
+    n_rows: int, *, test_size: float = 0.2, n_neighbors: int = max(COARSE_N_NEIGHBORS), n_splits: int = N_FOLDS
+) -> None:
     """Check that every fold has enough rows for the largest candidate.
 
     Parameters
@@ -193,29 +198,38 @@ def check_size(n_rows: int, *, test_size: float = 0.2, n_neighbors: int = max(CO
         Share held out.
     n_neighbors : int, default=51
         The largest candidate.
+    n_splits : int, default=4
+        Number of folds.
 
     Raises
     ------
     DataFileError
         If the smallest training fold has fewer rows than neighbours are asked for.
     """
-    n_train = n_rows - int(np.ceil(n_rows * test_size))
-    in_fold = n_train - -(-n_train // N_FOLDS)
-    if n_train < N_FOLDS or in_fold < n_neighbors:
-        needed = next(n for n in range(n_rows, 10**9) if _rows_in_fold(n, test_size) >= n_neighbors)
+    in_fold = _rows_in_fold(n_rows, test_size, n_splits)
+    if in_fold < n_neighbors:
+        needed = next(n for n in range(n_rows, 10**9) if _rows_in_fold(n, test_size, n_splits) >= n_neighbors)
         message = (
-            f"{n_rows} rows leave {max(in_fold, 0)} to search in each of {N_FOLDS} folds, but {n_neighbors} neighbours "
-            f"are asked for. The study needs at least {needed} rows."
+            f"{n_rows} rows leave {max(in_fold, 0)} to search in each of {n_splits} folds, but {n_neighbors} "
+            f"neighbours are asked for. That needs at least {needed} rows."
         )
         raise DataFileError(message)
 
 
-def _rows_in_fold(n_rows: int, test_size: float) -> int:
+def _rows_in_fold(n_rows: int, test_size: float, n_splits: int) -> int:
+    """Count the training rows of the smallest fold, or none where there are fewer rows than folds."""
     n_train = n_rows - int(np.ceil(n_rows * test_size))
-    return n_train - -(-n_train // N_FOLDS)
+    return 0 if n_train < n_splits else n_train - -(-n_train // n_splits)
 
 
-def prepare(table: pd.DataFrame, protocol: Protocol, *, schema: Schema = SPOTIFY, clock: Any = None) -> Prepared:
+def prepare(
+    table: pd.DataFrame,
+    protocol: Protocol,
+    *,
+    schema: Schema = SPOTIFY,
+    n_neighbors: int = max(COARSE_N_NEIGHBORS),
+    clock: Any = None,
+) -> Prepared:
     """Encode, split and scale a table.
 
     Parameters
@@ -226,6 +240,8 @@ def prepare(table: pd.DataFrame, protocol: Protocol, *, schema: Schema = SPOTIFY
         Which rows and which scale.
     schema : Schema, default=SPOTIFY
         What the columns are.
+    n_neighbors : int, default=51
+        The largest candidate that every fold must serve.
 
     Returns
     -------
@@ -238,7 +254,7 @@ def prepare(table: pd.DataFrame, protocol: Protocol, *, schema: Schema = SPOTIFY
         If there are too few rows for the folds and the candidates.
     """
     clock = clock or _Clock()
-    check_size(len(table), test_size=protocol.test_size)
+    check_size(len(table), test_size=protocol.test_size, n_neighbors=n_neighbors, n_splits=protocol.n_splits)
     with clock.stage("split"):
         split, folds = _split(table, protocol, schema)
     with clock.stage("encode"):
@@ -255,10 +271,10 @@ def _split(table: pd.DataFrame, protocol: Protocol, schema: Schema) -> tuple[Spl
     choice = {"test_size": protocol.test_size, "random_state": protocol.random_state}
     if protocol.groups == "none":
         split = split_rows(len(table), **choice)  # type: ignore[arg-type]
-        return split, fold_rows(len(split.train), n_splits=N_FOLDS)
+        return split, fold_rows(len(split.train), n_splits=protocol.n_splits)
     songs = label_songs(table, schema)
     split = split_songs(songs, **choice)  # type: ignore[arg-type]
-    return split, fold_songs(songs[split.train], n_splits=N_FOLDS)
+    return split, fold_songs(songs[split.train], n_splits=protocol.n_splits)
 
 
 def evaluate_model(

@@ -14,9 +14,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_tracks import make_tracks
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsRegressor
 
-from energyknn.cli import main
-from energyknn.loading import sample_path
+from energyknn.cli import main, parse_sizes
+from energyknn.loading import load_table, sample_path
+from energyknn.study import Protocol, prepare
 
 
 def write_csv(spoil):
@@ -67,7 +70,7 @@ BAD_FILES = {
     "a year in the future": (write_csv(with_value("year", 2999)), "column 'year' is outside 1860 to"),
     "a year of 0": (write_csv(with_value("year", 0)), "column 'year' is outside 1860 to"),
     "fewer rows than folds": (write_csv(lambda table: table.head(3)), "3 rows leave"),
-    "fewer rows than neighbours": (write_csv(lambda table: table.head(60)), "needs at least 85 rows"),
+    "fewer rows than neighbours": (write_csv(lambda table: table.head(60)), "at least 85 rows"),
     "a directory": (lambda path: path.parent, "is a folder"),
     "another ending": (write_bytes(b"", "tracks.doc"), "has no known ending"),
 }
@@ -100,6 +103,16 @@ BAD_OPTIONS = {
         ["reproduce", "--target", "energy", "--numbers", "tempo,tempo"],
         "Column named twice: 'tempo'",
     ),
+    "k that is no range": (["tune", "--data", "x.csv", "--n-neighbors", "1-5"], "1-5"),
+    "k that runs backwards": (["tune", "--data", "x.csv", "--n-neighbors", "9:3"], "9:3"),
+    "k of 0": (["tune", "--data", "SAMPLE", "--n-neighbors", "0:3"], "n_neighbors holds 0"),
+    "k beyond a fold": (["tune", "--data", "SAMPLE", "--n-neighbors", "5000"], "5000 neighbours are asked for"),
+    "weights that nobody knows": (
+        ["tune", "--data", "SAMPLE", "--weights", "unifrom"],
+        "Did you mean 'uniform'",
+    ),
+    "a scoring that nobody knows": (["tune", "--data", "SAMPLE", "--scoring", "r3"], "scoring 'r3' is unknown"),
+    "one fold": (["tune", "--data", "SAMPLE", "--cv", "1"], "cv is 1"),
     "no rows": (["sample", "--rows", "0"], "n_rows"),
     "no number of rows": (["sample"], "--rows"),
 }
@@ -108,7 +121,7 @@ BAD_OPTIONS = {
 @pytest.mark.parametrize("case", BAD_OPTIONS)
 def test_a_bad_option_is_refused_in_one_line(capsys, case):
     arguments, message = BAD_OPTIONS[case]
-    assert main(arguments) == 2
+    assert main([str(sample_path()) if word == "SAMPLE" else word for word in arguments]) == 2
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.err.count("\n") == 1
@@ -245,6 +258,35 @@ def test_other_peoples_columns_on_the_command_line(tmp_path):
     assert json.loads((out / "results.json").read_text())["tuned"]["test"]["r2"] > 0.99
 
 
+def test_tune_prints_every_candidate_as_grid_search_scores_it(capsys):
+    arguments = ["tune", "--data", str(sample_path()), "--n-neighbors", "9:11", "--weights", "uniform,distance"]
+    assert main([*arguments, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    data = prepare(load_table(sample_path()), Protocol())
+    grid = GridSearchCV(KNeighborsRegressor(), {"weights": ["uniform", "distance"], "n_neighbors": [9, 10, 11]}, cv=4)
+    expected = grid.fit(data.X_train.to_numpy(), data.y_train).cv_results_
+    assert [row["n_neighbors"] for row in printed["candidates"]] == [9, 10, 11, 9, 10, 11]
+    # rows of the sample tie, and scikit-learn's heap may settle a tie otherwise than by row number
+    means = [row["mean_test_score"] for row in printed["candidates"]]
+    by_params = dict(zip(map(str, expected["params"]), expected["mean_test_score"], strict=True))
+    for row in printed["candidates"]:
+        params = {name: row[name] for name in ("n_neighbors", "weights")}
+        assert row["mean_test_score"] == pytest.approx(by_params[str(params)], abs=2e-3)
+    assert printed["best"] == printed["candidates"][int(np.argmax(means))]
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert f"{max(means):.5f}" in shown
+    assert "Best: k = " in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [("5", [5]), ("1:4", [1, 2, 3, 4]), ("1:51:10", [1, 11, 21, 31, 41, 51]), ("3,1,7:8", [3, 1, 7, 8])],
+)
+def test_candidates_are_numbers_and_ranges(text, values):
+    assert parse_sizes(text) == values
+
+
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet"])
 def test_sample_writes_every_format(tmp_path, capsys, name):
     if name.endswith("parquet"):
@@ -283,7 +325,7 @@ def test_an_interrupt_writes_nothing(tmp_path, capsys, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("command", [[], ["reproduce"], ["sample"], ["fetch"]])
+@pytest.mark.parametrize("command", [[], ["reproduce"], ["tune"], ["sample"], ["fetch"]])
 def test_help_is_there(capsys, command):
     with pytest.raises(SystemExit) as caught:
         main([*command, "--help"])

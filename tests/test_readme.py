@@ -30,9 +30,11 @@ def test_the_table_is_what_reproduce_prints(tmp_path, capsys, monkeypatch):
 
 
 def test_the_script_runs(capsys):
-    (script,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    exec(compile(script, "README.md", "exec"), {})  # noqa: S102 - the README's own script
-    assert "Scores(r2=0." in capsys.readouterr().out
+    scripts = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    exec(compile("\n".join(scripts), "README.md", "exec"), {})  # noqa: S102 - the README's own scripts
+    printed = capsys.readouterr().out
+    assert "Scores(r2=0." in printed
+    assert "'weights': 'distance'" in printed
 
 
 def test_the_options_that_it_names_exist(capsys):

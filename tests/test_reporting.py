@@ -177,7 +177,7 @@ def test_comparison_leaves_results_as_they_are(results):
 
 @pytest.mark.parametrize(
     ("value", "quantity", "text"),
-    [(None, "", "-"), (1234, "", "1,234"), (0.1234567, "", "0.12346"), (0.004567, "minutes", "0.00457")],
+    [(None, "", "-"), (1234, "", "1,234"), (0.1234567, "", "0.12346"), (8.7654, "minutes", "8.77")],
 )
 def test_format_value(value, quantity, text):
     assert format_value(value, quantity=quantity) == text

@@ -109,7 +109,7 @@ def test_the_second_search_starts_at_the_best_of_the_first(best, limit, candidat
 
 @pytest.mark.parametrize("n_rows", [1, 3, 4, 60, 84])
 def test_too_few_rows_are_refused_with_the_number_that_is_needed(n_rows):
-    with pytest.raises(DataFileError, match=f"{n_rows} rows leave .* needs at least 85 rows"):
+    with pytest.raises(DataFileError, match=f"{n_rows} rows leave .* at least 85 rows"):
         check_size(n_rows)
     with pytest.raises(DataFileError):
         prepare(make_tracks(n_rows), Protocol())

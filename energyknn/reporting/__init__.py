@@ -15,7 +15,13 @@ from energyknn.reporting.pictures import (
     draw_train_against_test,
     draw_validation_curve,
 )
-from energyknn.reporting.tables import ComparisonRow, build_table, compare_with_notebook, render_table
+from energyknn.reporting.tables import (
+    ComparisonRow,
+    build_table,
+    compare_with_notebook,
+    render_table,
+    tabulate_candidates,
+)
 
 __all__ = [
     "ComparisonRow",
@@ -32,4 +38,5 @@ __all__ = [
     "render_page",
     "render_report",
     "render_table",
+    "tabulate_candidates",
 ]

@@ -19,6 +19,7 @@ __all__ = [
     "format_difference",
     "format_value",
     "render_table",
+    "tabulate_candidates",
 ]
 
 SIDES = {"train": "train", "train_without_self": "train without self", "test": "test"}
@@ -161,7 +162,7 @@ def _sum_up_curve(curve: Mapping[str, Any] | None) -> Iterator[ComparisonRow]:
 
 
 def format_value(value: Value, *, quantity: str = "") -> str:
-    """Write a figure as text: whole numbers as they are, scores to five places, minutes to three digits.
+    """Write a figure as text: whole numbers as they are, scores to five places, minutes to two.
 
     Parameters
     ----------
@@ -184,7 +185,7 @@ def format_value(value: Value, *, quantity: str = "") -> str:
         return "-"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.3g}" if quantity == "minutes" else f"{value:.5f}"
+    return f"{value:.2f}" if quantity == "minutes" else f"{value:.5f}"
 
 
 def format_difference(value: Value, *, quantity: str = "") -> str:
@@ -246,3 +247,28 @@ def render_table(rows: Sequence[ComparisonRow], *, width: int = 100) -> str:
     with console.capture() as capture:
         console.print(build_table(rows), markup=False)
     return capture.get()
+
+
+def tabulate_candidates(rows: Sequence[Mapping[str, Any]], scoring: str) -> Table:
+    """Build the table of a search's candidates for a terminal.
+
+    Parameters
+    ----------
+    rows : sequence of mappings
+        `n_neighbors`, `weights`, `mean_test_score` and `std_test_score` of each candidate.
+    scoring : str
+        The scorer's name.
+
+    Returns
+    -------
+    rich.table.Table
+        One line for each candidate, the best in bold.
+    """
+    table = Table(title="Every candidate, from one search per fold")
+    for name in ("k", "weights", f"mean {scoring}", "sd over folds"):
+        table.add_column(name, justify="left" if name == "weights" else "right")
+    best = max(rows, key=lambda row: row["mean_test_score"])
+    for row in rows:
+        figures = (f"{row['mean_test_score']:.5f}", f"{row['std_test_score']:.5f}")
+        table.add_row(str(row["n_neighbors"]), str(row["weights"]), *figures, style="bold" if row is best else None)
+    return table

@@ -19,7 +19,7 @@ from sklearn.metrics import get_scorer, get_scorer_names
 
 from energyknn.fitting import Track, track_silently
 from energyknn.neighbors import NeighborIndex, Neighbors, build_index
-from energyknn.neighbors.search import Engine, choose_engine
+from energyknn.neighbors.search import Engine
 from energyknn.splitting import Split
 from energyknn.tuning.scores import check_candidates
 from energyknn.weighting import KERNELS, Weights, average_targets, needs_bandwidth, weigh_neighbors
@@ -232,10 +232,7 @@ class _Job:
 
     def prepare(self, p: int) -> NeighborIndex:
         """Prepare the training rows."""
-        engine = self.engine
-        if engine == "auto":
-            engine = choose_engine(len(self.fold.train), self.X.shape[1], n_query=len(self.queries))
-        return build_index(self.X[self.fold.train], p=p, engine=engine, n_jobs=self.n_jobs)
+        return build_index(self.X[self.fold.train], p=p, engine=self.engine, n_jobs=self.n_jobs)
 
     def search(self, index: NeighborIndex, n_neighbors: int) -> Iterator[tuple[slice, Neighbors]]:
         """Yield the neighbours of one block of queries after another."""
