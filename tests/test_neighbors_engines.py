@@ -79,8 +79,9 @@ def test_threads_do_not_change_bits(engine, n_jobs):
 
 
 def test_auto_compiles_nothing_for_a_small_job():
-    assert choose_engine(1000, 11, n_query=1000) == "sklearn"
-    assert choose_engine(137_992, 27, n_query=34_499) == "blocked"
+    assert choose_engine(1000, 11, n_query=1000, is_loaded=False) == "sklearn"
+    assert choose_engine(1000, 11, n_query=1000, is_loaded=True) == "blocked"
+    assert choose_engine(137_992, 27, n_query=34_499, is_loaded=False) == "blocked"
 
 
 def test_number_of_threads():

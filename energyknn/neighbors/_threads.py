@@ -37,9 +37,10 @@ def count_threads(n_jobs: int | None) -> int:
     """
     from joblib import cpu_count
     from joblib.parallel import get_active_backend
-    from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
 
     if n_jobs is None:
+        from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
+
         if get_active_backend()[0].nesting_level:
             return 1
         limits: list[int] = [pool["num_threads"] for pool in threadpool_info()]
@@ -68,11 +69,13 @@ def run_slices(work: Callable[[Any], object], slices: Iterable[Any], *, n_thread
     Exception
         The first that `work` raised.
     """
-    queue = iter(slices)
+    items = list(slices)
+    n_threads = min(n_threads, len(items))
     if n_threads == 1:
-        for item in queue:
+        for item in items:
             work(item)
         return
+    queue = iter(items)
     lock, stop = Lock(), Event()
 
     def drain() -> None:

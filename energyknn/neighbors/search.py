@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -22,10 +23,12 @@ __all__ = ["ENGINES", "Engine", "NeighborIndex", "build_index", "choose_engine",
 
 Engine = Literal["auto", "blocked", "brute", "sklearn", "torch"]
 ENGINES: tuple[Engine, ...] = ("auto", "blocked", "brute", "sklearn", "torch")
-_SMALL_WORK = 1 << 33
+_BLOCKED = "energyknn.neighbors.blocked"
+_WORTH_LOADING = 1 << 33
+_WORTH_THREADS = 1 << 28  # the same measure of work: a few milliseconds
 
 
-def choose_engine(n_train: int, n_features: int, *, n_query: int) -> Engine:
+def choose_engine(n_train: int, n_features: int, *, n_query: int, is_loaded: bool) -> Engine:
     """Say which engine "auto" stands for.
 
     Parameters
@@ -34,14 +37,18 @@ def choose_engine(n_train: int, n_features: int, *, n_query: int) -> Engine:
         Shape of the training rows.
     n_query : int
         Number of queries.
+    is_loaded : bool
+        Whether this process has used the blocked engine before.
 
     Returns
     -------
     {"blocked", "sklearn"}
-        "sklearn" if n_train * n_query * (40 + n_features) is below 2³³, which is a job of about 0.2 s for it on two
-        cores: loading Numba and its compiled kernels takes longer, and compiling them much longer. Else "blocked".
+        "blocked" once it is loaded: it was the fastest for every size and shape that was measured. Before that only
+        if n_train * n_query * (40 + n_features) is at least 2³³, a job of about 0.2 s for scikit-learn on two cores:
+        to load Numba and the compiled kernels takes longer, and to compile them, once, much longer.
     """
-    return "blocked" if n_train * n_query * (40 + n_features) >= _SMALL_WORK else "sklearn"
+    work = n_train * n_query * (40 + n_features)
+    return "blocked" if is_loaded or work >= _WORTH_LOADING else "sklearn"
 
 
 def search_neighbors(
@@ -109,7 +116,7 @@ def search_neighbors(
     train = check_rows(X_train, name="X_train")
     search = _plan_search(train, X_query, n_neighbors, p=p, n_jobs=n_jobs)
     if engine == "auto":
-        engine = choose_engine(*train.shape, n_query=len(search.X_query))
+        engine = choose_engine(*train.shape, n_query=len(search.X_query), is_loaded=_BLOCKED in sys.modules)
     return _run_search(search, engine, _build_tree(search, engine))
 
 
@@ -196,7 +203,7 @@ def build_index(X_train: ArrayLike, *, p: int = 2, engine: Engine = "auto", n_jo
     check_choice(engine, ENGINES, name="engine")
     train = check_rows(X_train, name="X_train")
     if engine == "auto":
-        engine = choose_engine(*train.shape, n_query=len(train))
+        engine = choose_engine(*train.shape, n_query=len(train), is_loaded=_BLOCKED in sys.modules)
     search = _plan_search(train, train, 1, p=p, n_jobs=n_jobs)
     return NeighborIndex(train, p, engine, _build_tree(search, engine))
 
@@ -211,7 +218,9 @@ def _plan_search(
     check_width(query, train.shape[1])
     reach = check_reach(train, query, p=p)
     n_neighbors = check_n_neighbors(n_neighbors, n_train=len(train), excludes_self=own is not None)
-    return Search(train, query, n_neighbors, p, own, reach, count_threads(n_jobs))
+    work = len(train) * len(query) * (40 + train.shape[1])
+    n_threads = count_threads(n_jobs) if work >= _WORTH_THREADS else min(1, count_threads(n_jobs or 1))
+    return Search(train, query, n_neighbors, p, own, reach, n_threads)
 
 
 def _build_tree(search: Search, engine: Engine) -> Tree | None:
