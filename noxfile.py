@@ -73,6 +73,38 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Run the benchmarks on the file that ENERGYKNN_DATA names, else on synthetic rows, and save them as JSON."""
+    session.install("-e", ".[bench,formats]", *groups("test"))
+    session.run(
+        *("pytest", "benchmarks", "-m", "", "--doctest-ignore-import-errors", "--benchmark-only"),
+        *("--benchmark-autosave", "--benchmark-storage=file://benchmarks/results", *session.posargs),
+        env={"OPENBLAS_CORETYPE": None, "OPENBLAS_L2_SIZE": None},  # they hold a current OpenBLAS back
+    )
+
+
+@nox.session(default=False)
+def bench_compare(session: nox.Session) -> None:
+    """Compare two saved runs, `-- BEFORE.json AFTER.json`, and fail where one is slower beyond a threshold."""
+    session.run("python", "benchmarks/compare_runs.py", *session.posargs)
+
+
+@nox.session(default=False)
+def ray_cpu(session: nox.Session) -> None:
+    """Run what runs on Ray, on a real Ray of this machine's cores."""
+    session.install("-e", ".[report,formats,ray]", *groups("test"))
+    session.run("pytest", "-m", "ray", *session.posargs)
+
+
+@nox.session(default=False, venv_backend="venv")
+def ray_gpu(session: nox.Session) -> None:
+    """Run the torch engine on a real GPU, alone and as a Ray worker; fails where no GPU is found."""
+    session.install(TORCH)
+    session.install("-e", ".[formats,ray]", *groups("test"))
+    session.run("pytest", "-m", "gpu", "-rA", *session.posargs)
+
+
+@nox.session(default=False)
 def tune_sklearn(session: nox.Session) -> None:
     """Run tune-sklearn's two searches on today's Ray through the adapter, and Ray Tune itself."""
     session.install("-e", ".[report,formats,ray,tune-sklearn]", *groups("test"))

@@ -38,7 +38,7 @@ def find_best(fold_scores: ArrayLike) -> int:
     >>> find_best([[0.5, 0.5], [0.6, 0.8]])
     1
     """
-    means = np.mean(fold_scores, axis=1)
+    means = np.asarray(fold_scores, dtype=np.float64).mean(axis=1)
     return int(np.argmax(np.where(np.isnan(means), -np.inf, means)))
 
 
