@@ -28,7 +28,6 @@ from energyknn.neighbors._tiles import (
 
 __all__ = [
     "BATCH",
-    "BLOCK",
     "SUPER",
     "UNIT",
     "Batches",
@@ -43,9 +42,8 @@ __all__ = [
     "split_pieces",
 ]
 
-BLOCK = 2 * TILE_ROWS  # training rows in a block
-UNIT = 16  # queries that share a bound
-BATCH = 4 * UNIT  # queries that share a traversal
+UNIT = 64  # queries that share a bound
+BATCH = 2 * UNIT  # queries that share a traversal
 SUPER = 32  # blocks in a superblock
 _FEW = 32  # most distinct values of a column that can group rows
 _COUNTED = 256  # candidates up to which counting the smaller ones sorts fastest
@@ -277,11 +275,12 @@ def fill_blocks(tree, first, last, p):  # pragma: no cover
     """Write the float32 parts of the blocks first to last - 1.
 
     Rows are taken relative to their block's centre and times the scale. A tile holds the columns that vary in the
-    block, one after another, BLOCK values each; `halves` (n_blocks, n_features) are half widths of the box, 0 where
-    the column does not vary; `starts` (n_blocks, BLOCK) the squared norms (p = 2) or zeros (p = 1), infinite behind
-    the last row; `radii` the largest norm, squared if p = 2.
+    block, one tile of rows after another; `halves` (n_blocks, n_features) are half widths of the box, 0 where the
+    column does not vary; `starts` (n_blocks, block size) the squared norms (p = 2) or zeros (p = 1), infinite
+    behind the last row; `radii` the largest norm, squared if p = 2.
     """
-    norms = np.empty(BLOCK)
+    block_size = tree.starts.shape[1]
+    norms = np.empty(block_size)
     for block in range(first, last):
         start, n_rows = tree.edges[block], tree.edges[block + 1] - tree.edges[block]
         n_varying = tree.n_varying[block]
@@ -296,7 +295,7 @@ def fill_blocks(tree, first, last, p):  # pragma: no cover
             centre = tree.centres[block, column]
             half = max(high - centre, centre - low) * tree.scale
             tree.halves[block, column] = np.float32(half * 1.000001 + 1e-40)
-            for place in range(BLOCK):
+            for place in range(block_size):
                 value = np.float32(0.0)
                 if place < n_rows:
                     value = np.float32((tree.rows[start + place, column] - centre) * tree.scale)
@@ -305,7 +304,7 @@ def fill_blocks(tree, first, last, p):  # pragma: no cover
                 norms[place] += np.float64(value) * np.float64(value) if p == 2 else abs(np.float64(value))
             at += 1
         tree.radii[block] = np.float32(norms[:n_rows].max() * 1.000001)
-        for place in range(BLOCK):
+        for place in range(block_size):
             start_of = np.float32(norms[place]) if p == 2 else np.float32(0.0)
             tree.starts[block, place] = start_of if place < n_rows else np.float32(np.inf)
 
@@ -550,7 +549,7 @@ def search_batches(tree, batches, first, last, n_neighbors, p, distances, indice
     """
     train_rows, train_numbers, edges = tree.rows, tree.numbers, tree.edges
     tile_edges, tiles, starts, radii = tree.tile_edges, tree.tiles, tree.starts.reshape(-1), tree.radii
-    n_varying = tree.n_varying
+    n_varying, block_size = tree.n_varying, tree.starts.shape[1]
     query_rows, query_numbers, query_edges = batches.rows, batches.numbers, batches.edges
     n_features = train_rows.shape[1]
     n_blocks, n_supers = len(edges) - 1, tree.super_low.shape[2]
@@ -667,7 +666,7 @@ def search_batches(tree, batches, first, last, n_neighbors, p, distances, indice
                         continue
                     for part in range((edges[block + 1] - edge + TILE_ROWS - 1) // TILE_ROWS):
                         at_tile = tile_edges[block] + part * n_varying[block] * TILE_ROWS
-                        at_start = block * BLOCK + part * TILE_ROWS
+                        at_start = block * block_size + part * TILE_ROWS
                         if p == 2:
                             below = fill_tile_2(
                                 tiles,

@@ -219,7 +219,9 @@ def _plan_search(
     reach = check_reach(train, query, p=p)
     n_neighbors = check_n_neighbors(n_neighbors, n_train=len(train), excludes_self=own is not None)
     work = len(train) * len(query) * (40 + train.shape[1])
-    n_threads = count_threads(n_jobs) if work >= _WORTH_THREADS else min(1, count_threads(n_jobs or 1))
+    n_threads = (
+        count_threads(n_jobs) if work >= _WORTH_THREADS else min(1, count_threads(1 if n_jobs is None else n_jobs))
+    )
     return Search(train, query, n_neighbors, p, own, reach, n_threads)
 
 
