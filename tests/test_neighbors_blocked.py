@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from energyknn.neighbors import _kernels as kernels
-from energyknn.neighbors import build_index, search_neighbors
+from energyknn.neighbors import blocked, build_index, search_neighbors
 
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -63,9 +64,10 @@ KINDS = [
     n_features=st.integers(1, 40),
     share=st.floats(0, 1),
     p=st.sampled_from([1, 2]),
-    n_jobs=st.sampled_from([1, 2, 3]),
+    n_threads=st.sampled_from([1, 2, 3]),
+    block_size=st.sampled_from([64, 128, 256]),
 )
-def test_equals_the_oracle(seed, kind, n_train, n_query, n_features, share, p, n_jobs):
+def test_equals_the_oracle(seed, kind, n_train, n_query, n_features, share, p, n_threads, block_size):
     random = np.random.default_rng(seed)
     rows = draw_rows(random, kind, n_train + n_query, n_features)
     random.shuffle(rows)
@@ -74,7 +76,12 @@ def test_equals_the_oracle(seed, kind, n_train, n_query, n_features, share, p, n
         query = np.concatenate([query, train[: n_query // 2]])
     n_neighbors = max(1, round(share**2 * n_train))
     expected = search_neighbors(train, query, n_neighbors, p=p, engine="brute")
-    assert_same_bits(search_neighbors(train, query, n_neighbors, p=p, engine="blocked", n_jobs=n_jobs), expected)
+    with (
+        mock.patch.object(blocked, "_SMALL_BLOCK", block_size),
+        mock.patch("energyknn.neighbors.search.count_threads", return_value=n_threads),
+        mock.patch("energyknn.neighbors.search._WORTH_THREADS", 0),
+    ):
+        assert_same_bits(search_neighbors(train, query, n_neighbors, p=p, engine="blocked"), expected)
 
 
 @SETTINGS
