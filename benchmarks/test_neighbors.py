@@ -178,6 +178,7 @@ def compare(benchmark, peer, train, query, *, n_neighbors=None, rounds=3):
         seconds, results["peer"] = time_call(peer, *arguments)
         times["peer"].append(seconds)
 
+    search_neighbors(train[:5], query[:5], 1, engine="blocked")  # loads what "auto" then takes for small jobs too
     search_ours(*arguments)
     benchmark.pedantic(run_peer, setup=run_ours, rounds=rounds, iterations=1)
     ratios = np.array(times["peer"]) / np.array(times["ours"])
@@ -242,11 +243,23 @@ def make_rows(kind, n_rows, n_features, random):
     return rows
 
 
+@pytest.fixture(scope="module")
+def report_cells(report):
+    """Collect the ratios of all sizes and shapes, and sum them up."""
+    ratios = []
+    yield ratios
+    slower = sum(ratio < 1 / 1.1 for ratio in ratios)
+    report.append(
+        f"sizes and shapes: {len(ratios)}, from {min(ratios):.2f} to {max(ratios):.1f} times faster than "
+        f"scikit-learn, median {np.median(ratios):.1f}; {slower} of them more than 1.1 times slower"
+    )
+
+
 @pytest.mark.parametrize("kind", ["normal", "clustered", "indicators", "repeated"])
 @pytest.mark.parametrize("n_features", [2, 5, 11, 27, 64, 128])
 @pytest.mark.parametrize("n_train", [1000, 10_000, 100_000])
 @pytest.mark.parametrize("n_neighbors", [1, 5, 51, 200])
-def test_every_size_and_shape(benchmark, report, kind, n_features, n_train, n_neighbors):
+def test_every_size_and_shape(benchmark, report, report_cells, kind, n_features, n_train, n_neighbors):
     benchmark.group = f"neighbors: scikit-learn, {n_train} rows"
     rows = make_rows(kind, n_train + min(n_train, 2000), n_features, np.random.default_rng(0))
     train, query = rows[:n_train], rows[n_train:]
@@ -254,7 +267,8 @@ def test_every_size_and_shape(benchmark, report, kind, n_features, n_train, n_ne
     ratios, times, results = compare(benchmark, search_sklearn, train, query, n_neighbors=n_neighbors, rounds=rounds)
     np.testing.assert_allclose(results["ours"][0], results["peer"][0], rtol=1e-6, atol=1e-5)
     benchmark.extra_info.update(target=1 / 1.1)
-    if np.median(ratios) < 1:
+    report_cells.append(np.median(ratios))
+    if np.median(ratios) < 1 / 1.1:
         report.append(f"slower: {kind}, {n_train} x {n_features}, k = {n_neighbors} | {describe(ratios, times)}")
 
 

@@ -47,6 +47,7 @@ BATCH = 2 * UNIT  # queries that share a traversal
 SUPER = 32  # blocks in a superblock
 _FEW = 32  # most distinct values of a column that can group rows
 _COUNTED = 256  # candidates up to which counting the smaller ones sorts fastest
+_N_PIVOTS = 24  # tries to come close to the k-th smallest value
 _SAMPLE = 128  # rows that choose the column to split by
 
 compile_kernel: Any = njit(nogil=True, cache=True, error_model="numpy")
@@ -382,7 +383,7 @@ def _keep_nearest(values, places, query, n_found, n_neighbors, margin):  # pragm
     flat = values.reshape(-1)
     start = query * values.shape[1]
     n_low, n_high = 0, n_found
-    for step in range(64):
+    for step in range(_N_PIVOTS):
         if n_high <= n_neighbors + n_neighbors // 16:
             break
         share = 0.5

@@ -32,10 +32,13 @@ __all__ = ["build_tree", "search_tree"]
 _LOG = logging.getLogger("energyknn")
 _SMALL_BLOCK = 256  # rows
 _MANY_ROWS = 1 << 19  # from here on blocks are twice as large
+_FEWEST_GROUPED = 1024  # rows; among fewer there is little to rule out
 _SMALLEST_GROUP = 32  # rows; smaller groups share their blocks
 _NEAREST_ROWS = 4  # queries that are kept together within a batch: one tile
 _LARGEST_REACH = 2.0**40  # of queries, in units of the tree's scale: squares stay inside of float32
+_WORTH_THREADS = 1 << 18  # values; fewer are prepared before a thread is started
 _SLICE_VALUES = 1 << 16  # values of a slice of preparation
+_MOST_BATCHES = 16  # of a slice
 _SLICE_PRODUCTS = 1 << 34  # of a slice of searching: less than 0.3 s where no block can be passed over
 
 
@@ -109,7 +112,7 @@ def _warm_up() -> None:
 
 def _arrange(search: Search) -> kernels.Tree:
     """Build a tree."""
-    n_threads = search.n_threads
+    n_threads = search.n_threads if search.X_train.size >= _WORTH_THREADS else 1
     block_size = _choose_block_size(len(search.X_train))
     order = _order_rows(search.X_train, leaf=block_size, n_threads=n_threads)
     tree = _allocate_tree(order, block_size=block_size, scale=_choose_scale(search.reach))
@@ -158,7 +161,8 @@ def _choose_scale(reach: float) -> float:
 def _choose_step(search: Search, n_batches: int) -> int:
     """Choose how many batches a slice has: short enough to be interrupted, several for each thread."""
     interruptible = _SLICE_PRODUCTS // (search.X_train.size * kernels.BATCH)
-    return int(max(1, min(interruptible, n_batches // (8 * search.n_threads), 16)))
+    shared = n_batches // (8 * search.n_threads) if search.n_threads > 1 else n_batches
+    return int(max(1, min(interruptible, shared, _MOST_BATCHES)))
 
 
 def _make_batches(search: Search) -> kernels.Batches:
@@ -171,6 +175,7 @@ def _make_batches(search: Search) -> kernels.Batches:
 def _order_rows(rows: NDArray[np.float64], *, leaf: int, n_threads: int, inner_leaf: int | None = None) -> _Order:
     """Order rows by group and, within groups, by median splits down to `leaf` rows."""
     rows = _require_plain(rows)
+    n_threads = n_threads if rows.size >= _WORTH_THREADS else 1
     numbers, edges = _group_rows(rows, n_threads=n_threads)
     keys = np.empty(len(rows))
     piece = max(leaf, len(rows) // (8 * n_threads))
@@ -213,7 +218,7 @@ def _group_rows(rows: NDArray[np.float64], *, n_threads: int) -> tuple[NDArray[n
     Columns join one after another, each if the patterns remain few enough for groups of _SMALLEST_GROUP rows.
     """
     n_rows, n_features = rows.shape
-    most = max(1, n_rows // (2 * _SMALLEST_GROUP))
+    most = n_rows // (2 * _SMALLEST_GROUP) if n_rows >= _FEWEST_GROUPED else 1
     labels = np.zeros(n_rows, dtype=np.int64)
     n_labels = 1
     codes: dict[int, tuple[int, NDArray[np.uint8]]] = {}

@@ -11,7 +11,7 @@ from energyknn.neighbors._margins import centre_rows, drop_own_rows, expansion_m
 
 __all__ = ["find_candidates"]
 
-_EXTRA = 1  # candidates beyond k: a bound for the rows that are left out
+_EXTRA = 8  # candidates beyond k: the last bounds the rows that are left out, and a few ties find room
 _SLICE_VALUES = 1 << 33  # products in a slice: about 0.1 s
 
 
@@ -26,7 +26,7 @@ def find_candidates(search: Search) -> Candidates:
     Returns
     -------
     Candidates
-        The rows that scikit-learn holds for nearest, one more than k, and the bound that its rounding allows.
+        The rows that scikit-learn holds for nearest, a few more than k, and the bound that its rounding allows.
 
     Notes
     -----

@@ -13,7 +13,7 @@ from energyknn.neighbors._margins import centre_rows, drop_own_rows, expansion_m
 
 __all__ = ["find_candidates"]
 
-_EXTRA = 1  # candidates beyond k: a bound for the rows that are left out
+_EXTRA = 8  # candidates beyond k: the last bounds the rows that are left out, and a few ties find room
 _SLICE_VALUES = {"cpu": 1 << 24, "cuda": 1 << 28}  # distances held at once: 128 MiB, 2 GiB
 
 
@@ -28,7 +28,7 @@ def find_candidates(search: Search) -> Candidates:
     Returns
     -------
     Candidates
-        The rows of the smallest measures, one more than k, and the bound that rounding allows.
+        The rows of the smallest measures, a few more than k, and the bound that rounding allows.
 
     Raises
     ------
