@@ -53,6 +53,14 @@ def tests_full(session: nox.Session) -> None:
     session.run("pytest", "-m", "full_data", *session.posargs)
 
 
+@nox.session(default=False, venv_backend="venv")
+def tests_torch(session: nox.Session) -> None:
+    """Run the engines' tests with PyTorch, on the CPU where there is no GPU."""
+    session.install(TORCH)
+    session.install("-e", ".[formats]", *groups("test"))
+    session.run("pytest", "tests/test_neighbors_engines.py", *session.posargs)
+
+
 @nox.session(default=False)
 def reproduce(session: nox.Session) -> None:
     """Run the whole study on the committed sample, or as `-- --data FILE ...` says."""
