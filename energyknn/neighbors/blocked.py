@@ -108,6 +108,7 @@ def _warm_up() -> None:
         _search(_arrange(search), search)
     finally:
         timer.cancel()
+        timer.join()
 
 
 def _arrange(search: Search) -> kernels.Tree:
