@@ -35,6 +35,7 @@ _MANY_ROWS = 1 << 19  # from here on blocks are twice as large
 _FEWEST_GROUPED = 1024  # rows; among fewer there is little to rule out
 _SMALLEST_GROUP = 32  # rows; smaller groups share their blocks
 _NEAREST_ROWS = 4  # queries that are kept together within a batch: one tile
+_FEWEST_SORTED = 4096  # training rows; among fewer, tiles of near queries rule out nothing
 _LARGEST_REACH = 2.0**40  # of queries, in units of the tree's scale: squares stay inside of float32
 _WORTH_THREADS = 1 << 18  # values; fewer are prepared before a thread is started
 _SLICE_VALUES = 1 << 16  # values of a slice of preparation
@@ -168,7 +169,8 @@ def _choose_step(search: Search, n_batches: int) -> int:
 
 def _make_batches(search: Search) -> kernels.Batches:
     """Arrange queries in batches of near ones, and within a batch in tiles of nearer ones."""
-    order = _order_rows(search.X_query, leaf=kernels.BATCH, n_threads=search.n_threads, inner_leaf=_NEAREST_ROWS)
+    inner_leaf = _NEAREST_ROWS if len(search.X_train) >= _FEWEST_SORTED else None
+    order = _order_rows(search.X_query, leaf=kernels.BATCH, n_threads=search.n_threads, inner_leaf=inner_leaf)
     own = np.empty(0, dtype=np.int64) if search.own is None else search.own[order.numbers]
     return kernels.Batches(order.rows, order.numbers, order.edges, own)
 
