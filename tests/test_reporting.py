@@ -453,7 +453,9 @@ def test_every_k_is_summed_up_and_drawn_where_it_was_scored(results):
         ("best k", None, 2),
         ("mean R² there", None, 0.6),
     ]
-    axes = draw_validation_curve(with_curve).axes[0]
+    figure = draw_validation_curve(with_curve)
+    assert "of every k it is 2" in " ".join(figure.get_suptitle().split())
+    axes = figure.axes[0]
     labels = axes.get_legend_handles_labels()[1]
     assert "every k from one search, this run" in labels
     assert any(

@@ -150,6 +150,8 @@ def draw_validation_curve(results: Mapping[str, Any]) -> Figure:
     best, search = (results["micro"]["best"], micro) if micro else (results["coarse"]["best"], coarse)
     at = int(np.flatnonzero(search.n_neighbors == best)[0])
     title = f"Best k is {best}: validation R² {search.mean[at]:.4f} ± {search.error[at]:.4f}"
+    if results.get("curve") and results["curve"]["best"] != best:
+        title += f"; of every k it is {results['curve']['best']}, which the searches pass by"
     figure, panels = _make_axes(5.6 if micro else 3.9, title, heights=(1.35, 1) if micro else (1,))
     if results.get("curve"):
         every_k = _read_curve(results["curve"])
