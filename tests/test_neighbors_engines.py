@@ -141,7 +141,8 @@ def test_slices_stop_at_the_first_error():
 
 
 INTERRUPTED = """
-import numpy as np
+import signal, numpy as np
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with it ignored
 from energyknn.neighbors import search_neighbors
 random = np.random.default_rng(0)
 search_neighbors(random.normal(size=(100, 64)), None, 3, engine="blocked")
