@@ -272,6 +272,60 @@ def test_every_size_and_shape(benchmark, report, report_cells, kind, n_features,
         report.append(f"slower: {kind}, {n_train} x {n_features}, k = {n_neighbors} | {describe(ratios, times)}")
 
 
+def test_ties_with_scikit_learn(benchmark, report, problems):
+    benchmark.group = "neighbors: ties"
+    made = problems("27 columns")
+    found = benchmark.pedantic(search_ours, args=(made.train, made.query, K + 1), rounds=1)
+    indices = search_sklearn(made.train, made.query)[1]
+    squares = found[0] ** 2
+    ties = (np.diff(squares, axis=1) <= 1e-7 * np.maximum(squares[:, 1:], 1e-6)).any(axis=1)
+    differs = (indices != found[1][:, :K]).any(axis=1)
+    assert not (differs & ~ties).any()
+    benchmark.extra_info.update(n_query=len(made.query), tied=int(ties.sum()), differs=int(differs.sum()))
+    report.append(
+        f"{ties.sum()} of {len(ties)} queries have two distances that tie among their {K + 1} nearest; scikit-learn "
+        f"orders or chooses otherwise in {differs.sum()} of them, and in none of the rest"
+    )
+
+
+def count_products_left(tree, query, distances):
+    """Count the products within blocks whose box is no farther than the query's k-th neighbour."""
+    n_blocks = len(tree.edges) - 1
+    low, high = (bound.transpose(0, 2, 1).reshape(-1, query.shape[1])[:n_blocks] for bound in (tree.low, tree.high))
+    costs = np.diff(tree.edges) * tree.n_varying
+    products = 0
+    for row, distance in zip(query, distances, strict=True):
+        gaps = np.maximum(np.maximum(low - row, row - high), 0)
+        products += int(costs[np.einsum("bc,bc->b", gaps, gaps) <= distance**2].sum())
+    return products
+
+
+def measure_peak():
+    """Return the float32 multiply-adds per second of a matrix product on all threads."""
+    size = 4096
+    left, right = np.random.default_rng(0).random((2, size, size), dtype=np.float32)
+    left @ right
+    return size**3 / min(time_call(np.matmul, left, right)[0] for _ in range(5))
+
+
+@pytest.mark.parametrize("problem", ["27 columns", "11 numeric columns", "mismatch cost 1"])
+def test_distance_from_the_floor(benchmark, report, problems, problem):
+    benchmark.group = "neighbors: floor"
+    made = problems(problem)
+    index = build_index(made.train, engine="blocked", n_jobs=N_THREADS)
+    benchmark.pedantic(index.search, args=(made.query, K), kwargs={"n_jobs": N_THREADS}, rounds=5, warmup_rounds=1)
+    seconds = benchmark.stats.stats.min
+    left = count_products_left(index.tree, made.query, made.answer.distances[:, -1])
+    peak = measure_peak()
+    everything = len(made.query) * made.train.size
+    benchmark.extra_info.update(products=left, share=left / everything, peak=peak, times_floor=seconds * peak / left)
+    report.append(
+        f"{problem:>20} | floor: {left / everything:.1%} of the products remain, {left / peak:.3f} s at "
+        f"{peak / 1e9:.0f} G multiply-adds per second; a search of the built index takes {seconds:.3f} s, "
+        f"{seconds * peak / left:.1f} times the floor"
+    )
+
+
 def test_growth_with_the_training_rows(benchmark, report):
     benchmark.group = "neighbors: growth"
     matrix, _ = encode(synthesise_tracks(2_020_000, random_state=1))
@@ -324,6 +378,15 @@ print(2 * middle - start - time.perf_counter())
 """
 
 
+IMPORT = """
+import sys, time
+start = time.perf_counter()
+import energyknn
+print(time.perf_counter() - start)
+assert not {"numba", "ray", "torch"} & set(sys.modules)
+"""
+
+
 def run_script(script, **environment):
     return subprocess.run(  # noqa: S603 - the scripts are those above
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={**os.environ, **environment}
@@ -338,6 +401,14 @@ def test_peak_memory(benchmark, report, n_features):
     share = float(done.stdout)
     benchmark.extra_info.update(peak=share, target=2.0)
     report.append(f"peak memory, {n_features} columns: {share:.2f} times the training matrix (at most 2)")
+
+
+def test_import(benchmark, report):
+    benchmark.group = "neighbors: memory and start"
+    results = []
+    benchmark.pedantic(lambda: results.append(float(run_script(IMPORT).stdout)), rounds=5)
+    benchmark.extra_info.update(seconds=min(results), target=0.3)
+    report.append(f"import energyknn: {min(results):.3f} s (less than 0.3)")
 
 
 def test_first_search_with_a_warm_cache(benchmark, report):
