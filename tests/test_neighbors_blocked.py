@@ -65,7 +65,7 @@ KINDS = [
     share=st.floats(0, 1),
     p=st.sampled_from([1, 2]),
     n_threads=st.sampled_from([1, 2, 3]),
-    block_size=st.sampled_from([64, 128, 256]),
+    block_size=st.sampled_from([64, 256, 512]),
 )
 def test_equals_the_oracle(seed, kind, n_train, n_query, n_features, share, p, n_threads, block_size):
     random = np.random.default_rng(seed)
@@ -78,6 +78,7 @@ def test_equals_the_oracle(seed, kind, n_train, n_query, n_features, share, p, n
     expected = search_neighbors(train, query, n_neighbors, p=p, engine="brute")
     with (
         mock.patch.object(blocked, "_SMALL_BLOCK", block_size),
+        mock.patch.object(blocked, "_FEWEST_SORTED", 1 if seed % 2 else 4096),
         mock.patch("energyknn.neighbors.search.count_threads", return_value=n_threads),
         mock.patch("energyknn.neighbors.search._WORTH_THREADS", 0),
     ):

@@ -24,11 +24,15 @@ from energyknn.neighbors._tiles import (
     count_trailing_zeros,
     fill_tile_1,
     fill_tile_2,
+    find_near_parts_1,
+    find_near_parts_2,
 )
 
 __all__ = [
     "BATCH",
+    "PARTS",
     "SUPER",
+    "TILE_ROWS",
     "UNIT",
     "Batches",
     "Tree",
@@ -45,9 +49,11 @@ __all__ = [
 UNIT = 64  # queries that share a bound
 BATCH = 2 * UNIT  # queries that share a traversal
 SUPER = 32  # blocks in a superblock
+PARTS = LANES  # most parts of a block, of one tile's rows each
 _FEW = 32  # most distinct values of a column that can group rows
 _COUNTED = 256  # candidates up to which counting the smaller ones sorts fastest
 _N_PIVOTS = 24  # tries to come close to the k-th smallest value
+_WORTH_BOUNDING = 8  # parts are bounded while one in so many is passed over, else tried now and then
 _SAMPLE = 128  # rows that choose the column to split by
 
 compile_kernel: Any = njit(nogil=True, cache=True, error_model="numpy")
@@ -73,13 +79,18 @@ class Tree(NamedTuple):
     n_varying: NDArray[np.int64]
     tile_edges: NDArray[np.int64]
     tiles: NDArray[np.float32]
+    part_low: NDArray[np.float32]
+    part_high: NDArray[np.float32]
     starts: NDArray[np.float32]
     radii: NDArray[np.float32]
     scale: float
 
 
 class Batches(NamedTuple):
-    """Queries in batches, as `Tree` holds rows in blocks; `own` is empty or (n_query,) row numbers to leave out."""
+    """Queries in batches: rows as given, their order, and the edges of batches in that order.
+
+    `own` is empty, or holds the row number that each query in order leaves out.
+    """
 
     rows: NDArray[np.float64]
     numbers: NDArray[np.int64]
@@ -276,8 +287,9 @@ def fill_blocks(tree, first, last, p):  # pragma: no cover
     """Write the float32 parts of the blocks first to last - 1.
 
     Rows are taken relative to their block's centre and times the scale. A tile holds the columns that vary in the
-    block, one tile of rows after another; `halves` (n_blocks, n_features) are half widths of the box, 0 where the
-    column does not vary; `starts` (n_blocks, block size) the squared norms (p = 2) or zeros (p = 1), infinite
+    block, one tile of rows after another; `part_low` and `part_high` bound the rows of each tile in those columns, a
+    row of PARTS per column; `halves` (n_blocks, n_features) are half widths of the box, 0 where the column does not
+    vary; `starts` (n_blocks, block size) the squared norms (p = 2) or zeros (p = 1), infinite
     behind the last row; `radii` the largest norm, squared if p = 2.
     """
     block_size = tree.starts.shape[1]
@@ -296,6 +308,14 @@ def fill_blocks(tree, first, last, p):  # pragma: no cover
             centre = tree.centres[block, column]
             half = max(high - centre, centre - low) * tree.scale
             tree.halves[block, column] = np.float32(half * 1.000001 + 1e-40)
+            at_part = (tree.tile_edges[block] // block_size + at) * PARTS
+            for part in range(PARTS):
+                part_low, part_high = np.inf, -np.inf
+                for place in range(part * TILE_ROWS, min((part + 1) * TILE_ROWS, n_rows)):
+                    value64 = (tree.rows[start + place, column] - centre) * tree.scale
+                    part_low, part_high = min(part_low, value64), max(part_high, value64)
+                tree.part_low[at_part + part] = np.float32(part_low - abs(part_low) * 1e-6 - 1e-40)
+                tree.part_high[at_part + part] = np.float32(part_high + abs(part_high) * 1e-6 + 1e-40)
             for place in range(block_size):
                 value = np.float32(0.0)
                 if place < n_rows:
@@ -383,6 +403,8 @@ def _keep_nearest(values, places, query, n_found, n_neighbors, margin):  # pragm
     flat = values.reshape(-1)
     start = query * values.shape[1]
     n_low, n_high = 0, n_found
+    if n_neighbors == 1:
+        high, n_high = low, 1
     for step in range(_N_PIVOTS):
         if n_high <= n_neighbors + n_neighbors // 16:
             break
@@ -443,12 +465,13 @@ def _sort_found(measures, rows, n_found, sorted_measures, sorted_rows):  # pragm
 
 
 @compile_kernel
-def _localise(batch, unit, low, high, tree, block, p, shares, bases, sizes, bounds):  # pragma: no cover
+def _localise(batch, unit, low, high, tree, block, p, shares, bases, sizes, bounds, outsides):  # pragma: no cover
     """Take a unit of queries relative to a block's centre, in float32, times the scale.
 
     Writes for each query: `shares`, a row per column that varies in the block, -2 times (p = 2) the value; `bases`,
-    the part of the measure that is the same for all rows of the block; `sizes`, the norm, squared if p = 2; and
-    `bounds`, the measure's least value in the block's box.
+    the part of the measure that is the same for all rows of the block; `sizes`, the norm, squared if p = 2;
+    `bounds`, the measure's least value in the block's box; and `outsides`, the measure in the columns that do not
+    vary.
     """
     centres, halves, scale = tree.centres, tree.halves, tree.scale
     fixed = 0.0
@@ -456,6 +479,7 @@ def _localise(batch, unit, low, high, tree, block, p, shares, bases, sizes, boun
         bases[query] = np.float32(0.0)
         sizes[query] = np.float32(0.0)
         bounds[query] = np.float32(0.0)
+        outsides[query] = np.float32(0.0)
     at = 0
     for column in range(batch.shape[1]):
         centre = centres[block, column]
@@ -469,6 +493,7 @@ def _localise(batch, unit, low, high, tree, block, p, shares, bases, sizes, boun
                 gap = max(abs(value32) - half, np.float32(0.0))
                 bounds[query] += gap * gap
                 bases[query] += value32 * value32
+                outsides[query] += value32 * value32 if half == np.float32(0.0) else np.float32(0.0)
                 shares[at, query] = np.float32(-2.0) * value32
             at += half > np.float32(0.0)
         else:
@@ -476,12 +501,13 @@ def _localise(batch, unit, low, high, tree, block, p, shares, bases, sizes, boun
                 value32 = np.float32((batch[unit, column, query] - centre) * scale)
                 bounds[query] += max(abs(value32) - half, np.float32(0.0))
                 sizes[query] += abs(value32)
-                bases[query] += abs(value32) if half == np.float32(0.0) else np.float32(0.0)
+                outsides[query] += abs(value32) if half == np.float32(0.0) else np.float32(0.0)
                 shares[at, query] = value32
             at += half > np.float32(0.0)
     for query in range(UNIT):
         bounds[query] += np.float32(fixed)
-        bases[query] += np.float32(fixed)
+        outsides[query] += np.float32(fixed)
+        bases[query] = bases[query] + np.float32(fixed) if p == 2 else outsides[query]
         sizes[query] = bases[query] if p == 2 else sizes[query] + np.float32(fixed)
 
 
@@ -542,8 +568,8 @@ def search_batches(tree, batches, first, last, n_neighbors, p, distances, indice
     of the block: more than enough for the relative (d + 1)u by which those may be too small, and for the contract's own
     sum, which is within (d + 2)2⁻⁵³ of the real number. Where p = 1, the same steps are wrong by at most
     (2d + 5)u(|q| + |x|). A box's bound is no less exact: a gap is wrong by at most 2u(|q| + h) with h the half width,
-    which is rounded up. Underflow adds less than 2⁻¹²⁰ for each column here, and in the contract's own squares less
-    than 2⁻¹⁰⁷³ times the squared scale, which matters for data below 1e-150.
+    which is rounded up; so are the edges of a part's box. Underflow adds less than 2⁻¹²⁰ for each column here, and in
+    the contract's own squares less than 2⁻¹⁰⁷³ times the squared scale, which matters for data below 1e-150.
 
     Boxes are compared in float64, where a bound is within a relative (d + 2)2⁻⁵³ of the real number; it is lowered by
     eight times as much.
@@ -551,6 +577,7 @@ def search_batches(tree, batches, first, last, n_neighbors, p, distances, indice
     train_rows, train_numbers, edges = tree.rows, tree.numbers, tree.edges
     tile_edges, tiles, starts, radii = tree.tile_edges, tree.tiles, tree.starts.reshape(-1), tree.radii
     n_varying, block_size = tree.n_varying, tree.starts.shape[1]
+    part_low, part_high = tree.part_low, tree.part_high
     query_rows, query_numbers, query_edges = batches.rows, batches.numbers, batches.edges
     n_features = train_rows.shape[1]
     n_blocks, n_supers = len(edges) - 1, tree.super_low.shape[2]
@@ -577,6 +604,8 @@ def search_batches(tree, batches, first, last, n_neighbors, p, distances, indice
     flat_shares = shares.reshape(-1)
     bases, sizes = np.empty(UNIT, dtype=np.float32), np.empty(UNIT, dtype=np.float32)
     bounds, thresholds = np.empty(UNIT, dtype=np.float32), np.empty(UNIT, dtype=np.float32)
+    outsides, allowed = np.empty(UNIT, dtype=np.float32), np.empty(UNIT, dtype=np.float32)
+    n_visits, n_seen, n_skipped = 0, 0, 0
     sums = np.empty(TILE_QUERIES * TILE_ROWS, dtype=np.float32)
     masks = np.empty(TILE_QUERIES, dtype=np.uint64)
     leaves_out = len(batches.own) > 0
@@ -590,7 +619,7 @@ def search_batches(tree, batches, first, last, n_neighbors, p, distances, indice
             for column in range(n_features):
                 low[unit, column], high[unit, column] = np.inf, -np.inf
             for query in range(UNIT):
-                row = begin + min(unit * UNIT + query, n_queries - 1)
+                row = query_numbers[begin + min(unit * UNIT + query, n_queries - 1)]
                 for column in range(n_features):
                     value = query_rows[row, column]
                     batch[unit, column, query] = value
@@ -639,20 +668,27 @@ def search_batches(tree, batches, first, last, n_neighbors, p, distances, indice
             for unit in range(n_units):
                 if unit_bounds[unit, block] > reaches[unit]:
                     continue
-                _localise(batch, unit, low, high, tree, block, p, shares, bases, sizes, bounds)
+                _localise(batch, unit, low, high, tree, block, p, shares, bases, sizes, bounds, outsides)
                 at_unit = unit * UNIT
+                n_visits += 1
+                bounds_parts = n_varying[block] > 0 and (n_skipped * _WORTH_BOUNDING >= n_seen or n_visits % 8 == 0)
+                if n_seen > 1024:
+                    n_seen, n_skipped = n_seen // 2, n_skipped // 2
                 for query in range(UNIT):
                     margin = unit_error * (np.float64(sizes[query]) + radius) + tiny
                     near = np.float64(bounds[query]) - margin <= limits[at_unit + query]
                     margins[at_unit + query] = max(margins[at_unit + query], margin if near else 0.0)
                     threshold = limits[at_unit + query] + margin - np.float64(bases[query])
                     thresholds[query] = np.float32(threshold if near else -np.inf)
+                    reach = limits[at_unit + query] + margin - np.float64(outsides[query])
+                    allowed[query] = np.float32(reach if near else -np.inf)
                 changed = False
                 for tile in range(0, UNIT, TILE_QUERIES):
                     if n_varying[block] == 0:
                         for query in range(tile, tile + TILE_QUERIES):
                             if kth_rows[at_unit + query] >= 0 and thresholds[query] > -np.inf:
-                                measure = measure_row(query_rows, begin + at_unit + query, train_rows, edge, p)
+                                row = query_numbers[begin + at_unit + query]
+                                measure = measure_row(query_rows, row, train_rows, edge, p)
                                 if not _comes_first(
                                     measure,
                                     train_numbers[edge],
@@ -665,7 +701,23 @@ def search_batches(tree, batches, first, last, n_neighbors, p, distances, indice
                         and max(thresholds[tile + 2], thresholds[tile + 3]) == -np.inf
                     ):
                         continue
-                    for part in range((edges[block + 1] - edge + TILE_ROWS - 1) // TILE_ROWS):
+                    n_parts = (edges[block + 1] - edge + TILE_ROWS - 1) // TILE_ROWS
+                    near_parts = np.uint64(0xFFFF)
+                    if bounds_parts:
+                        at_part = tile_edges[block] // block_size * PARTS
+                        if p == 2:
+                            near_parts = find_near_parts_2(
+                                part_low, part_high, at_part, flat_shares, tile, UNIT, n_varying[block], allowed
+                            )
+                        else:
+                            near_parts = find_near_parts_1(
+                                part_low, part_high, at_part, flat_shares, tile, UNIT, n_varying[block], allowed
+                            )
+                        n_seen += n_parts
+                    for part in range(n_parts):
+                        if not (near_parts >> np.uint64(part)) & np.uint64(1):
+                            n_skipped += 1
+                            continue
                         at_tile = tile_edges[block] + part * n_varying[block] * TILE_ROWS
                         at_start = block * block_size + part * TILE_ROWS
                         if p == 2:
@@ -723,7 +775,15 @@ def search_batches(tree, batches, first, last, n_neighbors, p, distances, indice
                                 changed = True
                                 if count > room - TILE_ROWS:
                                     _measure_found(
-                                        query_rows, begin + query, tree, places, query, count, p, measures, rows
+                                        query_rows,
+                                        query_numbers[begin + query],
+                                        tree,
+                                        places,
+                                        query,
+                                        count,
+                                        p,
+                                        measures,
+                                        rows,
                                     )
                                     _sort_found(measures, rows, count, sorted_measures, sorted_rows)
                                     count = _put_back(
@@ -751,9 +811,9 @@ def search_batches(tree, batches, first, last, n_neighbors, p, distances, indice
                         farthest = max(farthest, reaches[other])
         for query in range(n_queries):
             count, _ = _keep_nearest(values, places, query, n_found[query], n_neighbors, margins[query])
-            _measure_found(query_rows, begin + query, tree, places, query, count, p, measures, rows)
-            _sort_found(measures, rows, count, sorted_measures, sorted_rows)
             target = query_numbers[begin + query]
+            _measure_found(query_rows, target, tree, places, query, count, p, measures, rows)
+            _sort_found(measures, rows, count, sorted_measures, sorted_rows)
             for at in range(n_neighbors):
                 distances[target, at] = np.sqrt(sorted_measures[at]) if p == 2 else sorted_measures[at]
                 indices[target, at] = sorted_rows[at]

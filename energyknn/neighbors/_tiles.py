@@ -15,7 +15,17 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-__all__ = ["LANES", "TILE_QUERIES", "TILE_ROWS", "count_at_most", "count_trailing_zeros", "fill_tile_1", "fill_tile_2"]
+__all__ = [
+    "LANES",
+    "TILE_QUERIES",
+    "TILE_ROWS",
+    "count_at_most",
+    "count_trailing_zeros",
+    "fill_tile_1",
+    "fill_tile_2",
+    "find_near_parts_1",
+    "find_near_parts_2",
+]
 
 TILE_ROWS = 64
 TILE_QUERIES = 4
@@ -129,8 +139,74 @@ def _call(builder: ir.IRBuilder, name: str, *arguments: ir.Value) -> ir.Value:
     return builder.call(function, arguments)
 
 
+def _make_find_near_parts(p: int) -> Any:
+    """Make the function that says which of LANES boxes any of four queries may reach, a bit for each box."""
+
+    def find_near_parts(
+        typing_context: Any,
+        low: Any,
+        high: Any,
+        at_box: Any,
+        queries: Any,
+        at_query: Any,
+        stride: Any,
+        n_columns: Any,
+        limits: Any,
+    ) -> Any:
+        del typing_context
+        signature = types.uint64(low, high, at_box, queries, at_query, stride, n_columns, limits)
+
+        def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+            def data(position: int, offset: ir.Value) -> ir.Value:
+                array = context.make_array(signature.args[position])(context, builder, arguments[position])
+                return builder.gep(array.data, [offset])
+
+            totals = [
+                cgutils.alloca_once_value(builder, ir.Constant(_VECTOR, [0.0] * LANES)) for _ in range(TILE_QUERIES)
+            ]
+            with cgutils.for_range(builder, arguments[6], intp=_INDEX) as loop:
+                at_column = builder.add(arguments[2], builder.mul(loop.index, _INDEX(LANES)))
+                box = _load(builder, data(0, at_column), 0), _load(builder, data(1, at_column), 0)
+                query = builder.gep(data(3, arguments[4]), [builder.mul(loop.index, arguments[5])])
+                _add_gaps(builder, totals, box, query, p)
+            near = ir.Constant(ir.IntType(LANES), 0)
+            for number, total in enumerate(totals):
+                limit = _spread(builder, builder.load(builder.gep(data(7, arguments[4]), [_INDEX(number)])))
+                below = builder.fcmp_ordered("<=", builder.load(total), limit)
+                near = builder.or_(near, builder.bitcast(below, ir.IntType(LANES)))
+            return builder.zext(near, _INDEX)
+
+        return signature, generate
+
+    return intrinsic(find_near_parts)
+
+
+def _add_gaps(
+    builder: ir.IRBuilder, totals: list[ir.Value], box: tuple[ir.Value, ir.Value], query: ir.Value, p: int
+) -> None:
+    """Add what one column puts between the queries and the boxes (p = 2: queries come in times -2)."""
+    zero = ir.Constant(_VECTOR, [0.0] * LANES)
+    for number, total in enumerate(totals):
+        share = builder.load(builder.gep(query, [_INDEX(number)]))
+        value = _spread(builder, builder.fmul(share, ir.Constant(ir.FloatType(), -0.5)) if p == 2 else share)
+        gap = _larger(builder, builder.fsub(box[0], value), builder.fsub(value, box[1]))
+        gap = _larger(builder, gap, zero)
+        if p == 2:
+            added = _call(builder, "fmuladd", gap, gap, builder.load(total))
+        else:
+            added = builder.fadd(gap, builder.load(total))
+        builder.store(added, total)
+
+
+def _larger(builder: ir.IRBuilder, left: ir.Value, right: ir.Value) -> ir.Value:
+    """Take the larger of two numbers in each lane."""
+    return builder.select(builder.fcmp_ordered(">", left, right), left, right)
+
+
 fill_tile_1: Any = _make_tile(1)
 fill_tile_2: Any = _make_tile(2)
+find_near_parts_1: Any = _make_find_near_parts(1)
+find_near_parts_2: Any = _make_find_near_parts(2)
 
 
 def _count_at_most(typing_context: Any, values: Any, start: Any, n_values: Any, limit: Any) -> Any:

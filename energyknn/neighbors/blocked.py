@@ -44,9 +44,8 @@ _SLICE_PRODUCTS = 1 << 34  # of a slice of searching: less than 0.3 s where no b
 
 
 class _Order(NamedTuple):
-    """Rows in tree order, their numbers, and the edges of blocks."""
+    """Row numbers in tree order, and the edges of blocks."""
 
-    rows: NDArray[np.float64]
     numbers: NDArray[np.int64]
     edges: NDArray[np.int64]
 
@@ -90,7 +89,7 @@ def search_tree(tree: kernels.Tree, search: Search) -> Neighbors:
 
     Notes
     -----
-    Memory beyond the tree: one copy of the queries, and for each thread 128 * 1.5 k candidates.
+    Memory beyond the tree: for each thread 128 * 1.5 k candidates.
     """
     _warm_up()
     return _search(kernels.Tree(*map(_require_plain, tree)), search)
@@ -116,15 +115,26 @@ def _arrange(search: Search) -> kernels.Tree:
     """Build a tree."""
     n_threads = search.n_threads if search.X_train.size >= _WORTH_THREADS else 1
     block_size = _choose_block_size(len(search.X_train))
-    order = _order_rows(search.X_train, leaf=block_size, n_threads=n_threads)
-    tree = _allocate_tree(order, block_size=block_size, scale=_choose_scale(search.reach))
+    given = _require_plain(search.X_train)
+    inner_leaf = kernels.TILE_ROWS if len(given) >= _FEWEST_SORTED else None
+    order = _order_rows(given, leaf=block_size, n_threads=n_threads, inner_leaf=inner_leaf)
+    rows = np.empty_like(given)
+    step = max(1, _SLICE_VALUES // rows.shape[1])
+    pieces = ((start, min(start + step, len(rows))) for start in range(0, len(rows), step))
+    run_slices(lambda part: kernels.copy_rows(given, order.numbers, *part, rows), pieces, n_threads=n_threads)
+    tree = _allocate_tree(rows, order, block_size=block_size, scale=_choose_scale(search.reach))
     n_blocks = len(order.edges) - 1
-    step = max(1, _SLICE_VALUES // (block_size * order.rows.shape[1]))
+    step = max(1, _SLICE_VALUES // (block_size * rows.shape[1]))
     slices = [(first, min(first + step, n_blocks)) for first in range(0, n_blocks, step)]
     run_slices(lambda part: kernels.bound_blocks(tree, *part), slices, n_threads=n_threads)
     tree.super_low[0], tree.super_high[0] = tree.low.min(axis=2).T, tree.high.max(axis=2).T
     np.cumsum(tree.n_varying * block_size, out=tree.tile_edges[1:])
-    tree = tree._replace(tiles=np.empty(tree.tile_edges[-1], dtype=np.float32))
+    n_tiles, n_bounds = tree.tile_edges[-1], tree.tile_edges[-1] // block_size * kernels.PARTS
+    tree = tree._replace(
+        tiles=np.empty(n_tiles, dtype=np.float32),
+        part_low=np.empty(n_bounds, dtype=np.float32),
+        part_high=np.empty(n_bounds, dtype=np.float32),
+    )
     run_slices(lambda part: kernels.fill_blocks(tree, *part, search.p), slices, n_threads=n_threads)
     return tree
 
@@ -170,14 +180,14 @@ def _choose_step(search: Search, n_batches: int) -> int:
 def _make_batches(search: Search) -> kernels.Batches:
     """Arrange queries in batches of near ones, and within a batch in tiles of nearer ones."""
     inner_leaf = _NEAREST_ROWS if len(search.X_train) >= _FEWEST_SORTED else None
-    order = _order_rows(search.X_query, leaf=kernels.BATCH, n_threads=search.n_threads, inner_leaf=inner_leaf)
+    rows = _require_plain(search.X_query)
+    order = _order_rows(rows, leaf=kernels.BATCH, n_threads=search.n_threads, inner_leaf=inner_leaf)
     own = np.empty(0, dtype=np.int64) if search.own is None else search.own[order.numbers]
-    return kernels.Batches(order.rows, order.numbers, order.edges, own)
+    return kernels.Batches(rows, order.numbers, order.edges, own)
 
 
 def _order_rows(rows: NDArray[np.float64], *, leaf: int, n_threads: int, inner_leaf: int | None = None) -> _Order:
     """Order rows by group and, within groups, by median splits down to `leaf` rows."""
-    rows = _require_plain(rows)
     n_threads = n_threads if rows.size >= _WORTH_THREADS else 1
     numbers, edges = _group_rows(rows, n_threads=n_threads)
     keys = np.empty(len(rows))
@@ -186,11 +196,7 @@ def _order_rows(rows: NDArray[np.float64], *, leaf: int, n_threads: int, inner_l
     edges = _split_all(rows, numbers, keys, edges, leaf, n_threads=n_threads)
     if inner_leaf is not None:
         _split_all(rows, numbers, keys, edges, inner_leaf, n_threads=n_threads)
-    ordered = np.empty_like(rows)
-    step = max(1, _SLICE_VALUES // rows.shape[1])
-    slices = ((start, min(start + step, len(rows))) for start in range(0, len(rows), step))
-    run_slices(lambda part: kernels.copy_rows(rows, numbers, *part, ordered), slices, n_threads=n_threads)
-    return _Order(ordered, numbers, edges)
+    return _Order(numbers, edges)
 
 
 def _split_all(
@@ -241,13 +247,13 @@ def _group_rows(rows: NDArray[np.float64], *, n_threads: int) -> tuple[NDArray[n
     return order, edges
 
 
-def _allocate_tree(order: _Order, *, block_size: int, scale: float) -> kernels.Tree:
+def _allocate_tree(rows: NDArray[np.float64], order: _Order, *, block_size: int, scale: float) -> kernels.Tree:
     """Reserve the arrays of a tree; boxes behind the last block are empty."""
-    n_blocks, n_features = len(order.edges) - 1, order.rows.shape[1]
+    n_blocks, n_features = len(order.edges) - 1, rows.shape[1]
     n_supers = -(-n_blocks // kernels.SUPER)
     boxes = (n_supers, n_features, kernels.SUPER)
     return kernels.Tree(
-        rows=order.rows,
+        rows=rows,
         numbers=order.numbers,
         edges=order.edges,
         low=np.full(boxes, np.inf),
@@ -259,6 +265,8 @@ def _allocate_tree(order: _Order, *, block_size: int, scale: float) -> kernels.T
         n_varying=np.empty(n_blocks, dtype=np.int64),
         tile_edges=np.zeros(n_blocks + 1, dtype=np.int64),
         tiles=np.empty(0, dtype=np.float32),
+        part_low=np.empty(0, dtype=np.float32),
+        part_high=np.empty(0, dtype=np.float32),
         starts=np.empty((n_blocks, block_size), dtype=np.float32),
         radii=np.empty(n_blocks, dtype=np.float32),
         scale=scale,
