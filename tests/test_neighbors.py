@@ -12,7 +12,7 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn.neighbors import NearestNeighbors
 
-from energyknn.neighbors import search_neighbors
+from energyknn.neighbors import build_index, search_neighbors
 
 ROWS = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0], [3.0, 3.0]])
 
@@ -178,3 +178,29 @@ def test_importing_the_package_loads_no_compiler():
     script = script.replace(", energyknn.estimators", "")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("engine", ["brute", "blocked", "sklearn"])
+def test_a_self_search_of_some_rows_is_a_part_of_the_whole(engine):
+    rows = np.random.default_rng(5).integers(0, 3, size=(90, 4)).astype(float)
+    whole = search_neighbors(rows, None, 7, engine="brute")
+    chosen = np.array([3, 88, 3, 41])
+    found = build_index(rows, engine=engine).search(rows[chosen], 7, own=chosen)
+    np.testing.assert_array_equal(found.indices, whole.indices[chosen])
+    np.testing.assert_array_equal(found.distances, whole.distances[chosen])
+
+
+@pytest.mark.parametrize(
+    ("own", "n_neighbors", "message"),
+    [
+        ([0], 1, r"own has shape \(1,\) and dtype int64 for 2 queries"),
+        ([0.0, 1.0], 1, "dtype float64"),
+        ([0, 3], 1, "own holds row numbers from 0 to 3. They must be from 0 to 2"),
+        ([-1, 0], 1, "from -1 to 0"),
+        ([0, 1], 3, "n_neighbors is 3. It must be from 1 to 2, the training rows less the row itself"),
+    ],
+)
+def test_own_rows_that_are_none_are_refused(own, n_neighbors, message):
+    index = build_index([[0.0], [1.0], [3.0]])
+    with pytest.raises(ValueError, match=message):
+        index.search([[0.0], [1.0]], n_neighbors, own=own)

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["check_choice", "check_integer", "check_n_neighbors", "check_reach", "check_rows", "check_width"]
+__all__ = [
+    "check_choice",
+    "check_integer",
+    "check_n_neighbors",
+    "check_own",
+    "check_reach",
+    "check_rows",
+    "check_width",
+]
 
 _N_NAMED = 5
 
@@ -83,6 +91,30 @@ def check_n_neighbors(n_neighbors: Any, *, n_train: int, excludes_self: bool) ->
         )
         raise ValueError(message)
     return number
+
+
+def check_own(own: ArrayLike, *, n_query: int, n_train: int) -> NDArray[np.int64]:
+    """Require a training row for each query.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer, or one is no row number.
+    """
+    numbers = np.asarray(own)
+    if numbers.shape != (n_query,) or numbers.dtype.kind not in "iu":
+        message = (
+            f"own has shape {numbers.shape} and dtype {numbers.dtype} for {n_query} queries. "
+            "It must hold one row number, an integer, for each."
+        )
+        raise ValueError(message)
+    if not (numbers.min() >= 0 and numbers.max() < n_train):
+        message = (
+            f"own holds row numbers from {numbers.min()} to {numbers.max()}. "
+            f"They must be from 0 to {n_train - 1}, the training rows."
+        )
+        raise ValueError(message)
+    return np.ascontiguousarray(numbers, dtype=np.int64)
 
 
 def check_integer(value: Any, *, name: str, rule: str) -> int:

@@ -13,9 +13,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from energyknn.neighbors._compiling import compile_kernel
 from energyknn.neighbors._tiles import (
     LANES,
     TILE_QUERIES,
@@ -55,8 +55,6 @@ _COUNTED = 256  # candidates up to which counting the smaller ones sorts fastest
 _N_PIVOTS = 24  # tries to come close to the k-th smallest value
 _WORTH_BOUNDING = 8  # parts are bounded while one in so many is passed over, else tried now and then
 _SAMPLE = 128  # rows that choose the column to split by
-
-compile_kernel: Any = njit(nogil=True, cache=True, error_model="numpy")
 
 
 class Tree(NamedTuple):
@@ -605,6 +603,7 @@ def search_batches(tree, batches, first, last, n_neighbors, p, distances, indice
     bases, sizes = np.empty(UNIT, dtype=np.float32), np.empty(UNIT, dtype=np.float32)
     bounds, thresholds = np.empty(UNIT, dtype=np.float32), np.empty(UNIT, dtype=np.float32)
     outsides, allowed = np.empty(UNIT, dtype=np.float32), np.empty(UNIT, dtype=np.float32)
+    slacks = np.empty(UNIT)
     n_visits, n_seen, n_skipped = 0, 0, 0
     sums = np.empty(TILE_QUERIES * TILE_ROWS, dtype=np.float32)
     masks = np.empty(TILE_QUERIES, dtype=np.uint64)
@@ -678,8 +677,8 @@ def search_batches(tree, batches, first, last, n_neighbors, p, distances, indice
                     margin = unit_error * (np.float64(sizes[query]) + radius) + tiny
                     near = np.float64(bounds[query]) - margin <= limits[at_unit + query]
                     margins[at_unit + query] = max(margins[at_unit + query], margin if near else 0.0)
-                    threshold = limits[at_unit + query] + margin - np.float64(bases[query])
-                    thresholds[query] = np.float32(threshold if near else -np.inf)
+                    slacks[query] = margin - np.float64(bases[query])
+                    thresholds[query] = np.float32(limits[at_unit + query] + slacks[query] if near else -np.inf)
                     reach = limits[at_unit + query] + margin - np.float64(outsides[query])
                     allowed[query] = np.float32(reach if near else -np.inf)
                 changed = False
@@ -772,6 +771,7 @@ def search_batches(tree, batches, first, last, n_neighbors, p, distances, indice
                             if count > room - TILE_ROWS or (count >= n_neighbors and limits[query] == np.inf):
                                 count, limit = _keep_nearest(values, places, query, count, n_neighbors, margins[query])
                                 limits[query] = min(limits[query], limit)
+                                thresholds[tile + inner] = np.float32(limits[query] + slacks[tile + inner])
                                 changed = True
                                 if count > room - TILE_ROWS:
                                     _measure_found(

@@ -15,21 +15,19 @@ and when too many rows are too close to tell apart, the contract's distance deci
 
 from __future__ import annotations
 
-import logging
 from functools import cache
-from threading import Timer
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from energyknn.neighbors import _kernels as kernels
+from energyknn.neighbors._compiling import announcing_compilation
 from energyknn.neighbors._exact import Neighbors, Search, empty_neighbors
 from energyknn.neighbors._threads import run_slices
 
 __all__ = ["build_tree", "search_tree"]
 
-_LOG = logging.getLogger("energyknn")
 _SMALL_BLOCK = 256  # rows
 _MANY_ROWS = 1 << 19  # from here on blocks are twice as large
 _FEWEST_GROUPED = 1024  # rows; among fewer there is little to rule out
@@ -98,17 +96,10 @@ def search_tree(tree: kernels.Tree, search: Search) -> Neighbors:
 @cache
 def _warm_up() -> None:
     """Compile the kernels, or load them from Numba's cache on disk, by a search of three rows."""
-    message = "Compiling the kernels of the blocked engine: about half a minute, once for this installation."
-    timer = Timer(1.5, _LOG.warning, [message])
-    timer.daemon = True
-    timer.start()
-    try:
+    with announcing_compilation("the blocked engine: about half a minute"):
         rows = np.array([[0.0], [1.0], [3.0]])
         search = Search(rows, rows, n_neighbors=1, p=2, own=np.arange(3), reach=3.0, n_threads=1)
         _search(_arrange(search), search)
-    finally:
-        timer.cancel()
-        timer.join()
 
 
 def _arrange(search: Search) -> kernels.Tree:

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from energyknn.neighbors._checks import check_choice, check_n_neighbors, check_reach, check_rows, check_width
+from energyknn.neighbors._checks import (
+    check_choice,
+    check_n_neighbors,
+    check_own,
+    check_reach,
+    check_rows,
+    check_width,
+)
 from energyknn.neighbors._exact import Candidates, Neighbors, Search, finish_search
 from energyknn.neighbors._threads import count_threads
 from energyknn.neighbors.brute import find_by_brute_force
@@ -141,7 +148,14 @@ class NeighborIndex:
     engine: Engine
     tree: Tree | None
 
-    def search(self, X_query: ArrayLike | None = None, n_neighbors: int = 5, *, n_jobs: int | None = None) -> Neighbors:
+    def search(
+        self,
+        X_query: ArrayLike | None = None,
+        n_neighbors: int = 5,
+        *,
+        own: ArrayLike | None = None,
+        n_jobs: int | None = None,
+    ) -> Neighbors:
         """Find the nearest training rows of each query, exactly.
 
         Parameters
@@ -150,6 +164,8 @@ class NeighborIndex:
             As in `search_neighbors`.
         n_neighbors : int, default=5
             As in `search_neighbors`.
+        own : array-like of int of shape (n_query,) or None, default=None
+            The training row that each query is, and that is not to be its neighbour: a self-search of some rows.
         n_jobs : int or None, default=None
             As in `search_neighbors`.
 
@@ -161,9 +177,9 @@ class NeighborIndex:
         Raises
         ------
         TypeError, ValueError
-            As in `search_neighbors`.
+            As in `search_neighbors`; if `own` is no training row for each query.
         """
-        search = _plan_search(self.X_train, X_query, n_neighbors, p=self.p, n_jobs=n_jobs)
+        search = _plan_search(self.X_train, X_query, n_neighbors, p=self.p, n_jobs=n_jobs, own=own)
         return _run_search(search, self.engine, self.tree)
 
 
@@ -209,13 +225,22 @@ def build_index(X_train: ArrayLike, *, p: int = 2, engine: Engine = "auto", n_jo
 
 
 def _plan_search(
-    train: NDArray[np.float64], X_query: ArrayLike | None, n_neighbors: int, *, p: int, n_jobs: int | None
+    train: NDArray[np.float64],
+    X_query: ArrayLike | None,
+    n_neighbors: int,
+    *,
+    p: int,
+    n_jobs: int | None,
+    own: ArrayLike | None = None,
 ) -> Search:
     """Check everything about a search but its training rows."""
     check_choice(p, (1, 2), name="p")
-    own = np.arange(len(train), dtype=np.int64) if X_query is None else None
     query = train if X_query is None or X_query is train else check_rows(X_query, name="X_query")
     check_width(query, train.shape[1])
+    if own is not None:
+        own = check_own(own, n_query=len(query), n_train=len(train))
+    elif X_query is None:
+        own = np.arange(len(train), dtype=np.int64)
     reach = check_reach(train, query, p=p)
     n_neighbors = check_n_neighbors(n_neighbors, n_train=len(train), excludes_self=own is not None)
     work = len(train) * len(query) * (40 + train.shape[1])
