@@ -6,24 +6,17 @@ import argparse
 import json
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, NoReturn
 
 import rich
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from energyknn import __version__
 from energyknn.errors import DataFileError, DeviceError, import_extra
+from energyknn.progress import track_on_stderr, track_silently
 from energyknn.schema import SPOTIFY, Schema, make_schema
 
 __all__ = ["main", "parse_sizes"]
@@ -70,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{error.strerror or error}{where}. Nothing was left half-written. Choose another place with --out."
         )
     except KeyboardInterrupt:
-        sys.stderr.write("energyknn: interrupted; nothing was written.\n")
+        sys.stderr.write("energyknn: interrupted; no file was written.\n")
         return 130
     return 0
 
@@ -177,7 +170,22 @@ def _add_tune(commands: Any) -> None:
     command.add_argument(
         "--weights", default="uniform", metavar="NAMES", help="uniform, distance or a kernel (default: uniform)"
     )
-    command.add_argument("--p", type=int, choices=(1, 2), default=2, help="1 Manhattan, 2 Euclidean (default: 2)")
+    command.add_argument("--p", default="2", metavar="P", help="1 Manhattan, 2 Euclidean, 1,2 for both (default: 2)")
+    command.add_argument(
+        "--mismatch-cost", default="8", metavar="COSTS", help="what a differing category costs: 8,1,0 (default: 8)"
+    )
+    command.add_argument(
+        "--scaler",
+        default="as it is",
+        metavar="NAMES",
+        help="what scales the numbers once more, fold by fold: standard, robust, minmax (default: as it is)",
+    )
+    command.add_argument(
+        "--without",
+        action="append",
+        metavar="NAMES",
+        help="columns to leave out; each time it is given is one more choice, beside all columns",
+    )
     command.add_argument("--cv", type=int, default=4, metavar="N", help="number of folds (default: 4)")
     command.add_argument("--scoring", default="r2", metavar="NAME", help="a scikit-learn scorer (default: r2)")
     command.add_argument("--reference-year", type=int, default=2021, metavar="Y", help="as in reproduce")
@@ -259,7 +267,6 @@ def _add_fetch(commands: Any) -> None:
 
 
 def _reproduce(options: argparse.Namespace) -> None:
-    from energyknn.fitting import track_silently
     from energyknn.reproducing import reproduce
 
     if options.use_gpu and options.search not in {"tune-sklearn", "ray"}:
@@ -281,7 +288,7 @@ def _reproduce(options: argparse.Namespace) -> None:
         use_gpu=options.use_gpu,
         honest=not options.no_honest,
         report=not options.no_report,
-        track=_track_on_stderr if showing else track_silently,
+        track=track_on_stderr if showing else track_silently,
         callbacks=_make_callbacks() if showing else (),
     )
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
@@ -292,9 +299,9 @@ def _reproduce(options: argparse.Namespace) -> None:
 
 
 def _tune(options: argparse.Namespace) -> None:
-    from energyknn.fitting import track_silently
     from energyknn.reproducing import tune
     from energyknn.study import Protocol
+    from energyknn.tuning.candidates import SearchInterrupted
 
     if options.cv < 2:
         message = f"cv is {options.cv}. It must be at least 2 folds"
@@ -305,12 +312,18 @@ def _tune(options: argparse.Namespace) -> None:
             Protocol(reference_year=options.reference_year, n_splits=options.cv),
             n_neighbors=options.n_neighbors,
             weights=[name for name in options.weights.split(",") if name],
-            p=options.p,
+            p=_parse_numbers(options.p, int, name="p"),
+            mismatch_cost=_parse_numbers(options.mismatch_cost, float, name="mismatch-cost"),
+            scaler=[name.strip() for name in options.scaler.split(",") if name],
+            without=[(), *([name for name in names.split(",") if name] for names in options.without or ())],
             scoring=options.scoring,
             schema=_choose_schema(options),
             latest_year=date.today().year,
-            track=_track_on_stderr if sys.stderr.isatty() else track_silently,
+            track=track_on_stderr if sys.stderr.isatty() else track_silently,
         )
+    except SearchInterrupted as interrupt:
+        _show_finished(interrupt)
+        raise
     except ValueError as error:
         raise _UserError(str(error)) from error
     if options.json:
@@ -319,6 +332,25 @@ def _tune(options: argparse.Namespace) -> None:
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     console.print(outcome.table)
     console.print(outcome.summary)
+
+
+def _parse_numbers(text: str, kind: type[Any], *, name: str) -> list[Any]:
+    """Read numbers with commas between them."""
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        message = f"--{name} is {text!r}. Give a number, or several with commas"
+        raise _UserError(message) from None
+
+
+def _show_finished(interrupt: Any) -> None:
+    """Print the scores of the folds that an interrupted search had finished, one line for each candidate."""
+    for metric, table in interrupt.scores.test.items():
+        for candidate, scores in zip(interrupt.scores.candidates, table, strict=True):
+            finished = {f"fold {fold}": f"{score:.5f}" for fold, score in enumerate(scores) if score == score}
+            if finished:
+                line = ", ".join(f"{name} {score}" for name, score in finished.items())
+                sys.stdout.write(f"k = {candidate.n_neighbors}, {candidate.weights}: {metric} {line}\n")
 
 
 def _choose_schema(options: argparse.Namespace) -> Schema:
@@ -341,18 +373,6 @@ def _make_callbacks() -> tuple[Any, ...]:
     from sklearn.callback import ProgressBar
 
     return (ProgressBar(max_propagation_depth=0),)
-
-
-def _track_on_stderr(steps: Sequence[Any], description: str) -> Iterable[Any]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield from progress.track(steps, description=description)
 
 
 def _sample(options: argparse.Namespace) -> None:

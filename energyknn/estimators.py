@@ -10,19 +10,25 @@ from typing import Any, Literal, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, MultiOutputMixin, RegressorMixin
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, clone
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from energyknn.neighbors import Neighbors, build_index
 from energyknn.neighbors.search import Engine
+from energyknn.progress import track_on_stderr, track_silently
 from energyknn.splitting import Split
-from energyknn.tuning.candidates import Candidate, CandidateScores, resolve_scoring, score_candidates
+from energyknn.tuning.candidates import Candidate, CandidateScores, SearchInterrupted, find_repeats, score_candidates
+from energyknn.tuning.scoring import resolve_scoring
 from energyknn.weighting import Weights, average_targets, needs_bandwidth, weigh_neighbors
 
 __all__ = ["KNNRegressor", "KNNSearchCV", "from_grid_search"]
+
+_MOST_ROW_NUMBERS = 1 << 30  # 8 GiB
 
 
 class KNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -195,8 +201,9 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
     Parameters
     ----------
     param_grid : mapping or sequence of mappings
-        Values of `n_neighbors`, `weights` and `p`, as GridSearchCV takes them; what is not named keeps
-        KNNRegressor's default. Candidates that repeat are scored and reported once.
+        Values of `n_neighbors`, `weights`, `p` and `transformer`, as GridSearchCV takes them; what is not named keeps
+        KNNRegressor's default. A transformer (a scaler, a choice or a weighting of columns) is fitted on the training
+        rows of each fold and needs a search of its own. Candidates that repeat are scored and reported once.
     cv : int, splitter, iterable of pairs or None, default=None
         Folds as in GridSearchCV; None for five without shuffling.
     scoring : None, str, callable, sequence or mapping, default=None
@@ -205,7 +212,11 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         Whether to fit the best candidate on all rows; the metric that decides, where there are several; or a function
         of `cv_results_` that returns the index of the best.
     return_train_score : bool, default=False
-        Whether to score the training rows too, which takes two more searches a fold.
+        Whether to score the training rows too, which takes one more search a fold.
+    error_score : float or "raise", default=nan
+        What a candidate scores where its weights or the scorer fail, with a warning; or an error.
+    verbose : int, default=0
+        Whether to show a progress bar on stderr, with the time that is left.
     engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
         How to search. No score depends on it.
     n_jobs : int or None, default=None
@@ -216,8 +227,8 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
     cv_results_ : dict
         GridSearchCV's keys and shapes. Candidates share a search, so `mean_score_time` is a fold's time divided by
         their number, and `mean_fit_time` is 0.
-    best_estimator_ : KNNRegressor
-        Fitted on all rows, if `refit`.
+    best_estimator_ : KNNRegressor or Pipeline
+        Fitted on all rows, if `refit`; a pipeline where the best candidate has a transformer.
     best_params_, best_score_, best_index_
         As in GridSearchCV.
     n_splits_ : int
@@ -248,6 +259,8 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         scoring: Any = None,
         refit: Any = True,
         return_train_score: bool = False,
+        error_score: float | Literal["raise"] = np.nan,
+        verbose: int = 0,
         engine: Engine = "auto",
         n_jobs: int | None = None,
     ) -> None:
@@ -256,6 +269,8 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         self.scoring = scoring
         self.refit = refit
         self.return_train_score = return_train_score
+        self.error_score = error_score
+        self.verbose = verbose
         self.engine = engine
         self.n_jobs = n_jobs
 
@@ -280,25 +295,34 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         ------
         ValueError
             If a candidate, the scoring, the refit or the rows are not what the parameters allow.
+        SearchInterrupted
+            On Ctrl-C. `cv_results_` then holds the folds that were finished, and NaN for the others.
         """
-        rows, target = validate_data(self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True)
         scorers = resolve_scoring(self.scoring)
         self.multimetric_ = not (self.scoring is None or isinstance(self.scoring, str) or callable(self.scoring))
         self._check_refit(list(scorers))
-        params = _expand_grid(self.param_grid)
-        folds = [Split(*pair) for pair in check_cv(self.cv, target, classifier=False).split(rows, target, groups)]
+        params, candidates = _expand_grid(self.param_grid)
+        rows, target = self._check_rows(X, y, with_transformers=any(candidate.transformer for candidate in candidates))
+        splitter = check_cv(self.cv, target, classifier=False)
+        _check_size(splitter.get_n_splits(rows, target, groups), len(rows))
+        folds = [Split(*pair) for pair in splitter.split(rows, target, groups)]
         self.n_splits_ = len(folds)
         start = time.perf_counter()
-        scores = score_candidates(
-            rows,
-            target,
-            candidates=[Candidate(**{"n_neighbors": 5, **values}) for values in params],
-            folds=folds,
-            scoring=scorers,
-            with_train=self.return_train_score,
-            engine=self.engine,
-            n_jobs=self.n_jobs,
-        )
+        try:
+            scores = score_candidates(
+                *(rows, target),
+                candidates=candidates,
+                folds=folds,
+                scoring=scorers,
+                with_train=self.return_train_score,
+                error_score=self.error_score,
+                engine=self.engine,
+                n_jobs=self.n_jobs,
+                track=track_on_stderr if self.verbose else track_silently,
+            )
+        except SearchInterrupted as interrupt:
+            self.cv_results_ = _tabulate(params, interrupt.scores, seconds=np.nan, interrupted=True)
+            raise
         self.cv_results_ = _tabulate(params, scores, seconds=(time.perf_counter() - start) / len(folds) / len(params))
         self.scorer_ = scorers if self.multimetric_ else scorers["score"]
         if self.refit or not self.multimetric_:
@@ -306,6 +330,16 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         if self.refit:
             self._refit(X, y)
         return self
+
+    def _check_rows(self, X: Any, y: ArrayLike, *, with_transformers: bool) -> tuple[Any, NDArray[np.float64]]:
+        """Check rows and targets; what transformers get is theirs to check."""
+        if with_transformers:
+            validate_data(self, X, skip_check_array=True)
+            target = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+            check_consistent_length(X, target)
+            return (X if hasattr(X, "iloc") else np.asarray(X)), target
+        rows, target = validate_data(self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True)
+        return rows, target
 
     def _check_refit(self, metrics: Sequence[str]) -> None:
         """Require that one metric decides."""
@@ -330,7 +364,10 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
     def _refit(self, X: ArrayLike, y: ArrayLike) -> None:
         """Fit the best candidate on all rows."""
         start = time.perf_counter()
-        self.best_estimator_ = KNNRegressor(**self.best_params_, engine=self.engine, n_jobs=self.n_jobs).fit(X, y)
+        params = dict(self.best_params_)
+        transformer = params.pop("transformer", None)
+        model = KNNRegressor(**params, engine=self.engine, n_jobs=self.n_jobs)
+        self.best_estimator_ = (model if transformer is None else make_pipeline(clone(transformer), model)).fit(X, y)
         self.refit_time_ = time.perf_counter() - start
 
     @available_if(_has_refitted)  # type: ignore[untyped-decorator]
@@ -383,28 +420,37 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         return float(scorer(self.best_estimator_, X, y))
 
 
-def _expand_grid(param_grid: Any) -> list[dict[str, Any]]:
-    """List the candidates of a grid, each once."""
+def _expand_grid(param_grid: Any) -> tuple[list[dict[str, Any]], list[Candidate]]:
+    """List the candidates of a grid, each once: as parameters and as what is scored."""
     listed = list(ParameterGrid(param_grid))
-    wrong = sorted({name for params in listed for name in params} - {"n_neighbors", "weights", "p"})
+    known = set(Candidate._fields)
+    wrong = sorted({name for params in listed for name in params} - known)
     if wrong:
         message = (
-            f"{', '.join(map(repr, wrong))} is no parameter to search over here. One search serves n_neighbors, "
-            "weights and p; fit one KNNSearchCV for each value of another."
+            f"{', '.join(map(repr, wrong))} is no parameter to search over here. They are "
+            f"{', '.join(map(repr, Candidate._fields))}; fit one KNNSearchCV for each value of another."
         )
         raise ValueError(message)
-    once: list[dict[str, Any]] = []
-    for params in listed:
-        if params not in once:
-            once.append(params)
-    if len(once) < len(listed):
-        message = f"{len(listed) - len(once)} of {len(listed)} candidates repeat another: each is scored once."
-        warnings.warn(message, stacklevel=3)
-    return once
+    candidates = [Candidate(**{"n_neighbors": 5, **params}) for params in listed]
+    repeats = find_repeats(candidates)
+    kept = [number for number in range(len(listed)) if number not in repeats]
+    return [listed[number] for number in kept], [candidates[number] for number in kept]
 
 
-def _tabulate(params: list[dict[str, Any]], scores: CandidateScores, *, seconds: float) -> dict[str, Any]:
-    """Lay scores out as GridSearchCV's `cv_results_`."""
+def _check_size(n_splits: int, n_rows: int) -> None:
+    """Refuse folds whose row numbers alone would fill the memory."""
+    if n_splits * n_rows > _MOST_ROW_NUMBERS:
+        message = (
+            f"{n_splits} folds of {n_rows} rows: their row numbers take {n_splits * n_rows * 8 / 2**30:.0f} GiB. Use "
+            "fewer folds, or energyknn.tuning.candidates.score_leave_one_out, which needs one search."
+        )
+        raise ValueError(message)
+
+
+def _tabulate(
+    params: list[dict[str, Any]], scores: CandidateScores, *, seconds: float, interrupted: bool = False
+) -> dict[str, Any]:
+    """Lay scores out as GridSearchCV's `cv_results_`; after an interrupt, the means are of the folds that are there."""
     times = np.full(len(params), seconds)
     results: dict[str, Any] = {
         "mean_fit_time": np.zeros(len(params)),
@@ -422,8 +468,10 @@ def _tabulate(params: list[dict[str, Any]], scores: CandidateScores, *, seconds:
     for side, tables in (("test", scores.test), ("train", scores.train)):
         for metric, table in (tables or {}).items():
             results |= {f"split{fold}_{side}_{metric}": table[:, fold] for fold in range(table.shape[1])}
-            results[f"mean_{side}_{metric}"] = table.mean(axis=1)
-            results[f"std_{side}_{metric}"] = table.std(axis=1)
+            finished = table[:, ~np.isnan(table).all(axis=0)] if interrupted else table
+            blank = np.full(len(table), np.nan)
+            results[f"mean_{side}_{metric}"] = finished.mean(axis=1) if finished.size else blank
+            results[f"std_{side}_{metric}"] = finished.std(axis=1) if finished.size else blank
             if side == "test":
                 results[f"rank_test_{metric}"] = _rank(results[f"mean_test_{metric}"])
     return results
@@ -445,12 +493,14 @@ def from_grid_search(search: GridSearchCV) -> KNNSearchCV:
     Parameters
     ----------
     search : GridSearchCV
-        Over `n_neighbors`, `weights` and `p`. It is not changed and need not be fitted.
+        Over KNeighborsRegressor, alone or as the last step of a pipeline: over its `n_neighbors`, `weights` and `p`,
+        and over whatever the steps before it have. It is not changed and need not be fitted.
 
     Returns
     -------
     KNNSearchCV
-        Unfitted, with the same candidates, folds, scoring and refit.
+        Unfitted, with the same candidates, folds, scoring and refit. The steps before the model become transformers,
+        each setting of them with a search of its own.
 
     Raises
     ------
@@ -462,28 +512,59 @@ def from_grid_search(search: GridSearchCV) -> KNNSearchCV:
     >>> from_grid_search(GridSearchCV(KNeighborsRegressor(), {"n_neighbors": [1, 2]}, cv=4)).param_grid
     [{'n_neighbors': [1, 2], 'p': [2], 'weights': ['uniform']}]
     """
-    model = search.estimator
+    model, transformer, prefix = search.estimator, None, ""
+    if isinstance(model, Pipeline):
+        prefix = f"{model.steps[-1][0]}__"
+        transformer = model[:-1] if len(model.steps) > 1 else None
+        model = model[-1]
     if not isinstance(model, KNeighborsRegressor):
         message = (
-            f"The search is over {type(model).__name__}. It must be over scikit-learn's KNeighborsRegressor itself."
+            f"The search is over {type(model).__name__}. It must be over scikit-learn's KNeighborsRegressor, "
+            "alone or as the last step of a pipeline."
         )
         raise ValueError(message)  # noqa: TRY004 - the search is of the right type, what it holds is not
+    defaults = {
+        "n_neighbors": [model.n_neighbors],
+        "p": [_read_exponent(model)],
+        "weights": [model.weights or "uniform"],
+    }
+    grids = [search.param_grid] if isinstance(search.param_grid, Mapping) else list(search.param_grid)
+    return KNNSearchCV(
+        [_translate_grid(grid, prefix, transformer, defaults) for grid in grids],
+        cv=search.cv,
+        scoring=search.scoring,
+        refit=search.refit,
+        return_train_score=search.return_train_score,
+        error_score=search.error_score,
+        verbose=search.verbose,
+    )
+
+
+def _read_exponent(model: KNeighborsRegressor) -> int:
+    """Return 1 or 2, or refuse another metric."""
     exponents = {"minkowski": model.p, "euclidean": 2, "l2": 2, "manhattan": 1, "cityblock": 1, "l1": 1}
     if model.metric not in exponents or model.metric_params:
         message = (
             f"metric {model.metric!r} with metric_params {model.metric_params!r}: only p = 1 and 2 can be searched."
         )
         raise ValueError(message)
-    p = exponents[model.metric]
+    p: int = exponents[model.metric]
     if p not in (1, 2):
         message = f"p is {p!r}. Only 1 (Manhattan) and 2 (Euclidean) can be searched."
         raise ValueError(message)
-    defaults = {"n_neighbors": [model.n_neighbors], "p": [p], "weights": [model.weights or "uniform"]}
-    grids = [search.param_grid] if isinstance(search.param_grid, Mapping) else list(search.param_grid)
-    return KNNSearchCV(
-        [dict(sorted({**defaults, **grid}.items())) for grid in grids],
-        cv=search.cv,
-        scoring=search.scoring,
-        refit=search.refit,
-        return_train_score=search.return_train_score,
-    )
+    return p
+
+
+def _translate_grid(
+    grid: Mapping[str, Sequence[Any]], prefix: str, transformer: Any, defaults: Mapping[str, Sequence[Any]]
+) -> dict[str, Sequence[Any]]:
+    """Translate a grid's names, and list the settings of the steps before the model."""
+    own = {name.removeprefix(prefix): values for name, values in grid.items() if name.startswith(prefix)}
+    before = {name: values for name, values in grid.items() if not name.startswith(prefix)}
+    translated = dict(sorted({**defaults, **own}.items()))
+    if transformer is None and before:
+        message = f"{', '.join(map(repr, sorted(before)))} is no parameter of the model: there is no step before it."
+        raise ValueError(message)
+    if transformer is not None:
+        translated["transformer"] = [clone(transformer).set_params(**setting) for setting in ParameterGrid(before)]
+    return translated

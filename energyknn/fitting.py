@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,28 +10,18 @@ from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.neighbors import KNeighborsRegressor
 
 from energyknn.neighbors import NeighborIndex
+from energyknn.progress import Track, track_silently
 
 __all__ = [
     "Scores",
-    "Track",
     "evaluate",
     "fit_knn",
     "predict",
     "predict_nearest",
     "predict_without_self",
-    "track_silently",
 ]
 
-T = TypeVar("T")
-Track = Callable[[Sequence[T], str], Iterable[T]]
-"""Wraps the steps of a long job, with a word for what they do, to show how far it is."""
-
 _ROWS_AT_ONCE = 8192
-
-
-def track_silently(steps: Sequence[T], description: str) -> Iterable[T]:  # noqa: ARG001 - the shape of a Track
-    """Return the steps themselves: the `Track` that shows nothing."""
-    return steps
 
 
 class Scores(NamedTuple):

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from energyknn.fitting import Track, track_silently
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
+
+from energyknn.encoding import NOTEBOOK_MISMATCH_COST
 from energyknn.loading import count_nulls, hash_file, load_table, sample_path
+from energyknn.progress import Track, track_silently
 from energyknn.reporting import StudyArrays, build_table, compare_with_notebook, render_report, tabulate_candidates
 from energyknn.reporting.results import describe_environment, describe_notebook, describe_study
 from energyknn.saving import save_and_reload, staged_folder
 from energyknn.schema import SPOTIFY, Schema
 from energyknn.searching import Tool, choose_search
-from energyknn.study import Protocol, check_size, prepare, run_study
+from energyknn.study import Prepared, Protocol, check_size, prepare, run_study
 from energyknn.synthesis import are_synthetic
+from energyknn.transformers import ColumnWeights
 from energyknn.tuning.candidates import Candidate, score_candidates
 from energyknn.tuning.choosing import compare_candidates, find_best, find_smoothest
 
-__all__ = ["Outcome", "Tuning", "reproduce", "tune"]
+__all__ = ["SCALERS", "Outcome", "Tuning", "reproduce", "tune"]
 
 
 @dataclass(frozen=True)
@@ -143,6 +151,15 @@ def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
+SCALERS: Mapping[str, Any] = {
+    "as it is": None,
+    "standard": StandardScaler,
+    "robust": RobustScaler,
+    "minmax": MinMaxScaler,
+}
+"""What `tune` can scale the numbers with, fold by fold."""
+
+
 @dataclass(frozen=True)
 class Tuning:
     """What `tune` found: a mapping for JSON, a table to print, and what to make of it in a few lines."""
@@ -158,13 +175,16 @@ def tune(
     *,
     n_neighbors: Sequence[int],
     weights: Sequence[str] = ("uniform",),
-    p: int = 2,
+    p: Sequence[int] = (2,),
+    mismatch_cost: Sequence[float] = (NOTEBOOK_MISMATCH_COST,),
+    scaler: Sequence[str] = ("as it is",),
+    without: Sequence[Sequence[str]] = ((),),
     scoring: str = "r2",
     schema: Schema = SPOTIFY,
     latest_year: int | None = None,
     track: Track[Any] = track_silently,
 ) -> Tuning:
-    """Score every candidate on the training rows of a file, with one search for each fold.
+    """Score every candidate on the training rows of a file, with one search for each fold and distance.
 
     Parameters
     ----------
@@ -173,9 +193,15 @@ def tune(
     protocol : Protocol
         Which rows, which scale, how many folds.
     n_neighbors, weights : sequence
-        Every pair of one and the other is a candidate.
-    p : {1, 2}, default=2
+        k and weights. Every combination of these and the following is a candidate; k and weights share a search.
+    p : sequence of {1, 2}, default=(2,)
         Manhattan or Euclidean distance.
+    mismatch_cost : sequence of float, default=(8,)
+        What a differing category costs, as in `encode_features`.
+    scaler : sequence of str, default=("as it is",)
+        What scales the numbers once more, from the training rows of each fold: a key of `SCALERS`.
+    without : sequence of sequences of str, default=((),)
+        Columns that are left out, each choice a candidate.
     scoring : str, default="r2"
         A scikit-learn scorer's name.
     schema, latest_year, track
@@ -195,16 +221,38 @@ def tune(
     """
     table = load_table(data, schema=schema, latest_year=latest_year)
     prepared = prepare(table, protocol, schema=schema, n_neighbors=max(n_neighbors))
-    candidates = [Candidate(k, name, p) for name in weights for k in n_neighbors]
-    scores = score_candidates(
+    distances = [
+        (
+            {"mismatch_cost": cost, "scaler": name, "without": ",".join(left_out)},
+            _choose_columns(schema, prepared, cost, name, left_out),
+        )
+        for cost, name, left_out in product(mismatch_cost, scaler, without)
+    ]
+    labelled = [
+        (label, Candidate(k, name, exponent, transformer))
+        for label, transformer in distances
+        for exponent in p
+        for name in weights
+        for k in n_neighbors
+    ]
+    scored = score_candidates(
         *(prepared.X_train, prepared.y_train),
-        candidates=candidates,
+        candidates=[candidate for _, candidate in labelled],
         folds=prepared.folds,
         scoring={scoring: scoring},
         track=track,
-    ).test[scoring]
+    )
+    labels = {id(transformer): label for label, transformer in distances}
+    candidates, scores = scored.candidates, scored.test[scoring]
     rows = [
-        {**candidate._asdict(), "mean_test_score": float(row.mean()), "std_test_score": float(row.std())}
+        {
+            "n_neighbors": candidate.n_neighbors,
+            "weights": candidate.weights,
+            "p": candidate.p,
+            **labels[id(candidate.transformer)],
+            "mean_test_score": float(row.mean()),
+            "std_test_score": float(row.std()),
+        }
         for candidate, row in zip(candidates, scores, strict=True)
     ]
     best, smoothest = find_best(scores), find_smoothest(scores, [candidate.n_neighbors for candidate in candidates])
@@ -212,15 +260,57 @@ def tune(
     results = {
         "scoring": scoring,
         "folds": protocol.n_splits,
+        "searches": len(distances) * len(p) * protocol.n_splits,
         "rows": len(prepared.y_train),
         "candidates": rows,
         "best": rows[best],
         "smoothest_within_one_standard_error": rows[smoothest],
         "best_minus_smoothest": compared._asdict(),
     }
+    varied = [name for name in ("p", "mismatch_cost", "scaler", "without") if len({row[name] for row in rows}) > 1]
+
+    def describe(row: Mapping[str, Any]) -> str:
+        others = [f"{name.replace('_', ' ')} {row[name] or 'nothing'}" for name in varied]
+        return ", ".join([f"k = {row['n_neighbors']}", row["weights"], *others])
+
     summary = (
-        f"Best: k = {rows[best]['n_neighbors']}, {rows[best]['weights']}. Smoothest within one standard error: "
-        f"k = {rows[smoothest]['n_neighbors']}, {rows[smoothest]['weights']} (best less smoothest "
-        f"{compared.difference:+.5f}, p = {compared.p_value:.2g}, paired over {protocol.n_splits} folds)."
+        f"Best: {describe(rows[best])}. Smoothest within one standard error: {describe(rows[smoothest])} (best less "
+        f"smoothest {compared.difference:+.5f}, p = {compared.p_value:.2g}, paired over {protocol.n_splits} folds)."
     )
-    return Tuning(results, tabulate_candidates(rows, scoring), summary)
+    return Tuning(results, tabulate_candidates(rows, scoring, varied), summary)
+
+
+def _choose_columns(
+    schema: Schema, prepared: Prepared, mismatch_cost: float, scaler: str, without: Sequence[str]
+) -> Any:
+    """Make the transformer of one distance, or None where the columns stay as they are."""
+    columns = list(prepared.X_train.columns)
+    indicators = [name for name in columns if name not in schema.numbers]
+    known = (*schema.numbers, *schema.categories)
+    unknown = [name for name in without if name not in known]
+    if unknown:
+        message = f"{', '.join(map(repr, unknown))} is no column to leave out. The columns are {', '.join(known)}."
+        raise ValueError(message)
+    if scaler not in SCALERS:
+        message = f"Scaler {scaler!r} is unknown. Known are {', '.join(SCALERS)}."
+        raise ValueError(message)
+    if not (np.isfinite(mismatch_cost) and mismatch_cost >= 0):
+        message = f"mismatch_cost is {mismatch_cost!r}. It must be a finite number of at least 0; the notebook's is 8."
+        raise ValueError(message)
+    weights = dict.fromkeys(indicators, float(np.sqrt(mismatch_cost / NOTEBOOK_MISMATCH_COST)))
+    weights |= {
+        name: 0.0
+        for name in columns
+        for left in without
+        if name == left or _is_indicator(name, left, schema.categories)
+    }
+    if SCALERS[scaler] is None:
+        return None if all(weight == 1 for weight in weights.values()) else ColumnWeights(weights)
+    numbers = ColumnTransformer(
+        [("numbers", SCALERS[scaler](), list(schema.numbers))], remainder="passthrough", verbose_feature_names_out=False
+    )
+    return make_pipeline(numbers.set_output(transform="pandas"), ColumnWeights(weights))
+
+
+def _is_indicator(column: str, category: str, categories: Sequence[str]) -> bool:
+    return category in categories and column.startswith(f"{category}_")

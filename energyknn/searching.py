@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.neighbors import KNeighborsRegressor
 
-from energyknn.fitting import Track, track_silently
+from energyknn.progress import Track, track_silently
 from energyknn.study import Prepared, Search, Stage
 from energyknn.tuning import SearchScores, scores_from_cv_results
 from energyknn.tuning.candidates import Candidate, score_candidates

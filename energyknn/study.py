@@ -16,16 +16,15 @@ from energyknn.encoding import encode_features, fit_levels, target_values
 from energyknn.errors import DataFileError
 from energyknn.fitting import (
     Scores,
-    Track,
     evaluate,
     fit_knn,
     predict,
     predict_nearest,
     predict_without_self,
-    track_silently,
 )
 from energyknn.neighbors import build_index
 from energyknn.overfitting import Gap, Verdict, judge_overfitting, measure_gap, r2_standard_error
+from energyknn.progress import Track, track_silently
 from energyknn.scaling import apply_scale, fit_scale
 from energyknn.schema import SPOTIFY, Schema
 from energyknn.splitting import Split, fold_rows, fold_songs, label_songs, split_rows, split_songs

@@ -13,9 +13,20 @@ import energyknn
 
 PACKAGE = Path(energyknn.__file__).parent
 ORDER = [
-    *("errors", "schema", "loading", "encoding", "splitting", "scaling", "neighbors", "weighting", "fitting", "tuning"),
-    *("overfitting", "notebook_figures", "estimators", "synthesis", "saving", "fetching", "study", "searching"),
-    *("reporting", "reproducing", "cli", "__main__"),
+    *(
+        "errors",
+        "progress",
+        "schema",
+        "loading",
+        "encoding",
+        "splitting",
+        "scaling",
+        "neighbors",
+        "weighting",
+        "fitting",
+    ),
+    *("transformers", "tuning", "overfitting", "notebook_figures", "estimators", "synthesis", "saving", "fetching"),
+    *("study", "searching", "reporting", "reproducing", "cli", "__main__"),
 ]
 FILES_ONLY_IN = {"loading", "saving", "reporting", "reproducing", "cli", "fetching", "synthesis"}
 

@@ -14,11 +14,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_tracks import make_tracks
-from sklearn.model_selection import GridSearchCV
+from sklearn.compose import ColumnTransformer
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, RobustScaler
 
 from energyknn.cli import main, parse_sizes
 from energyknn.loading import load_table, sample_path
+from energyknn.schema import SPOTIFY
 from energyknn.study import Protocol, prepare
 
 
@@ -113,6 +117,14 @@ BAD_OPTIONS = {
     ),
     "a scoring that nobody knows": (["tune", "--data", "SAMPLE", "--scoring", "r3"], "scoring 'r3' is unknown"),
     "one fold": (["tune", "--data", "SAMPLE", "--cv", "1"], "cv is 1"),
+    "a p that is no number": (["tune", "--data", "SAMPLE", "--p", "two"], "--p is 'two'"),
+    "a p of 3": (["tune", "--data", "SAMPLE", "--p", "3"], "p is 3"),
+    "a cost below 0": (["tune", "--data", "SAMPLE", "--mismatch-cost", "-1"], "mismatch_cost is -1.0"),
+    "a scaler that nobody knows": (["tune", "--data", "SAMPLE", "--scaler", "log"], "Scaler 'log' is unknown"),
+    "a column that is not there": (
+        ["tune", "--data", "SAMPLE", "--without", "keys"],
+        "'keys' is no column to leave out",
+    ),
     "no rows": (["sample", "--rows", "0"], "n_rows"),
     "no number of rows": (["sample"], "--rows"),
 }
@@ -280,6 +292,48 @@ def test_tune_prints_every_candidate_as_grid_search_scores_it(capsys):
     assert "Best: k = " in shown
 
 
+def test_tune_varies_the_distance_too(capsys):
+    arguments = ["tune", "--data", str(sample_path()), "--n-neighbors", "5,9", "--p", "1,2", "--mismatch-cost", "8,1"]
+    arguments += ["--scaler", "as it is,robust", "--without", "key,mode", "--json"]
+    assert main(arguments) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert len(printed["candidates"]) == 2 * 2 * 2 * 2 * 2
+    assert printed["searches"] == 4 * 2 * 2 * 2 * 2
+    data = prepare(load_table(sample_path()), Protocol())
+    numbers = list(SPOTIFY.numbers)
+    rest = [name for name in data.X_train if name not in numbers and not name.startswith(("key_", "mode_"))]
+    chosen = ColumnTransformer(
+        [("numbers", RobustScaler(), numbers), ("rest", FunctionTransformer(lambda X: X * np.sqrt(1 / 8)), rest)]
+    )
+    model = make_pipeline(chosen, KNeighborsRegressor(9, p=1))
+    expected = cross_val_score(model, data.X_train, data.y_train, cv=4).mean()
+    for row in printed["candidates"]:
+        how = (row["n_neighbors"], row["p"], row["mismatch_cost"], row["scaler"], row["without"])
+        if how == (9, 1, 1.0, "robust", "key,mode"):
+            assert row["mean_test_score"] == pytest.approx(expected, abs=2e-3)
+            break
+    else:
+        raise AssertionError
+    assert main(arguments[:-1]) == 0
+    shown = capsys.readouterr().out
+    assert "mismatch cost" in shown
+    assert "without" in shown
+
+
+def test_tune_shows_the_folds_that_were_finished_when_interrupted(capsys, monkeypatch):
+    def interrupt_last(steps, _description):
+        yield from list(steps)[:-1]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("energyknn.cli.track_silently", interrupt_last)
+    assert main(["tune", "--data", str(sample_path()), "--n-neighbors", "5,9"]) == 130
+    shown = capsys.readouterr()
+    assert "k = 9, uniform: r2 fold 0 0." in shown.out
+    assert "fold 2" in shown.out
+    assert "fold 3" not in shown.out
+    assert "interrupted" in shown.err
+
+
 @pytest.mark.parametrize(
     ("text", "values"),
     [("5", [5]), ("1:4", [1, 2, 3, 4]), ("1:51:10", [1, 11, 21, 31, 41, 51]), ("3,1,7:8", [3, 1, 7, 8])],
@@ -322,7 +376,7 @@ def test_an_interrupt_writes_nothing(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr("energyknn.reproducing.run_study", interrupt)
     assert main(["reproduce", "--out", str(tmp_path / "out")]) == 130
-    assert "nothing was written" in capsys.readouterr().err
+    assert "no file was written" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -103,7 +103,8 @@ def test_self_search_equals_the_oracle(seed, kind, n_train, n_features, share, p
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    ("n_train", "n_features", "n_neighbors"), [(1, 3, 1), (5000, 1, 51), (900, 300, 200), (4000, 27, 5)]
+    ("n_train", "n_features", "n_neighbors"),
+    [(1, 3, 1), (5000, 1, 51), (900, 300, 200), (4000, 27, 5), (1500, 3, 1400)],
 )
 def test_corner_shapes(kind, n_train, n_features, n_neighbors):
     random = np.random.default_rng(7)

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
+from sklearn.compose import ColumnTransformer
+from sklearn.exceptions import FitFailedWarning
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, LeaveOneOut, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -163,3 +165,89 @@ def test_a_grid_search_turns_into_one_search(data):
 def test_a_grid_search_over_something_else_is_refused(estimator, message):
     with pytest.raises(ValueError, match=message):
         from_grid_search(GridSearchCV(estimator, {"n_neighbors": [2]}))
+
+
+def test_a_pipelines_grid_turns_into_one_search_for_each_setting_of_its_steps(data):
+    X, y = data[0] * [1, 10, 100], data[1]
+    pipeline = Pipeline([("scaler", StandardScaler()), ("knn", KNeighborsRegressor())])
+    grid = [
+        {"scaler": [StandardScaler(), "passthrough"], "knn__n_neighbors": [2, 5], "knn__weights": ["distance"]},
+        {"scaler__with_std": [False], "knn__n_neighbors": [3]},
+    ]
+    expected = GridSearchCV(pipeline, grid, cv=3).fit(X, y)
+    search = from_grid_search(expected).fit(X, y)
+    np.testing.assert_allclose(
+        np.sort(search.cv_results_["mean_test_score"]),
+        np.sort(expected.cv_results_["mean_test_score"]),
+        rtol=0,
+        atol=1e-12,
+    )
+    assert search.best_score_ == pytest.approx(expected.best_score_, abs=1e-12)
+    np.testing.assert_allclose(search.predict(X[:9]), expected.predict(X[:9]))
+    assert isinstance(search.best_estimator_, Pipeline)
+
+
+def test_a_pipeline_without_other_steps_and_one_with_unknown_parameters(data):
+    alone = GridSearchCV(Pipeline([("knn", KNeighborsRegressor())]), {"knn__n_neighbors": [2]})
+    assert from_grid_search(alone).fit(*data).best_params_["n_neighbors"] == 2
+    with pytest.raises(ValueError, match="'nothing' is no parameter to search over"):
+        from_grid_search(GridSearchCV(Pipeline([("knn", KNeighborsRegressor())]), {"knn__nothing": [2]})).fit(*data)
+    with pytest.raises(ValueError, match="'scaler' is no parameter of the model"):
+        from_grid_search(GridSearchCV(Pipeline([("knn", KNeighborsRegressor())]), {"scaler": [None]}))
+
+
+def test_transformers_get_data_frames_with_any_columns(data):
+    table = pd.DataFrame(data[0], columns=list("abc")).assign(text="x")
+    chosen = ColumnTransformer([("numbers", StandardScaler(), ["a", "c"])])
+    search = KNNSearchCV({"n_neighbors": [3, 9], "transformer": [chosen]}, cv=3).fit(table, data[1])
+    assert list(search.feature_names_in_) == ["a", "b", "c", "text"]
+    assert search.predict(table[:4]).shape == (4,)
+
+
+def test_leave_one_out_of_many_rows_is_refused_before_its_row_numbers_fill_the_memory():
+    rows = np.zeros((50_000, 1))
+    with pytest.raises(
+        ValueError, match=r"50000 folds of 50000 rows: their row numbers take 19 GiB.*score_leave_one_out"
+    ):
+        KNNSearchCV({"n_neighbors": [1]}, cv=LeaveOneOut()).fit(rows, rows[:, 0])
+
+
+def test_verbose_shows_the_work_that_is_left(data, capsys):
+    KNNSearchCV({"n_neighbors": [1]}, cv=3, verbose=1).fit(*data)
+    shown = capsys.readouterr()
+    assert "Search each fold once" in shown.err
+    assert "100%" in shown.err
+    assert shown.out == ""
+
+
+def test_an_interrupted_fit_shows_the_folds_that_were_finished(data, monkeypatch):
+    def interrupt_last(steps, _description):
+        *most, _ = steps
+        yield from most
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("energyknn.estimators.track_silently", interrupt_last)
+    search = KNNSearchCV({"n_neighbors": [1, 4]}, cv=3)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(*data)
+    monkeypatch.undo()
+    whole = KNNSearchCV({"n_neighbors": [1, 4]}, cv=3).fit(*data)
+    np.testing.assert_array_equal(search.cv_results_["split1_test_score"], whole.cv_results_["split1_test_score"])
+    assert np.isnan(search.cv_results_["split2_test_score"]).all()
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert not hasattr(search, "best_estimator_")
+
+
+def test_error_score_is_grid_search_cvs(data):
+    def weigh(distances):
+        if distances.shape[1] == 5:
+            message = "five"
+            raise RuntimeError(message)
+        return np.ones_like(distances)
+
+    grid = {"n_neighbors": [4, 5], "weights": [weigh]}
+    with pytest.warns(FitFailedWarning, match="RuntimeError: five"), pytest.warns(UserWarning, match="not finite"):
+        search = KNNSearchCV(grid, cv=3).fit(*data)
+    assert np.isnan(search.cv_results_["mean_test_score"][1])
+    with pytest.raises(RuntimeError, match="five"):
+        KNNSearchCV(grid, cv=3, error_score="raise").fit(*data)

@@ -440,19 +440,39 @@ def _measure_found(queries, row, tree, places, query, n_found, p, measures, rows
 
 
 @compile_kernel
+def _merge_sort(measures, rows, sorted_measures, sorted_rows):  # pragma: no cover
+    """Sort many candidates as `_sort_found` does few: the halves each for itself, then both together."""
+    size = len(measures)
+    if size <= _COUNTED:
+        for at in range(size):
+            measure, row = measures[at], rows[at]
+            rank = 0
+            for other in range(size):
+                rank += (measures[other] < measure) | ((measures[other] == measure) & (rows[other] < row))
+            sorted_measures[rank], sorted_rows[rank] = measure, row
+        return
+    middle = size // 2
+    half_measures, half_rows = np.empty(size), np.empty(size, dtype=np.int64)
+    _merge_sort(measures[:middle], rows[:middle], half_measures, half_rows)
+    _merge_sort(measures[middle:], rows[middle:], half_measures[middle:], half_rows[middle:])
+    left, right = 0, middle
+    for at in range(size):
+        takes_left = right == size
+        if left < middle and right < size:
+            takes_left = _comes_first(half_measures[left], half_rows[left], half_measures[right], half_rows[right])
+        if takes_left:
+            sorted_measures[at], sorted_rows[at] = half_measures[left], half_rows[left]
+            left += 1
+        else:
+            sorted_measures[at], sorted_rows[at] = half_measures[right], half_rows[right]
+            right += 1
+
+
+@compile_kernel
 def _sort_found(measures, rows, n_found, sorted_measures, sorted_rows):  # pragma: no cover
     """Sort by (measure, row number), smallest first, into the other arrays."""
     if n_found > _COUNTED:
-        order = np.argsort(measures[:n_found])
-        for at in range(n_found):
-            sorted_measures[at], sorted_rows[at] = measures[order[at]], rows[order[at]]
-        first = 0
-        while first < n_found:
-            last = first + 1
-            while last < n_found and sorted_measures[last] == sorted_measures[first]:
-                last += 1
-            sorted_rows[first:last].sort()
-            first = last
+        _merge_sort(measures[:n_found], rows[:n_found], sorted_measures, sorted_rows)
         return
     for at in range(n_found):
         measure, row = measures[at], rows[at]

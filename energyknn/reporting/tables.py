@@ -249,15 +249,17 @@ def render_table(rows: Sequence[ComparisonRow], *, width: int = 100) -> str:
     return capture.get()
 
 
-def tabulate_candidates(rows: Sequence[Mapping[str, Any]], scoring: str) -> Table:
+def tabulate_candidates(rows: Sequence[Mapping[str, Any]], scoring: str, varied: Sequence[str] = ()) -> Table:
     """Build the table of a search's candidates for a terminal.
 
     Parameters
     ----------
     rows : sequence of mappings
-        `n_neighbors`, `weights`, `mean_test_score` and `std_test_score` of each candidate.
+        `n_neighbors`, `weights`, `mean_test_score` and `std_test_score` of each candidate, and what is varied.
     scoring : str
         The scorer's name.
+    varied : sequence of str, default=()
+        What else differs between candidates; each gets a column.
 
     Returns
     -------
@@ -265,10 +267,14 @@ def tabulate_candidates(rows: Sequence[Mapping[str, Any]], scoring: str) -> Tabl
         One line for each candidate, the best in bold.
     """
     table = Table(title="Every candidate, from one search per fold")
-    for name in ("k", "weights", f"mean {scoring}", "sd over folds"):
-        table.add_column(name, justify="left" if name == "weights" else "right")
+    for name in ("k", "weights", *varied, f"mean {scoring}", "sd over folds"):
+        table.add_column(
+            name.replace("_", " "), justify="left" if name in {"weights", "scaler", "without"} else "right"
+        )
     best = max(rows, key=lambda row: row["mean_test_score"])
     for row in rows:
         figures = (f"{row['mean_test_score']:.5f}", f"{row['std_test_score']:.5f}")
-        table.add_row(str(row["n_neighbors"]), str(row["weights"]), *figures, style="bold" if row is best else None)
+        others = [str(row[name]) for name in varied]
+        style = "bold" if row is best else None
+        table.add_row(str(row["n_neighbors"]), str(row["weights"]), *others, *figures, style=style)
     return table

@@ -1,0 +1,190 @@
+"""Weighted means of the first k targets of each query, for many k at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import factorial
+from scipy.stats import norm
+
+from energyknn.weighting import KERNELS, Weights, average_targets, needs_bandwidth, weigh_neighbors
+
+__all__ = ["average_prefixes", "is_worth_compiling"]
+
+_WORTH_COMPILING = 1 << 25  # weights to compute; fewer take less time than loading the kernels
+_MOST_TERMS = 40
+_SAFE_SHARE = 1e-4  # of the largest term: sums of weights below it have lost too many digits
+
+
+def is_worth_compiling(n_query: int, weights: Sequence[Weights], sizes: Sequence[int]) -> bool:
+    """Say whether to load the compiled loop, which takes half a second, and half a minute the first time.
+
+    Parameters
+    ----------
+    n_query : int
+        Number of queries in all.
+    weights : sequence of str or callable
+        The weightings.
+    sizes : sequence of int
+        The numbers of neighbours.
+
+    Returns
+    -------
+    bool
+        True if kernels other than "uniform" and "distance" need more than 2²⁵ weights.
+    """
+    n_kernels = sum(isinstance(name, str) and name in KERNELS for name in set(weights))
+    return n_kernels * n_query * sum(set(sizes)) >= _WORTH_COMPILING
+
+
+def average_prefixes(
+    distances: NDArray[np.float64],
+    targets: NDArray[np.float64],
+    weights: Sequence[Weights],
+    sizes: Sequence[int],
+    *,
+    n_features: int,
+    compiled: bool = False,
+) -> dict[Weights, NDArray[np.float64]]:
+    """Average the targets of the first k neighbours of each query.
+
+    Parameters
+    ----------
+    distances : ndarray of shape (n_query, n_neighbors), float64
+        Nearest first. Kernels of relative distance take the distance behind the first k as bandwidth, where there is
+        one, as `weigh_neighbors` says.
+    targets : ndarray of shape (n_query, n_neighbors) or (n_query, n_neighbors, n_outputs), float64
+        Targets of the neighbours.
+    weights : sequence of str or callable
+        As in `weigh_neighbors`.
+    sizes : sequence of int
+        Numbers of neighbours, ascending, from 1 to n_neighbors.
+    n_features : int
+        Columns that the distances are of.
+    compiled : bool, default=False
+        Whether one compiled pass serves all kernels and sizes; else each is weighed for itself. The means agree
+        to a relative 1e-9, and mostly to 1e-14.
+
+    Returns
+    -------
+    dict of str or callable to ndarray of shape (n_sizes, n_query) or (n_sizes, n_query, n_outputs)
+        Weighted means by weighting.
+
+    Notes
+    -----
+    The first k sums of "uniform" and "distance" weights are cumulative sums, whatever the largest k is.
+    """
+    means: dict[Weights, NDArray[np.float64]] = {}
+    together = [name for name in dict.fromkeys(weights) if compiled and isinstance(name, str) and name in KERNELS]
+    if together:
+        found = _average_together(distances, targets, together, sizes, n_features)
+        means = dict(zip(together, found, strict=True))
+    for name in dict.fromkeys(weights):
+        if name not in means:
+            means[name] = _average_each(distances, targets, name, sizes, n_features)
+    return means
+
+
+def _average_each(
+    distances: NDArray[np.float64],
+    targets: NDArray[np.float64],
+    weights: Weights,
+    sizes: Sequence[int],
+    n_features: int,
+) -> NDArray[np.float64]:
+    """Average with one weighting."""
+    if weights in ("uniform", "distance"):
+        places = np.asarray(sizes) - 1
+        if weights == "uniform":
+            totals = np.asarray(sizes, dtype=np.float64)[:, np.newaxis]
+            sums = np.cumsum(targets, axis=1)
+        else:
+            given = weigh_neighbors(distances, weights)
+            totals = np.cumsum(given, axis=1)[:, places].T
+            sums = np.cumsum(targets * given.reshape(*given.shape, *[1] * (targets.ndim - 2)), axis=1)
+        first: NDArray[np.float64] = np.moveaxis(sums[:, places], 1, 0)
+        return first / totals.reshape(*totals.shape, *[1] * (targets.ndim - 2))
+    means = np.empty((len(sizes), len(targets), *targets.shape[2:]))
+    for number, k in enumerate(sizes):
+        bandwidth = distances[:, k] if needs_bandwidth(weights) and k < distances.shape[1] else None
+        given = weigh_neighbors(distances[:, :k], weights, bandwidth=bandwidth, n_features=n_features)
+        means[number] = average_targets(targets[:, :k], given)
+    return means
+
+
+def _average_together(
+    distances: NDArray[np.float64],
+    targets: NDArray[np.float64],
+    names: Sequence[str],
+    sizes: Sequence[int],
+    n_features: int,
+) -> NDArray[np.float64]:
+    """Average with several kernels in one compiled pass."""
+    kernels = _load_kernels()
+    outputs = targets.reshape(*targets.shape[:2], -1)
+    means = np.empty((len(names), len(sizes), len(targets), outputs.shape[2]))
+    options = _describe_kernels(tuple(names), tuple(sizes), distances.shape[1], n_features)
+    out = np.empty(means.shape[:3])
+    for number in range(outputs.shape[2]):
+        kernels(distances, np.ascontiguousarray(outputs[:, :, number]), *options, out)
+        means[..., number] = out
+    return means.reshape(*means.shape[:3], *targets.shape[2:])
+
+
+@cache
+def _load_kernels():  # type: ignore[no-untyped-def]
+    """Load the compiled loop, or compile it by a first call."""
+    from energyknn.neighbors._compiling import announcing_compilation
+    from energyknn.tuning._prefix_kernels import average_prefixes as kernel
+
+    with announcing_compilation("the weightings"):
+        options = _describe_kernels(KERNELS, (1, 2), 3, 1)
+        kernel(np.array([[1.0, 2.0, 3.0]]), np.zeros((1, 3)), *options, np.empty((len(KERNELS), 2, 1)))
+    return kernel
+
+
+@cache
+def _describe_kernels(names: tuple[str, ...], sizes: tuple[int, ...], width: int, n_features: int):  # type: ignore[no-untyped-def]
+    """Write kernels down as polynomials in the squared relative distance, for each size."""
+    shape = (len(names), len(sizes))
+    quantiles = norm.ppf(1 - 1 / (2 * (np.array(sizes) + 1)))
+    series = [[_expand(name, quantile) for quantile in quantiles] for name in names]
+    n_even = np.array([[len(terms) for terms in row] for row in series], dtype=np.int64)
+    even = np.zeros((*shape, max(1, n_even.max())))
+    guards = np.zeros(shape)
+    for row, name in enumerate(names):
+        for column, k in enumerate(sizes):
+            terms = series[row][column]
+            even[row, column, : len(terms)] = terms
+            if name != "inverse":
+                guards[row, column] = _SAFE_SHARE * k * np.abs(terms).max(initial=1.0)
+    order = 1 + 2 / n_features
+    steps = np.diff(np.arange(width + 1.0) ** order)
+    spreads = n_features / (2 * np.array(sizes) ** (2 / n_features))
+    kinds = np.array([KERNELS.index(name) for name in names], dtype=np.int64)
+    level = 1 + n_features / 2
+    return np.array(sizes, dtype=np.int64), kinds, even, n_even, guards, quantiles, spreads, level, steps
+
+
+def _expand(name: str, quantile: float) -> NDArray[np.float64]:
+    """Expand a kernel in powers of the squared relative distance, to the last digit; nothing if that takes too many."""
+    if name == "epanechnikov":
+        return np.array([1.0, -1.0])
+    if name == "biweight":
+        return np.array([1.0, -2.0, 1.0])
+    if name == "triweight":
+        return np.array([1.0, -3.0, 3.0, -1.0])
+    powers = np.arange(_MOST_TERMS)
+    if name == "cosine":
+        terms = (-1.0) ** powers * (np.pi / 2) ** (2 * powers) / factorial(2 * powers)
+        return terms[:13]  # the next is 1e-21
+    if name == "gaussian":
+        half = quantile**2 / 2
+        terms = (-half) ** powers / factorial(powers)
+        small = np.flatnonzero(np.abs(terms) < 1e-18 * np.exp(-half))
+        small = small[small > half]
+        return terms[: small[0]] if len(small) else terms[:0]
+    return np.array([1.0])
