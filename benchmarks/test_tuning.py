@@ -280,7 +280,9 @@ class CountingTransformer(KNeighborsTransformer):
 def search_with_cache(data, folder):
     """Search with the pipeline of scikit-learn's user guide, which caches the graph of neighbours."""
     pipeline = make_pipeline(
-        CountingTransformer(log=str(folder / "log")), KNeighborsRegressor(metric="precomputed"), memory=Memory(folder)
+        CountingTransformer(log=str(folder / "log")),
+        KNeighborsRegressor(metric="precomputed"),
+        memory=Memory(folder, verbose=0),
     )
     folds = [tuple(fold) for fold in data.folds]
     sizes = {"kneighborsregressor__n_neighbors": sorted(set(BOTH))}
