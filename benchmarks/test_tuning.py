@@ -320,7 +320,7 @@ BESIDE = {
     "scikit-learn's GridSearchCV": (search_two_grids, None),
     "kneighbors(51) by hand": (search_by_hand, None),
     "pipeline with a cache": (search_with_cache, None),
-    "TuneGridSearchCV": (search_tune_sklearn, "tune_sklearn"),
+    "TuneGridSearchCV": (search_tune_sklearn, "energyknn.tuning.tune_sklearn"),
     "OptunaSearchCV, 12 trials": (search_optuna, "optuna_integration"),
 }
 
