@@ -1,0 +1,356 @@
+"""A distance learned from the data: a linear map after which near rows have like targets.
+
+The prediction of a row is the mean target of its nearest other rows, weighted by exp(-d²), with d the distance after the
+map. Its squared error has a gradient in closed form. Each round finds the neighbours of some rows again, exactly, and
+takes a few steps of Adam. Goldberger et al. (Neighbourhood components analysis, 2004) learn a map so for classes, Weinberger
+and Tesauro (Metric learning for kernel regression, 2007) for targets; both weigh all pairs of rows, which needs n² memory.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from energyknn.neighbors import build_index
+from energyknn.neighbors.search import Engine
+from energyknn.progress import Track, track_silently
+
+__all__ = ["LearnedMap", "Round", "differentiate_errors", "learn_map", "weigh_softly"]
+
+_BETA_MEAN, _BETA_SQUARE = 0.9, 0.98  # of Adam; few steps are taken, so the memory of squares is short
+_LAST_RATE = 0.03  # share of the learning rate that is left in the last round
+_LARGEST_VALIDATION = 5000  # rows
+
+
+class Round(NamedTuple):
+    """What a round of learning gave.
+
+    Attributes
+    ----------
+    seconds : float
+        Since the start.
+    leave_one_out_rmse : float
+        Of the round's rows, before its steps, in the target's unit.
+    validation_rmse : float
+        Of rows that are kept out of learning, after its steps.
+    """
+
+    seconds: float
+    leave_one_out_rmse: float
+    validation_rmse: float
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedMap:
+    """A linear map and how it was learned.
+
+    Parameters
+    ----------
+    components : ndarray of shape (n_features, n_components), float64
+        Rows times this are the mapped rows.
+    trace : tuple of Round
+        Every round, the best not always last.
+    best : int
+        The round that the components are of.
+    """
+
+    components: NDArray[np.float64]
+    trace: tuple[Round, ...]
+    best: int
+
+
+def weigh_softly(distances: NDArray[np.float64], sharpness: float = 1.0) -> NDArray[np.float64]:
+    """Weigh neighbours by exp(-sharpness * distance²), to a sum of 1.
+
+    Parameters
+    ----------
+    distances : ndarray of shape (n_query, n_neighbors), float64
+        Nearest first.
+    sharpness : float, default=1.0
+        More gives nearer neighbours more.
+
+    Returns
+    -------
+    ndarray of shape (n_query, n_neighbors), float64
+        Weights.
+
+    Examples
+    --------
+    >>> weigh_softly(np.array([[0.0, 0.0]]))
+    array([[0.5, 0.5]])
+    """
+    squares = distances * distances
+    weights = np.exp(-sharpness * (squares - squares[:, :1]))
+    weights /= weights.sum(axis=1, keepdims=True)
+    return weights
+
+
+def differentiate_errors(
+    mapped: NDArray[np.float64], y: NDArray[np.float64], queries: NDArray[np.int64], neighbors: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Predict rows from their neighbours, and differentiate the mean squared error by every mapped row.
+
+    Parameters
+    ----------
+    mapped : ndarray of shape (n_rows, n_components), float64
+        Rows after the map.
+    y : ndarray of shape (n_rows,), float64
+        Their targets.
+    queries : ndarray of shape (n_query,), int64
+        Which rows are predicted.
+    neighbors : ndarray of shape (n_query, n_neighbors), int64
+        From which rows; their weights are exp(-d²), to a sum of 1.
+
+    Returns
+    -------
+    errors : ndarray of shape (n_query,), float64
+        Prediction less target.
+    gradient : ndarray of shape (n_rows, n_components), float64
+        Of the mean of the squared errors.
+
+    Notes
+    -----
+    With weights w and prediction p of a query, the derivative of p by a neighbour's squared distance is
+    -w (y - p), and that of the squared distance by the query's mapped row twice the difference of the rows. Sums over
+    pairs are products with a sparse matrix. Memory 8 n_query * n_neighbors bytes, a few times.
+    """
+    compact = mapped.astype(np.float32)
+    squares = np.zeros(neighbors.shape, dtype=np.float32)
+    for column in compact.T:
+        differences = column[neighbors] - column[queries, np.newaxis]
+        squares += differences * differences
+    weights = np.exp(squares.min(axis=1, keepdims=True) - squares).astype(np.float64)
+    weights /= weights.sum(axis=1, keepdims=True)
+    targets = y[neighbors]
+    predictions = (weights * targets).sum(axis=1)
+    errors = predictions - y[queries]
+    shares = -2 / len(queries) * errors[:, np.newaxis] * weights * (targets - predictions[:, np.newaxis])
+    edges = np.arange(0, shares.size + 1, neighbors.shape[1])
+    pairs = sparse.csr_array((shares.reshape(-1), neighbors.reshape(-1), edges), shape=(len(queries), len(mapped)))
+    gradient = 2 * (np.asarray(pairs.sum(axis=0)).reshape(-1, 1) * mapped - pairs.T @ mapped[queries])
+    at_queries = 2 * (shares.sum(axis=1)[:, np.newaxis] * mapped[queries] - pairs @ mapped)
+    np.add.at(gradient, queries, at_queries)
+    return errors, gradient
+
+
+def learn_map(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    n_components: int = 24,
+    form: Literal["full", "diagonal"] = "full",
+    n_neighbors: int = 100,
+    n_rounds: int = 40,
+    n_queries: int = 20_000,
+    n_steps: int = 5,
+    learning_rate: float = 0.05,
+    scale: float = 1.2,
+    validation_fraction: float = 0.1,
+    patience: int | None = None,
+    time_budget: float | None = None,
+    random_state: int | None = 0,
+    engine: Engine = "auto",
+    n_jobs: int | None = None,
+    track: Track[int] = track_silently,
+) -> LearnedMap:
+    """Learn a linear map after which the nearest rows predict the target.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_rows, n_features)
+        Training rows, finite, each column of about unit variance.
+    y : array-like of shape (n_rows,)
+        Their targets.
+    n_components : int, default=24
+        Columns after the map. Ignored by the diagonal form.
+    form : {"full", "diagonal"}, default="full"
+        Any linear map, or one weight, of at least 0, for each column.
+    n_neighbors : int, default=100
+        Neighbours that a row is predicted from.
+    n_rounds : int, default=40
+        How often neighbours are found again.
+    n_queries : int, default=20000
+        Rows of a round, drawn anew each time.
+    n_steps : int, default=5
+        Steps of Adam in a round.
+    learning_rate : float, default=0.05
+        Of the first round; it falls along a cosine.
+    scale : float, default=1.2
+        Size of the map that learning starts from.
+    validation_fraction : float, default=0.1
+        Share of rows, at most 5,000, that are kept out of learning and choose the round.
+    patience : int or None, default=None
+        Rounds without a better validation error after which learning stops; None for all rounds.
+    time_budget : float or None, default=None
+        Seconds after which no round begins; the first always does. With a budget, runs need not repeat.
+    random_state : int or None, default=0
+        Seed. A run with the same seed gives the same bits on the same machine.
+    engine, n_jobs
+        As in `energyknn.neighbors.search_neighbors`.
+    track : Track, default=track_silently
+        Shows progress by rounds.
+
+    Returns
+    -------
+    LearnedMap
+        The map of the round with the least validation error.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 20 rows, or a number is out of its range.
+
+    Notes
+    -----
+    A round takes one search of `n_queries` rows and `n_steps` products; memory is proportional to
+    `n_queries * n_neighbors`, never to the square of the number of rows as in metric-learn's MLKR.
+    """
+    rows, target = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    _check(
+        rows, target, n_components=n_components, n_neighbors=n_neighbors, n_rounds=n_rounds, n_queries=n_queries,
+        n_steps=n_steps, learning_rate=learning_rate, scale=scale, validation_fraction=validation_fraction,
+    )  # fmt: skip
+    random = np.random.default_rng(random_state)
+    order = random.permutation(len(rows))
+    n_validation = max(1, min(int(validation_fraction * len(rows)), _LARGEST_VALIDATION))
+    job = _Job(
+        *(rows[order[n_validation:]], target[order[n_validation:]]),
+        *(rows[order[:n_validation]], target[order[:n_validation]]),
+        min(n_neighbors, len(rows) - n_validation - 1),
+        engine,
+        n_jobs,
+    )
+    parameters = _start(rows.shape[1], n_components, form, scale, random)
+    adam = _Adam(parameters)
+    start = time.perf_counter()
+    trace: list[Round] = []
+    kept, best = parameters, 0
+    for number in track(range(n_rounds), "Learn the distance"):
+        seconds = time.perf_counter() - start
+        if trace and time_budget is not None and seconds >= time_budget:
+            break
+        share = max(number / n_rounds, seconds / time_budget if time_budget else 0.0)
+        rate = learning_rate * (_LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + np.cos(np.pi * min(share, 1.0))))
+        errors = _learn_round(job, adam, random, n_queries=n_queries, n_steps=n_steps, rate=rate)
+        validation = job.measure_validation(_compose(adam.parameters))
+        trace.append(Round(time.perf_counter() - start, float(np.sqrt(np.mean(errors**2))), validation))
+        if validation <= trace[best].validation_rmse:
+            kept, best = adam.parameters, number
+        if patience is not None and number - best >= patience:
+            break
+    return LearnedMap(_compose(kept), tuple(trace), best)
+
+
+def _check(rows: NDArray[np.float64], target: NDArray[np.float64], **numbers: float) -> None:
+    """Require enough rows and numbers above 0."""
+    if rows.ndim != 2 or len(rows) < 20 or target.shape != (len(rows),):
+        message = (
+            f"X has shape {rows.shape} and y {target.shape}. Learning a distance needs at least 20 rows and one target "
+            "for each."
+        )
+        raise ValueError(message)
+    wrong = [f"{name} = {value!r}" for name, value in numbers.items() if not value > 0]
+    if wrong or numbers["validation_fraction"] >= 1:
+        what = ", ".join(wrong) or f"validation_fraction = {numbers['validation_fraction']!r}"
+        message = f"{what}: each must be above 0, and validation_fraction below 1."
+        raise ValueError(message)
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """Rows to learn from, rows to choose by, and how to search."""
+
+    X: NDArray[np.float64]
+    y: NDArray[np.float64]
+    X_validation: NDArray[np.float64]
+    y_validation: NDArray[np.float64]
+    n_neighbors: int
+    engine: Engine
+    n_jobs: int | None
+
+    def find_others(self, mapped: NDArray[np.float64], queries: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Find the nearest rows of some, but themselves."""
+        index = build_index(mapped, engine=self.engine, n_jobs=self.n_jobs)
+        return index.search(mapped[queries], self.n_neighbors, own=queries, n_jobs=self.n_jobs).indices
+
+    def measure_validation(self, components: NDArray[np.float64]) -> float:
+        """Measure the RMSE of the rows that are kept out."""
+        index = build_index(self.X @ components, engine=self.engine, n_jobs=self.n_jobs)
+        found = index.search(self.X_validation @ components, self.n_neighbors, n_jobs=self.n_jobs)
+        predictions = (weigh_softly(found.distances) * self.y[found.indices]).sum(axis=1)
+        return float(np.sqrt(np.mean((predictions - self.y_validation) ** 2)))
+
+
+def _learn_round(
+    job: _Job, adam: _Adam, random: np.random.Generator, *, n_queries: int, n_steps: int, rate: float
+) -> NDArray[np.float64]:
+    """Find the neighbours of some rows, and take a few steps with them; return the rows' errors."""
+    queries = random.choice(len(job.X), size=min(n_queries, len(job.X)), replace=False)
+    neighbors = job.find_others(job.X @ _compose(adam.parameters), queries)
+    errors = []
+    for part in np.array_split(np.arange(len(queries)), min(n_steps, len(queries))):
+        involved = np.unique(np.concatenate([queries[part], neighbors[part].reshape(-1)]))
+        rows = job.X[involved]
+        found, gradient = differentiate_errors(
+            rows @ _compose(adam.parameters),
+            job.y[involved],
+            np.searchsorted(involved, queries[part]),
+            np.searchsorted(involved, neighbors[part]),
+        )
+        errors.append(found)
+        adam.step(_pull_back(rows, gradient, adam.parameters), rate)
+    return np.concatenate(errors)
+
+
+def _start(
+    n_features: int, n_components: int, form: str, scale: float, random: np.random.Generator
+) -> NDArray[np.float64]:
+    """Start with a random map, or with equal weights: parameters of 1 dimension are square roots of weights."""
+    if form == "diagonal":
+        return np.full(n_features, np.sqrt(scale / np.sqrt(n_features) * 2))
+    if form != "full":
+        message = f"form is {form!r}. It must be 'full' or 'diagonal'."
+        raise ValueError(message)
+    return random.normal(size=(n_features, n_components)) * scale / np.sqrt(n_features)
+
+
+def _compose(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Make the map's matrix of its parameters."""
+    return np.diag(parameters**2) if parameters.ndim == 1 else parameters
+
+
+def _pull_back(
+    rows: NDArray[np.float64], gradient: NDArray[np.float64], parameters: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Turn the gradient by mapped rows into one by the parameters."""
+    if parameters.ndim == 1:
+        by_weight: NDArray[np.float64] = np.einsum("rc,rc->c", rows, gradient)
+        return 2 * parameters * by_weight
+    return rows.T @ gradient
+
+
+@dataclass(eq=False)
+class _Adam:
+    """Kingma and Ba's steps (Adam: a method for stochastic optimization, 2015)."""
+
+    parameters: NDArray[np.float64]
+    n_steps: int = 0
+    mean: NDArray[np.float64] = field(init=False)
+    square: NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.mean, self.square = np.zeros_like(self.parameters), np.zeros_like(self.parameters)
+
+    def step(self, gradient: NDArray[np.float64], rate: float) -> None:
+        """Take a step against the gradient."""
+        self.n_steps += 1
+        self.mean = _BETA_MEAN * self.mean + (1 - _BETA_MEAN) * gradient
+        self.square = _BETA_SQUARE * self.square + (1 - _BETA_SQUARE) * gradient**2
+        mean = self.mean / (1 - _BETA_MEAN**self.n_steps)
+        square = self.square / (1 - _BETA_SQUARE**self.n_steps)
+        self.parameters = self.parameters - rate * mean / (np.sqrt(square) + 1e-12)
