@@ -10,25 +10,47 @@ from typing import Any, Literal, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, clone
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    MetaEstimatorMixin,
+    MultiOutputMixin,
+    RegressorMixin,
+    TransformerMixin,
+    clone,
+)
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import VotingRegressor
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from energyknn.local_fitting import fit_locally
+from energyknn.metric_learning import learn_map, weigh_softly
 from energyknn.neighbors import Neighbors, build_index
 from energyknn.neighbors.search import Engine
 from energyknn.progress import track_on_stderr, track_silently
 from energyknn.splitting import Split
+from energyknn.transformers import RankFeatures
 from energyknn.tuning.candidates import Candidate, CandidateScores, SearchInterrupted, find_repeats, score_candidates
 from energyknn.tuning.scoring import resolve_scoring
 from energyknn.weighting import Weights, average_targets, needs_bandwidth, weigh_neighbors
 
-__all__ = ["KNNRegressor", "KNNSearchCV", "from_grid_search"]
+__all__ = [
+    "KNNRegressor",
+    "KNNSearchCV",
+    "LocalLinearRegressor",
+    "MetricMap",
+    "from_grid_search",
+    "make_learned_regressor",
+]
 
 _MOST_ROW_NUMBERS = 1 << 30  # 8 GiB
+_ROWS_AT_ONCE = 2048  # of local fits, whose neighbours are held
 
 
 class KNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -568,3 +590,260 @@ def _translate_grid(
     if transformer is not None:
         translated["transformer"] = [clone(transformer).set_params(**setting) for setting in ParameterGrid(before)]
     return translated
+
+
+class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Map rows linearly so that near rows have like targets; see `energyknn.metric_learning.learn_map`.
+
+    Parameters
+    ----------
+    n_components, form, n_neighbors, n_rounds, n_queries, n_steps, learning_rate, patience, time_budget, random_state
+        As in `learn_map`.
+    engine, n_jobs
+        As in `energyknn.neighbors.search_neighbors`.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_features_in_, n_components), float64
+        The map.
+    trace_ : tuple of Round
+        How it was learned.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where `X` was a data frame with names that are all text.
+    """
+
+    def __init__(
+        self,
+        n_components: int = 24,
+        *,
+        form: Literal["full", "diagonal"] = "full",
+        n_neighbors: int = 100,
+        n_rounds: int = 40,
+        n_queries: int = 20_000,
+        n_steps: int = 5,
+        learning_rate: float = 0.05,
+        patience: int | None = None,
+        time_budget: float | None = None,
+        random_state: int | None = 0,
+        engine: Engine = "auto",
+        n_jobs: int | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.form = form
+        self.n_neighbors = n_neighbors
+        self.n_rounds = n_rounds
+        self.n_queries = n_queries
+        self.n_steps = n_steps
+        self.learning_rate = learning_rate
+        self.patience = patience
+        self.time_budget = time_budget
+        self.random_state = random_state
+        self.engine = engine
+        self.n_jobs = n_jobs
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Learn the map.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Finite real numbers, each column of about unit variance.
+        y : array-like of shape (n_rows,)
+            Targets.
+
+        Returns
+        -------
+        MetricMap
+            The transformer itself.
+        """
+        rows, target = validate_data(self, X, y, dtype=np.float64, order="C", y_numeric=True, ensure_min_samples=3)
+        learned = learn_map(rows, target, **self.get_params())
+        self.components_, self.trace_ = learned.components, learned.trace
+        self._n_features_out = learned.components.shape[1]
+        return self
+
+    def transform(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Map rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Finite real numbers.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_components), float64
+            Mapped rows.
+
+        Raises
+        ------
+        NotFittedError
+            If the transformer has not been fitted.
+        """
+        check_is_fitted(self)
+        mapped: NDArray[np.float64] = validate_data(self, X, dtype=np.float64, reset=False) @ self.components_
+        return mapped
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+
+class LocalLinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Predict from a plane that is fitted to the nearest training rows, nearer ones with more weight.
+
+    Parameters
+    ----------
+    n_neighbors : int, default=200
+        Rows of a fit; all training rows where there are fewer.
+    sharpness : float, default=0.8
+        Weights are exp(-sharpness * distance²).
+    ridge : float, default=0.3
+        Penalty of a squared slope, above 0.
+    engine, n_jobs
+        As in `energyknn.neighbors.search_neighbors`.
+
+    Attributes
+    ----------
+    index_ : NeighborIndex
+        The training rows, prepared for searches.
+    y_ : ndarray of shape (n_train,), float64
+        The targets.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where `X` was a data frame with names that are all text.
+    """
+
+    def __init__(
+        self,
+        n_neighbors: int = 200,
+        *,
+        sharpness: float = 0.8,
+        ridge: float = 0.3,
+        engine: Engine = "auto",
+        n_jobs: int | None = None,
+    ) -> None:
+        self.n_neighbors = n_neighbors
+        self.sharpness = sharpness
+        self.ridge = ridge
+        self.engine = engine
+        self.n_jobs = n_jobs
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Keep the training rows, prepared for searches, and their targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_train, n_features)
+            Finite real numbers, scaled as they shall count.
+        y : array-like of shape (n_train,)
+            Finite real numbers.
+
+        Returns
+        -------
+        LocalLinearRegressor
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If rows or targets are not finite numbers of matching length, or `ridge` is not above 0.
+        """
+        if not self.ridge > 0:
+            message = f"ridge is {self.ridge!r}. It must be above 0: few or equal neighbours need it."
+            raise ValueError(message)
+        X, y = validate_data(self, X, y, dtype=np.float64, order="C", y_numeric=True)
+        self.index_ = build_index(X, engine=self.engine, n_jobs=self.n_jobs)
+        self.y_ = np.asarray(y, dtype=np.float64)
+        return self
+
+    def predict(self, X: ArrayLike | None) -> NDArray[np.float64]:
+        """Predict the targets of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_query, n_features) or None
+            Rows. None predicts each training row from its neighbours other than itself.
+
+        Returns
+        -------
+        ndarray of shape (n_query,), float64
+            Predictions, in the target's unit.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        """
+        check_is_fitted(self)
+        train = self.index_.X_train
+        rows = train if X is None else validate_data(self, X, dtype=np.float64, order="C", reset=False)
+        k = min(self.n_neighbors, len(train) - (X is None))
+        predictions = np.empty(len(rows))
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            block = slice(start, start + _ROWS_AT_ONCE)
+            own = np.arange(len(rows))[block] if X is None else None
+            found = self.index_.search(rows[block], k, own=own, n_jobs=self.n_jobs)
+            weights = weigh_softly(found.distances, self.sharpness)
+            predictions[block] = fit_locally(
+                rows[block], train[found.indices], self.y_[found.indices], weights, ridge=self.ridge
+            )
+        return predictions
+
+
+def make_learned_regressor(
+    numbers: Sequence[Any],
+    indicators: Sequence[Any] = (),
+    *,
+    n_maps: int = 4,
+    n_waves: int = 4,
+    indicator_weight: float = 0.3,
+    random_state: int = 0,
+    **options: Any,
+) -> VotingRegressor:
+    """Make the model of learned distances: the mean of local fits after several maps, from one seed each.
+
+    Parameters
+    ----------
+    numbers : sequence of str or int
+        Columns of numbers, of about unit variance: they get the features of `RankFeatures`.
+    indicators : sequence of str or int, default=()
+        Columns of indicators.
+    n_maps : int, default=4
+        Maps whose predictions are averaged.
+    n_waves : int, default=4
+        As in `RankFeatures`.
+    indicator_weight : float, default=0.3
+        What indicators are multiplied by before learning starts.
+    random_state : int, default=0
+        Seed of the first map; the others follow.
+    **options
+        Of `MetricMap`.
+
+    Returns
+    -------
+    VotingRegressor
+        Unfitted.
+
+    Examples
+    --------
+    >>> model = make_learned_regressor([0, 1], n_maps=1, n_rounds=2, n_components=2, n_neighbors=9)
+    >>> X = np.random.default_rng(0).normal(size=(60, 2))
+    >>> model.fit(X, X[:, 0]).predict(X[:3]).shape
+    (3,)
+    """
+    weights = FunctionTransformer(_scale_by, kw_args={"factor": indicator_weight}, feature_names_out="one-to-one")
+    columns = ColumnTransformer([("numbers", RankFeatures(n_waves), numbers), ("indicators", weights, indicators)])
+    models = [
+        make_pipeline(columns, MetricMap(random_state=random_state + number, **options), LocalLinearRegressor())
+        for number in range(n_maps)
+    ]
+    return VotingRegressor([(f"map{number}", model) for number, model in enumerate(models)])
+
+
+def _scale_by(X: Any, factor: float) -> Any:
+    return X * factor

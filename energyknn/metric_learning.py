@@ -1,9 +1,10 @@
 """A distance learned from the data: a linear map after which near rows have like targets.
 
-The prediction of a row is the mean target of its nearest other rows, weighted by exp(-d²), with d the distance after the
-map. Its squared error has a gradient in closed form. Each round finds the neighbours of some rows again, exactly, and
-takes a few steps of Adam. Goldberger et al. (Neighbourhood components analysis, 2004) learn a map so for classes, Weinberger
-and Tesauro (Metric learning for kernel regression, 2007) for targets; both weigh all pairs of rows, which needs n² memory.
+The prediction of a row is the mean target of its nearest other rows, weighted by exp(-d²), with d the distance after
+the map. Its squared error has a gradient in closed form. Each round finds the neighbours of some rows again, exactly,
+and takes a few steps of Adam. Goldberger et al. (Neighbourhood components analysis, 2004) learn a map so for classes,
+Weinberger and Tesauro (Metric learning for kernel regression, 2007) for targets; both weigh all pairs of rows, which
+needs n² memory.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ __all__ = ["LearnedMap", "Round", "differentiate_errors", "learn_map", "weigh_so
 _BETA_MEAN, _BETA_SQUARE = 0.9, 0.98  # of Adam; few steps are taken, so the memory of squares is short
 _LAST_RATE = 0.03  # share of the learning rate that is left in the last round
 _LARGEST_VALIDATION = 5000  # rows
+_FEWEST_ROWS = 3  # one to choose by, one to predict, one to predict it from
 
 
 class Round(NamedTuple):
@@ -203,7 +205,7 @@ def learn_map(
     Raises
     ------
     ValueError
-        If there are fewer than 20 rows, or a number is out of its range.
+        If there are fewer than 3 rows, or a number is out of its range.
 
     Notes
     -----
@@ -248,10 +250,10 @@ def learn_map(
 
 def _check(rows: NDArray[np.float64], target: NDArray[np.float64], **numbers: float) -> None:
     """Require enough rows and numbers above 0."""
-    if rows.ndim != 2 or len(rows) < 20 or target.shape != (len(rows),):
+    if rows.ndim != 2 or len(rows) < _FEWEST_ROWS or target.shape != (len(rows),):
         message = (
-            f"X has shape {rows.shape} and y {target.shape}. Learning a distance needs at least 20 rows and one target "
-            "for each."
+            f"X has shape {rows.shape} and y {target.shape}. Learning a distance needs at least {_FEWEST_ROWS} rows "
+            "and one target for each."
         )
         raise ValueError(message)
     wrong = [f"{name} = {value!r}" for name, value in numbers.items() if not value > 0]
@@ -331,7 +333,8 @@ def _pull_back(
     if parameters.ndim == 1:
         by_weight: NDArray[np.float64] = np.einsum("rc,rc->c", rows, gradient)
         return 2 * parameters * by_weight
-    return rows.T @ gradient
+    by_entry: NDArray[np.float64] = rows.T @ gradient
+    return by_entry
 
 
 @dataclass(eq=False)

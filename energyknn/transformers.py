@@ -1,4 +1,4 @@
-"""scikit-learn transformers of columns: weights, where a weight of 0 leaves a column out."""
+"""scikit-learn transformers of columns: weights, where 0 leaves a column out, and features of ranks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.preprocessing import QuantileTransformer
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-__all__ = ["ColumnWeights"]
+__all__ = ["ColumnWeights", "RankFeatures"]
+
+_FARTHEST = 5.0  # where values and scores are cut off, so that no row stands alone
+_N_QUANTILES = 1000
 
 
 class ColumnWeights(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -121,3 +126,99 @@ class ColumnWeights(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             input_features = getattr(self, "feature_names_in_", [f"x{at}" for at in range(self.n_features_in_)])
         names: NDArray[np.object_] = np.asarray(input_features, dtype=object)[self.weights_ > 0]
         return names
+
+
+class RankFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Give each column its values, their normal scores, and waves of their ranks, for a linear map to combine.
+
+    Parameters
+    ----------
+    n_waves : int, default=4
+        Waves of each column: cos(pi * j * rank) for j from 1 on, with the rank from 0 to 1.
+
+    Attributes
+    ----------
+    quantiles_ : QuantileTransformer
+        What turns values into ranks.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where `X` was a data frame with names that are all text.
+
+    Notes
+    -----
+    Values and normal scores are cut off at -5 and 5: give columns of about unit variance. With all waves, a linear map
+    of these features can be any smooth function of each column.
+
+    Examples
+    --------
+    >>> RankFeatures(n_waves=1).fit_transform([[0.0], [1.0], [2.0]]).round(2).tolist()
+    [[0.0, -5.0, 1.0], [1.0, 0.0, 0.0], [2.0, 5.0, -1.0]]
+    """
+
+    def __init__(self, n_waves: int = 4) -> None:
+        self.n_waves = n_waves
+
+    def fit(self, X: ArrayLike, y: object = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
+        """Learn the ranks of values.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Finite real numbers.
+        y : object, default=None
+            Not looked at.
+
+        Returns
+        -------
+        RankFeatures
+            The transformer itself.
+        """
+        rows = validate_data(self, X, dtype=np.float64)
+        n_quantiles = min(_N_QUANTILES, len(rows))
+        self.quantiles_ = QuantileTransformer(n_quantiles=n_quantiles, subsample=None).fit(rows)
+        return self
+
+    def transform(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Compute the features.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Finite real numbers.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, (2 + n_waves) * n_features), float64
+            Values, normal scores, then the waves, each for all columns.
+
+        Raises
+        ------
+        NotFittedError
+            If the transformer has not been fitted.
+        """
+        check_is_fitted(self)
+        rows = validate_data(self, X, dtype=np.float64, reset=False)
+        ranks = self.quantiles_.transform(rows)
+        scores = np.clip(norm.ppf(ranks), -_FARTHEST, _FARTHEST)
+        waves = [np.cos(np.pi * number * ranks) for number in range(1, self.n_waves + 1)]
+        return np.hstack([np.clip(rows, -_FARTHEST, _FARTHEST), scores, *waves])
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
+        """Name the features.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the columns, where they are not known from the fit.
+
+        Returns
+        -------
+        ndarray of str
+            Names.
+        """
+        check_is_fitted(self)
+        if input_features is None:
+            input_features = getattr(self, "feature_names_in_", [f"x{at}" for at in range(self.n_features_in_)])
+        endings = ["", "_score", *(f"_wave{number}" for number in range(1, self.n_waves + 1))]
+        return np.array([f"{name}{ending}" for ending in endings for name in np.asarray(input_features)], dtype=object)

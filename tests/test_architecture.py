@@ -25,8 +25,8 @@ ORDER = [
         "weighting",
         "fitting",
     ),
-    *("transformers", "tuning", "overfitting", "notebook_figures", "estimators", "synthesis", "saving", "fetching"),
-    *("study", "searching", "reporting", "reproducing", "cli", "__main__"),
+    *("transformers", "metric_learning", "local_fitting", "tuning", "overfitting", "notebook_figures", "estimators"),
+    *("synthesis", "saving", "fetching", "study", "searching", "reporting", "reproducing", "cli", "__main__"),
 ]
 FILES_ONLY_IN = {"loading", "saving", "reporting", "reproducing", "cli", "fetching", "synthesis"}
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsRegressor
-from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from energyknn.estimators import LocalLinearRegressor, MetricMap, make_learned_regressor
+from energyknn.local_fitting import fit_locally
 from energyknn.metric_learning import differentiate_errors, learn_map, weigh_softly
 
 
@@ -94,8 +96,8 @@ def test_options_that_cannot_be_are_refused(data, options, message):
 
 
 def test_too_few_rows_are_refused():
-    with pytest.raises(ValueError, match="at least 20 rows"):
-        learn_map(np.zeros((19, 2)), np.zeros(19))
+    with pytest.raises(ValueError, match="at least 3 rows"):
+        learn_map(np.zeros((2, 2)), np.zeros(2))
 
 
 def test_soft_weights_sum_to_one_and_fall_with_distance():
@@ -103,3 +105,67 @@ def test_soft_weights_sum_to_one_and_fall_with_distance():
     assert weights.sum() == pytest.approx(1)
     assert weights[0, 0] / weights[0, 1] == pytest.approx(np.exp(0.75))
     assert weights[0, 2] == 0
+
+
+@parametrize_with_checks(
+    [MetricMap(n_components=2, n_rounds=3, n_neighbors=5), LocalLinearRegressor(n_neighbors=5), LocalLinearRegressor(3)]
+)
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+def test_the_transformer_is_the_learned_map(data):
+    learned = learn_map(*data, random_state=1, **QUICK)
+    transformer = MetricMap(random_state=1, **QUICK).fit(*data)
+    np.testing.assert_array_equal(transformer.transform(data[0]), data[0] @ learned.components)
+    assert transformer.trace_[-1].leave_one_out_rmse == learned.trace[-1].leave_one_out_rmse
+    assert list(transformer.get_feature_names_out()) == [f"metricmap{number}" for number in range(4)]
+
+
+def test_local_fits_are_weighted_ridge_regressions():
+    random = np.random.default_rng(0)
+    queries, rows, targets = random.normal(size=(5, 3)), random.normal(size=(5, 20, 3)), random.normal(size=(5, 20))
+    weights = random.random((5, 20))
+    weights /= weights.sum(axis=1, keepdims=True)
+    found = fit_locally(queries, rows, targets, weights, ridge=0.3)
+    for number in range(5):
+        model = Ridge(alpha=0.3).fit(rows[number], targets[number], sample_weight=weights[number])
+        assert found[number] == pytest.approx(model.predict(queries[number : number + 1])[0], rel=1e-9)
+
+
+def test_a_local_fit_follows_a_slope_to_the_edge():
+    X = np.linspace(0, 1, 400).reshape(-1, 1)
+    model = LocalLinearRegressor(40, sharpness=0.0, ridge=1e-9).fit(X, 3 * X[:, 0])
+    np.testing.assert_allclose(model.predict([[0.0], [1.0], [0.5]]), [0.0, 3.0, 1.5], atol=1e-6)
+    constant = LocalLinearRegressor(40, sharpness=0.0, ridge=1e9).fit(X, 3 * X[:, 0])
+    assert constant.predict([[0.0]])[0] > 0.05
+
+
+def test_a_local_fit_of_training_rows_leaves_each_out():
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(60, 2)), random.normal(size=60)
+    found = LocalLinearRegressor(10).fit(X, y).predict(None)
+    rest = np.arange(60) != 7
+    assert found[7] == pytest.approx(LocalLinearRegressor(10).fit(X[rest], y[rest]).predict(X[7:8])[0], rel=1e-12)
+
+
+def test_the_whole_model_beats_plain_neighbours_and_averages_its_maps(data):
+    X, y = data
+    options = {"numbers": [0, 1, 2, 3], "indicators": [4, 5, 6, 7], "n_maps": 2, "random_state": 0, **QUICK}
+    model = make_learned_regressor(**options).fit(X[:2000], y[:2000])
+    rmse = np.sqrt(np.mean((model.predict(X[2000:]) - y[2000:]) ** 2))
+    plain = KNeighborsRegressor(10).fit(X[:2000], y[:2000]).predict(X[2000:])
+    assert rmse < 0.5 * np.sqrt(np.mean((plain - y[2000:]) ** 2))
+    both = np.mean([part.predict(X[2000:]) for part in model.estimators_], axis=0)
+    np.testing.assert_allclose(model.predict(X[2000:]), both)
+    assert not np.array_equal(*[part.predict(X[2000:2010]) for part in model.estimators_])
+    again = clone(model).fit(X[:2000], y[:2000])
+    np.testing.assert_array_equal(again.predict(X[2000:]), model.predict(X[2000:]))
+
+
+def test_nothing_is_learned_from_rows_that_are_predicted(data):
+    X, y = data
+    options = {"numbers": list(range(8)), "indicators": [], "n_maps": 1, "random_state": 0, **QUICK}
+    model = make_learned_regressor(**options).fit(X[:2000], y[:2000])
+    alone, among = model.predict(X[2000:2001]), model.predict(np.concatenate([X[2000:2001], 9 + X[2001:2100]]))[:1]
+    np.testing.assert_allclose(alone, among, rtol=1e-12)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from energyknn.transformers import ColumnWeights
+from energyknn.transformers import ColumnWeights, RankFeatures
 
 ROWS = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0], "c": [5.0, 6.0]})
 
 
-@parametrize_with_checks([ColumnWeights(), ColumnWeights(default=0.5)])
+@parametrize_with_checks([ColumnWeights(), ColumnWeights(default=0.5), RankFeatures(), RankFeatures(n_waves=0)])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
@@ -42,3 +43,22 @@ def test_columns_of_an_array_are_named_by_position():
 def test_weights_that_make_no_distance_are_refused(weights, message):
     with pytest.raises(ValueError, match=message):
         ColumnWeights(weights).fit(ROWS)
+
+
+def test_rank_features_are_the_value_its_normal_score_and_waves_of_its_rank():
+    random = np.random.default_rng(0)
+    X = random.exponential(size=(5000, 2))
+    found = RankFeatures(n_waves=2).fit(X).transform(X)
+    assert found.shape == (5000, 8)
+    np.testing.assert_allclose(found[:, :2], np.minimum(X, 5))
+    ranks = np.argsort(np.argsort(X, axis=0), axis=0) / 4999
+    np.testing.assert_allclose(found[:, 2:4], np.clip(norm.ppf(ranks), -5, 5), atol=0.35)
+    np.testing.assert_allclose(found[:, 4:6], np.cos(np.pi * ranks), atol=0.01)
+    np.testing.assert_allclose(found[:, 6:8], np.cos(2 * np.pi * ranks), atol=0.01)
+
+
+def test_rank_features_know_only_the_rows_of_the_fit():
+    X = np.arange(100.0).reshape(-1, 1)
+    features = RankFeatures().fit(X[:50])
+    np.testing.assert_array_equal(features.transform(X[60:61]), features.transform(X[60:90])[:1])
+    assert list(RankFeatures(n_waves=1).fit(ROWS[["a"]]).get_feature_names_out()) == ["a", "a_score", "a_wave1"]
