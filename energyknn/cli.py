@@ -131,6 +131,11 @@ def _add_reproduce(commands: Any) -> None:
         help="rows from which the scale is learned; the notebook used all (default: all_rows)",
     )
     command.add_argument("--use-gpu", action="store_true", help="reserve a GPU for each trial of tune-sklearn or ray")
+    command.add_argument(
+        "--beyond",
+        action="store_true",
+        help="compare lines, trees and learned distances on the same rows (more than half an hour on 170,000 tracks)",
+    )
     command.add_argument("--no-honest", action="store_true", help="leave out the second study, without leaks")
     command.add_argument("--no-report", action="store_true", help="write results.json only; needs no extra")
     _add_columns(command)
@@ -287,6 +292,7 @@ def _reproduce(options: argparse.Namespace) -> None:
         tool=options.search,
         use_gpu=options.use_gpu,
         honest=not options.no_honest,
+        beyond=options.beyond,
         report=not options.no_report,
         track=track_on_stderr if showing else track_silently,
         callbacks=_make_callbacks() if showing else (),

@@ -314,11 +314,11 @@ def _start(
 ) -> NDArray[np.float64]:
     """Start with a random map, or with equal weights: parameters of 1 dimension are square roots of weights."""
     if form == "diagonal":
-        return np.full(n_features, np.sqrt(scale / np.sqrt(n_features) * 2))
+        return np.full(n_features, float(np.sqrt(2 * scale / np.sqrt(n_features))))
     if form != "full":
         message = f"form is {form!r}. It must be 'full' or 'diagonal'."
         raise ValueError(message)
-    return random.normal(size=(n_features, n_components)) * scale / np.sqrt(n_features)
+    return random.normal(0.0, float(scale / np.sqrt(n_features)), size=(n_features, n_components))
 
 
 def _compose(parameters: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,14 +11,24 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
+from rich.console import Group
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
+from energyknn.beyond import compare_models, list_models
 from energyknn.encoding import NOTEBOOK_MISMATCH_COST
 from energyknn.loading import count_nulls, hash_file, load_table, sample_path
 from energyknn.progress import Track, track_silently
-from energyknn.reporting import StudyArrays, build_table, compare_with_notebook, render_report, tabulate_candidates
+from energyknn.reporting import (
+    StudyArrays,
+    build_table,
+    compare_with_notebook,
+    render_report,
+    tabulate_candidates,
+    tabulate_models,
+)
 from energyknn.reporting.results import describe_environment, describe_notebook, describe_study
 from energyknn.saving import save_and_reload, staged_folder
 from energyknn.schema import SPOTIFY, Schema
@@ -52,6 +62,7 @@ def reproduce(
     tool: Tool = "one-search",
     use_gpu: bool = False,
     honest: bool = True,
+    beyond: bool = False,
     report: bool = True,
     track: Track[Any] = track_silently,
     callbacks: Sequence[Any] = (),
@@ -74,6 +85,8 @@ def reproduce(
         As in `choose_search`.
     honest : bool, default=True
         Whether to run the study once more with the scale fitted on training rows and songs kept on one side.
+    beyond : bool, default=False
+        Whether to compare lines, trees and learned distances too, on the same rows.
     report : bool, default=True
         Whether to write the report, which needs the extra `report`.
     track, callbacks
@@ -119,6 +132,8 @@ def reproduce(
                 track=track,
             )
         described = describe_study(study, second, tool=tool)
+        if beyond:
+            described["beyond"] = _go_beyond(table, protocol, study.tuned.n_neighbors, schema=schema, track=track)
         described["seconds"] = {
             "load": loaded,
             **described["seconds"],
@@ -143,7 +158,20 @@ def reproduce(
             for name, content in render_report(results, arrays).items():
                 _write(staged / name, content)
         written = tuple(sorted(str(file.relative_to(staged)) for file in staged.rglob("*") if file.is_file()))
-    return Outcome(results, build_table(compare_with_notebook(results)), written)
+    tables = [build_table(compare_with_notebook(results))]
+    if beyond:
+        tables.append(tabulate_models(results["beyond"]))
+    return Outcome(results, Group(*tables), written)
+
+
+def _go_beyond(
+    table: pd.DataFrame, protocol: Protocol, n_neighbors: int, *, schema: Schema, track: Track[Any]
+) -> dict[str, Any]:
+    """Compare models on the study's rows; return them as a part of `results.json`."""
+    prepared = prepare(table, protocol, schema=schema)
+    models = list_models(prepared.X_train.columns.tolist(), n_neighbors=n_neighbors, schema=schema)
+    scores = compare_models(prepared, models, track=track)
+    return {name: {**score._asdict(), "test": score.test._asdict()} for name, score in scores.items()}
 
 
 def _write(path: Path, content: bytes) -> None:

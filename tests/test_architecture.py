@@ -26,7 +26,7 @@ ORDER = [
         "fitting",
     ),
     *("transformers", "metric_learning", "local_fitting", "tuning", "overfitting", "notebook_figures", "estimators"),
-    *("synthesis", "saving", "fetching", "study", "searching", "reporting", "reproducing", "cli", "__main__"),
+    *("synthesis", "saving", "fetching", "study", "searching", "beyond", "reporting", "reproducing", "cli", "__main__"),
 ]
 FILES_ONLY_IN = {"loading", "saving", "reporting", "reproducing", "cli", "fetching", "synthesis"}
 

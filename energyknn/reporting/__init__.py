@@ -21,6 +21,7 @@ from energyknn.reporting.tables import (
     compare_with_notebook,
     render_table,
     tabulate_candidates,
+    tabulate_models,
 )
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "render_report",
     "render_table",
     "tabulate_candidates",
+    "tabulate_models",
 ]

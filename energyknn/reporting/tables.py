@@ -20,6 +20,7 @@ __all__ = [
     "format_value",
     "render_table",
     "tabulate_candidates",
+    "tabulate_models",
 ]
 
 SIDES = {"train": "train", "train_without_self": "train without self", "test": "test"}
@@ -277,4 +278,29 @@ def tabulate_candidates(rows: Sequence[Mapping[str, Any]], scoring: str, varied:
         others = [str(row[name]) for name in varied]
         style = "bold" if row is best else None
         table.add_row(str(row["n_neighbors"]), str(row["weights"]), *others, *figures, style=style)
+    return table
+
+
+def tabulate_models(models: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Build the table of models beyond the notebook for a terminal.
+
+    Parameters
+    ----------
+    models : mapping of str to mapping
+        The part `beyond` of `results.json`.
+
+    Returns
+    -------
+    rich.table.Table
+        One line for each model, the least RMSE of the test rows in bold.
+    """
+    table = Table(title="Beyond the notebook, on the same rows", title_justify="left")
+    table.add_column("model", no_wrap=True)
+    for name in ("RMSE over folds", "test RMSE", "test R²", "seconds"):
+        table.add_column(name, justify="right")
+    best = min(models, key=lambda name: models[name]["test"]["rmse"])
+    for name, model in models.items():
+        figures = (model["cv_rmse"], model["test"]["rmse"], model["test"]["r2"])
+        shown = [f"{figure:.5f}" for figure in figures]
+        table.add_row(name, *shown, f"{model['seconds']:.1f}", style="bold" if name == best else None)
     return table
