@@ -23,7 +23,7 @@ from energyknn.neighbors import search_neighbors
 from energyknn.splitting import fold_rows
 from energyknn.study import Protocol, prepare
 
-SIZE, LINES, MISSING, FAILED = (pytest.StashKey() for _ in range(4))
+SIZE, ROWS, LINES, MISSING, FAILED = (pytest.StashKey() for _ in range(5))
 
 
 def pytest_addoption(parser):
@@ -35,6 +35,7 @@ def pytest_configure(config):
         config.stash[SIZE] = read_size(config.getoption("--size"))
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
+    config.stash[ROWS] = None
     config.stash[LINES], config.stash[MISSING], config.stash[FAILED] = {}, {}, set()
     for line in ("ignore", r"error:::energyknn\."):  # others' warnings are theirs
         config.addinivalue_line("filterwarnings", line)
@@ -75,6 +76,7 @@ def pytest_benchmark_update_json(config, output_json):
     output_json["run"] = {
         "size": config.stash[SIZE].name,
         "data": describe_data(config.stash[SIZE]),
+        "rows": config.stash[ROWS],
         "peers": [peer.describe() for peer in PEERS.values()],
         "missing": config.stash[MISSING],
         "failed": sorted(failed),
@@ -138,8 +140,10 @@ def find_peer(require):
 
 
 @pytest.fixture(scope="session")
-def table(size):
-    return read_tracks(size)
+def table(request, size):
+    tracks = read_tracks(size)
+    request.config.stash[ROWS] = len(tracks)
+    return tracks
 
 
 @pytest.fixture(scope="session")

@@ -93,12 +93,12 @@ def test_few_columns(record, size, find_peer, peer):
     )  # fmt: skip
 
 
-def test_cold_start(record, benchmark):
+def test_cold_start(record, benchmark, size):
     times = {"ours": [], "theirs": []}
 
     def run():
         for side, script in (("ours", OURS), ("theirs", THEIRS)):
             times[side].append(time_call(run_python, "-c", script)[0])
 
-    benchmark.pedantic(run, rounds=5)
+    benchmark.pedantic(run, rounds=size.processes)
     record.keep_ratio("cold start: a process, 2,000 x 11, k = 5", BRUTE, times)

@@ -106,9 +106,8 @@ def count_products_left(tree, query, distances):
     return products
 
 
-def measure_peak():
+def measure_peak(side):
     """Return the float32 multiply-adds per second of a matrix product on all threads."""
-    side = 4096
     left, right = np.random.default_rng(0).random((2, side, side), dtype=np.float32)
     left @ right
     return side**3 / min(time_call(np.matmul, left, right)[0] for _ in range(5))
@@ -125,7 +124,7 @@ def test_distance_from_the_floor(record, benchmark, size, problems, answers, pro
     run()
     benchmark.pedantic(run, rounds=5)
     left = count_products_left(index.tree, made.query, answers(problem)[0][:, -1])
-    share, peak = left / (len(made.query) * made.train.size), measure_peak()
+    share, peak = left / (len(made.query) * made.train.size), measure_peak(size.product_side)
     record.keep_value(
         f"{problem}, a search of the built index", np.array(seconds[1:]) * peak / left,
         unit=f"times the floor: {share:.1%} of the products remain, {left / peak:.4f} s at "

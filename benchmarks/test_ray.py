@@ -13,7 +13,7 @@ from energyknn.tuning.candidates import Candidate
 QUESTION = "Ray overhead"
 
 
-@pytest.mark.parametrize("rival", [GRID, "Ray Tune, started for it"])
+@pytest.mark.parametrize("rival", [GRID, pytest.param("Ray Tune, started for it", marks=pytest.mark.ray)])
 def test_ray_overhead(record, require, few, rival):
     if rival != GRID:
         require("Ray Tune", "ray")

@@ -44,7 +44,7 @@ def run_script(script, **environment):
 
 
 @pytest.fixture
-def compare_scripts(record, benchmark):
+def compare_scripts(record, benchmark, size):
     """Time scripts by their own clocks, in turns."""
 
     def compare(case, rival, ours, theirs, **facts):
@@ -55,7 +55,7 @@ def compare_scripts(record, benchmark):
             times["ours"].append(run_script(ours))
             times["theirs"].append(run_script(theirs))
 
-        benchmark.pedantic(run, rounds=5)
+        benchmark.pedantic(run, rounds=size.processes)
         record.keep_ratio(case, rival, times, **facts)
 
     return compare

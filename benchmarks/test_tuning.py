@@ -124,7 +124,9 @@ def test_training_scores_from_one_search_over_all_rows(record, data):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.ray] if "ray" in RIVALS[name].modules else []) for name in RIVALS]
+)
 def test_beside_it(record, benchmark, require, few, tmp_path, name):
     rival = RIVALS[name]
     require(name, *rival.modules)

@@ -39,6 +39,8 @@ class Size:
     growth_neighbors: tuple[int, ...] = (1, 5, 25, 125)
     far_rows: tuple[int, int] = (250_000, 2_000_000)
     memory_rows: int = 400_000
+    processes: int = 5  # for what is timed in a process of its own
+    product_side: int = 4096
     kinds: tuple[str, ...] = ("normal", "clustered", "indicators", "repeated")
     shapes: tuple[tuple[int, ...], ...] = ((1, 5, 51, 200), (1000, 10_000, 100_000), (2, 5, 11, 27, 64, 128))
 
@@ -53,7 +55,7 @@ FULL = Size("full", n_rows=172_491)
 SMOKE = Size(
     "smoke", rows_beside=600, slow_queries=100, n_public=1500, growth_rows=(500, 1000, 2000),
     growth_columns=(2, 8, 32), growth_neighbors=(1, 5, 25), far_rows=(2000, 8000), memory_rows=20_000,
-    shapes=((5,), (1000,), (5, 27)),
+    processes=2, product_side=1024, shapes=((5,), (1000,), (5, 27)),
 )  # fmt: skip
 
 

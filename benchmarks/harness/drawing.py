@@ -66,7 +66,13 @@ def draw_ratios(cases: Cases, title: str) -> Figure:
     axes.set_xlabel("times faster than the rival (ratio of seconds, log scale; 95 % interval)", fontsize=9.5)
     shown = [name for name in VERDICTS if any(tell_verdict(case) == name for case in cases)]
     handles = [axes.plot([], [], color=VERDICTS[name][0], marker=VERDICTS[name][1])[0] for name in shown]
-    figure.legend(handles, [f"ours is {name}" for name in shown], fontsize=8.5, ncols=3, loc="outside lower left")
+    figure.legend(
+        handles,
+        [name if " " in name else f"ours is {name}" for name in shown],
+        fontsize=8.5,
+        ncols=3,
+        loc="outside lower left",
+    )
     return figure
 
 
@@ -134,7 +140,7 @@ def draw_quality(cases: Cases, title: str) -> Figure:
         axes.plot([baseline["ours_seconds"]], [best], "*", color=ORANGE, markeredgecolor="black", markersize=14,
                   label="energyknn (exact)")  # fmt: skip
         for peer, (color, marker) in zip(dict.fromkeys(case["peer"] for case in cases), _QUALITY_STYLES, strict=False):
-            chosen = sorted((case for case in cases if case["peer"] == peer), key=lambda case: case["rival_seconds"])
+            chosen = sorted((case for case in cases if case["peer"] == peer), key=lambda case: case["effort"] or 0)
             label = f"{peer} ({'exact' if PEERS[peer].exact else 'approximate'})"
             x, y = [case["rival_seconds"] for case in chosen], [case[quality] for case in chosen]
             axes.plot(x, y, color=color, marker=marker, markersize=5, linewidth=1.2, label=label)

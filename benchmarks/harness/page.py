@@ -56,7 +56,7 @@ def format_seconds(seconds: float) -> str:
 
 def format_figure(value: float) -> str:
     """Write a figure with three digits and no exponent."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:#.3g}"
 
 
 def format_spread(case: Case) -> str:
@@ -73,7 +73,7 @@ def make_table(cases: Sequence[Case]) -> str:
     ]
     for case in cases:
         ratio = f"**{format_figure(case['times_faster'])}**{format_spread(case)}"
-        target = format_figure(case["target"]) if case.get("target") else ""
+        target = f"{case['target']:.3g}" if case.get("target") else ""
         times = [format_seconds(case[name]) for name in ("ours_seconds", "rival_seconds")]
         lines.append(f"| {' | '.join([case['case'], case['rival'], ratio, *times, target, _remark(case)])} |")
     return "\n".join(lines)
@@ -88,6 +88,12 @@ def _remark(case: Case) -> str:
     verdict = tell_verdict(case)
     said.append("" if verdict == "faster" else verdict)
     return ", ".join(filter(None, said))
+
+
+def describe_data(run: Mapping[str, Any]) -> str:
+    """Say what the tracks of a saved run were, and how many."""
+    rows = run["run"].get("rows")
+    return run["run"]["data"] + (f" ({rows:,} rows)" if rows else "")
 
 
 def make_readme_table(run: Mapping[str, Any]) -> str:
@@ -108,7 +114,7 @@ def make_readme_table(run: Mapping[str, Any]) -> str:
         lines.append(f"| {case['question']}: {case['case']} | {case['rival']}{remark} | {figures} | {times} |")
     machine = run["machine_info"]
     lines.append(
-        f"\nOn {run['run']['data']}, {machine['cpu']['brand_raw']}, {machine['threads']} threads, "
+        f"\nOn {describe_data(run)}, {machine['cpu']['brand_raw']}, {machine['threads']} threads, "
         f"{run['datetime'][:10]}, revision {run['commit_info']['id'][:7]}; the last three rows are the worst of all "
         f"{len(compared)} cases."
     )
@@ -137,7 +143,7 @@ def sort_cases(run: Mapping[str, Any]) -> list[dict[str, Any]]:
                     "name": name, "title": title, "slug": re.sub(r"\W+", "-", name).lower(),
                     "ratios": [case for case in ratios if "shape" not in case],
                     "shapes": _sum_up([case for case in ratios if "shape" in case]),
-                    "values": [case for case in members if "value" in case],
+                    "figures": [case for case in members if "value" in case],
                     "notes": [_describe_ties(case) for case in members if "tied" in case],
                 }
             )  # fmt: skip
@@ -181,9 +187,9 @@ def draw_pictures(questions: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any
                 draw_shapes(shapes, "Times faster, by size and shape"),
                 "times faster than brute force, by columns, rows and k",
             )
-        units = {case["unit"] for case in question["values"]}
-        if len(question["values"]) > 2 and len(units) == 1:
-            drawn = draw_values(question["values"], title, units.pop())
+        units = {case["unit"] for case in question["figures"]}
+        if len(question["figures"]) > 2 and len(units) == 1:
+            drawn = draw_values(question["figures"], title, units.pop())
             pictures[f"{slug}-values"] = drawn, f"{question['name']}: bars of ours and others"
     return pictures
 
@@ -200,7 +206,7 @@ def render_page(run: Mapping[str, Any], source: str) -> tuple[str, dict[str, byt
     environment.filters |= {"figure": format_figure, "spread": format_spread}
     template = environment.from_string(Path(__file__).with_name("results.md.j2").read_text(encoding="utf-8"))
     text = template.render(
-        run=run, source=source, machine=machine, questions=questions, table=make_table,
+        run=run, data=describe_data(run), source=source, machine=machine, questions=questions, table=make_table,
         pictures={name: alt for name, (_, alt) in pictures.items()},
         is_smoke=run["run"]["size"] == "smoke",
         memory=_format_memory(machine.get("memory_bytes")),
