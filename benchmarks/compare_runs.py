@@ -2,8 +2,9 @@
 
 Judged is how many times faster than its rival ours was, since both were timed in turns within a run: a machine that
 is slower in one run is slower for both. A case is slower if that figure fell by more than the threshold even where the
-two intervals are nearest to each other and, on the same machine, ours took longer by more than the threshold too: a
-rival that became faster is no slowdown. A question is slower if the median of its cases is, by the same two rules.
+two intervals are nearest to each other and, on the same machine, our fastest call took longer by more than the
+threshold too: a rival that became faster is no slowdown. Cases of fewer than five pairs, whose interval is a sketch,
+must exceed the square of the threshold. A question is slower if the median of its cases is, by the same two rules.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def test_distance_from_the_floor(record, benchmark, size, problems, answers, pro
         f"{problem}, a search of the built index", np.array(seconds[1:]) * peak / left,
         unit=f"times the floor: {share:.1%} of the products remain, {left / peak:.4f} s at "
         f"{peak / 1e9:.0f} G multiply-adds per second",
-        products=left, share=share, peak=peak,
+        products=left, share=share, peak=peak, is_compared=size.name != "smoke",
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ def make_case(name, ours, rival, *, question="predict"):
     info = {
         "case": name, "rival": "a rival", "times_faster": middle, "interval": [low, high],
         "ours_seconds": float(np.median(ours)), "rival_seconds": float(np.median(rival)),
+        "ours_times": list(map(float, ours)), "pairs": len(ours),
     }  # fmt: skip
     return {"fullname": name, "group": question, "extra_info": info}
 
@@ -44,7 +45,7 @@ def compare(tmp_path, *runs, options=()):
     )  # fmt: skip
 
 
-def draw_run(random, *, slowdown=1.0, load=1.0, n_cases=40, n_pairs=3):
+def draw_run(random, *, slowdown=1.0, load=1.0, n_cases=40, n_pairs=5):
     """Draw a run with a tenth of noise on each time, on a machine that is `load` times slower."""
     cases = []
     for number in range(n_cases):
@@ -55,8 +56,8 @@ def draw_run(random, *, slowdown=1.0, load=1.0, n_cases=40, n_pairs=3):
 
 @pytest.mark.parametrize(("after", "status"), [(1.0, 0), (1.2, 0), (0.5, 0), (1.3, 1), (9.0, 1)])
 def test_a_slowdown_beyond_the_threshold_fails(tmp_path, after, status):
-    before = make_run([make_case("fit", [1.0, 1.0], [4.0, 4.0]), make_case("old", [1.0, 1.0], [1.0, 1.0])])
-    new = make_run([make_case("fit", [after] * 2, [4.0, 4.0]), make_case("new", [5.0, 5.0], [1.0, 1.0])])
+    before = make_run([make_case("fit", [1.0] * 5, [4.0] * 5), make_case("old", [1.0] * 5, [1.0] * 5)])
+    new = make_run([make_case("fit", [after] * 5, [4.0] * 5), make_case("new", [5.0] * 5, [1.0] * 5)])
     done = compare(tmp_path, before, new)
     assert done.returncode == status, done.stdout
     assert f"{after:7.3f} times worse" in done.stdout
@@ -80,15 +81,22 @@ def test_a_slowdown_of_half_is_found_through_the_noise(tmp_path):
 
 
 def test_a_rival_that_becomes_faster_is_no_slowdown(tmp_path):
-    before, after = (make_run([make_case("fit", [1.0, 1.0], [rival] * 2)]) for rival in (4.0, 2.0))
+    before, after = (make_run([make_case("fit", [1.0] * 5, [rival] * 5)]) for rival in (4.0, 2.0))
     assert compare(tmp_path, before, after).returncode == 0
 
 
 def test_on_another_machine_only_the_ratios_count(tmp_path):
-    before = make_run([make_case("fit", [1.0, 1.0], [4.0, 4.0])])
-    faster = [make_case("fit", [0.5, 0.5], [1.0, 1.0])]
+    before = make_run([make_case("fit", [1.0] * 5, [4.0] * 5)])
+    faster = [make_case("fit", [0.5] * 5, [1.0] * 5)]
     assert compare(tmp_path, before, make_run(faster)).returncode == 0
     assert compare(tmp_path, before, make_run(faster, cpu="another CPU")).returncode == 1
+
+
+def test_a_case_of_few_pairs_must_exceed_the_square_of_the_threshold(tmp_path):
+    before = make_run([make_case("fit", [1.0] * 3, [4.0] * 3)])
+    for after, status in ((1.5, 0), (1.6, 1)):
+        done = compare(tmp_path, before, make_run([make_case("fit", [after] * 3, [4.0] * 3)]))
+        assert done.returncode == status
 
 
 def test_a_figure_without_a_rival_fails_when_it_grows(tmp_path):
@@ -113,7 +121,7 @@ def test_runs_that_have_nothing_in_common_cannot_be_compared(tmp_path, other, re
 
 
 def test_a_published_run_keeps_its_figures_and_no_names():
-    raw = make_run([make_case("fit", [1.0, 1.0], [4.0, 4.0]) | {"stats": {"data": [1.0]}}]) | {"node": "a-host"}
+    raw = make_run([make_case("fit", [1.0] * 5, [4.0] * 5) | {"stats": {"data": [1.0]}}]) | {"node": "a-host"}
     kept = json.loads(format_run(strip_run(raw)))
     assert "a-host" not in str(kept)
     assert kept["benchmarks"][0]["extra_info"] == raw["benchmarks"][0]["extra_info"]

@@ -53,7 +53,7 @@ class Size:
 
 FULL = Size("full", n_rows=172_491)
 SMOKE = Size(
-    "smoke", rows_beside=600, slow_queries=100, n_public=1500, growth_rows=(500, 1000, 2000),
+    "smoke", pairs=9, rows_beside=600, slow_queries=100, n_public=1500, growth_rows=(500, 1000, 2000),
     growth_columns=(2, 8, 32), growth_neighbors=(1, 5, 25), far_rows=(2000, 8000), memory_rows=20_000,
     processes=2, product_side=1024, shapes=((5,), (1000,), (5, 27)),
 )  # fmt: skip

@@ -146,7 +146,7 @@ def draw_quality(cases: Cases, title: str) -> Figure:
             axes.plot(x, y, color=color, marker=marker, markersize=5, linewidth=1.2, label=label)
         axes.set_xscale("log")
         scale_by_tens(axes.xaxis)
-        axes.set_xlabel("seconds to build and search (log scale)", fontsize=9.5)
+        axes.set_xlabel("seconds to search a built index (log scale)", fontsize=9.5)
     panels[0].set_ylabel("recall (share of the true neighbours)", fontsize=9.5)
     panels[1].set_ylabel("RMSE of predictions (energy, 0 to 1)", fontsize=9.5)
     panels[0].legend(fontsize=8.5, loc="best", framealpha=0.9)

@@ -83,6 +83,7 @@ def _remark(case: Case) -> str:
     """Say what a reader must know to judge a ratio."""
     said = ["" if case.get("exact", True) else f"recall {case['recall']:.4f}"]
     said.append(f"RMSE {case['rmse']:.5f}" if "rmse" in case else "")
+    said.append(f"built in {format_seconds(case['build_seconds'])}" if "build_seconds" in case else "")
     said.append(f"{case['n_query']:,} queries" if "n_query" in case else "")
     said.append(f"{case['searches']} searches" if "searches" in case else "")
     verdict = tell_verdict(case)

@@ -24,7 +24,7 @@ class Peer:
     name: str
     package: str
     module: str
-    build: Callable[..., Callable[[np.ndarray, int], Found]]
+    build: Callable[[np.ndarray], Callable[..., Found]]
     exact: bool = True
     dtype: str = "float64"
     threads: str = "n_jobs"
@@ -35,7 +35,7 @@ class Peer:
     def search(self, train: np.ndarray, query: np.ndarray, n_neighbors: int, *, effort: float | None = None) -> Found:
         """Build and search."""
         effort = self.usual if effort is None else effort
-        return self.build(train, **({} if effort is None else {"effort": effort}))(query, n_neighbors)
+        return self.build(train)(query, n_neighbors, **({} if effort is None else {"effort": effort}))
 
     def describe(self) -> dict[str, Any]:
         """Return what a saved run says of it."""
@@ -85,13 +85,13 @@ def _build_scipy(train):
     return lambda query, k: tuple(column.reshape(len(query), k) for column in tree.query(query, k, workers=N_THREADS))
 
 
-def _build_hnswlib(train, *, effort):
+def _build_hnswlib(train):
     index = importlib.import_module("hnswlib").Index(space="l2", dim=train.shape[1])
     index.init_index(max_elements=len(train), ef_construction=100, M=12, random_seed=0)
     index.set_num_threads(N_THREADS)
     index.add_items(train)
 
-    def search(query, k):
+    def search(query, k, *, effort):
         index.set_ef(max(int(effort), k))
         indices, squares = index.knn_query(query, k=k)
         return np.sqrt(np.maximum(squares, 0)), indices.astype(np.int64)
@@ -99,12 +99,12 @@ def _build_hnswlib(train, *, effort):
     return search
 
 
-def _build_pynndescent(train, *, effort):
+def _build_pynndescent(train):
     module = importlib.import_module("pynndescent")
     index = module.NNDescent(train, n_neighbors=30, random_state=0, n_jobs=N_THREADS)
     index.prepare()
 
-    def search(query, k):
+    def search(query, k, *, effort):
         indices, distances = index.query(query, k=k, epsilon=effort)
         return distances, indices.astype(np.int64)
 

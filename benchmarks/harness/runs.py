@@ -13,6 +13,7 @@ import numpy as np
 from harness.timing import median_interval
 
 THRESHOLD = 1.25
+FEW = 5  # the range of fewer pairs holds their median with less than 95 %
 KEPT_OF_RUN = ("datetime", "version", "machine_info", "commit_info", "run")
 KEPT_OF_CASE = ("group", "fullname", "extra_info")
 
@@ -64,19 +65,29 @@ class Change:
     times: float
     surely: float
     seconds: float | None  # how many times longer ours took; None where that says nothing
+    has_few_pairs: bool = False
 
     def exceeds(self, threshold: float) -> bool:
         """Tell whether the change is beyond the threshold for certain, and is ours."""
-        return self.surely > threshold and (self.seconds is None or self.seconds > threshold)
+        limit = threshold**2 if self.has_few_pairs else threshold
+        return self.surely > limit and (self.seconds is None or self.seconds > limit)
 
 
 def compare_case(name: str, before: Mapping[str, Any], after: Mapping[str, Any], *, same_machine: bool) -> Change:
     """Compare a case of two runs by what was measured within each."""
     (low, high), (new_low, new_high) = before["interval"], after["interval"]
+    few = min(info.get("pairs", FEW) for info in (before, after)) < FEW
+    question = before["question"]
     if "times_faster" not in before:
-        return Change(name, before["question"], after["value"] / before["value"], new_low / high, None)
-    seconds = after["ours_seconds"] / before["ours_seconds"] if same_machine else None
-    return Change(name, before["question"], before["times_faster"] / after["times_faster"], low / new_high, seconds)
+        return Change(name, question, after["value"] / before["value"], new_low / high, None, few)
+    times = before["times_faster"] / after["times_faster"]
+    seconds = _find_fastest(after) / _find_fastest(before) if same_machine else None
+    return Change(name, question, times, low / new_high, seconds, few)
+
+
+def _find_fastest(info: Mapping[str, Any]) -> float:
+    """Return the seconds of our fastest call, which other work on the machine disturbs least."""
+    return float(min(info.get("ours_times") or [info["ours_seconds"]]))
 
 
 def compare_runs(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:

@@ -100,7 +100,8 @@ class Recorder:
         ours, theirs = (float(np.median(times[side])) for side in ("ours", "theirs"))
         self.benchmark.extra_info.update(
             case=case, rival=rival, times_faster=middle, interval=[low, high], ours_seconds=ours, rival_seconds=theirs,
-            ours_times=times["ours"], rival_times=times["theirs"], threads=N_THREADS, **facts,
+            ours_times=times["ours"], rival_times=times["theirs"], pairs=len(times["theirs"]), threads=N_THREADS,
+            **facts,
         )  # fmt: skip
         target = facts.get("target")
         wanted = f"at least {target:g}" if target else ""
@@ -112,10 +113,13 @@ class Recorder:
 
     def keep_value(self, case: str, values: Any, *, unit: str, at_most: float | None = None, **facts: Any) -> float:
         """Put a figure that is better when smaller into the run, with its interval; return its median."""
-        middle, low, high = median_interval(np.atleast_1d(values))
+        values = np.atleast_1d(values)
+        middle, low, high = median_interval(values)
         self.benchmark.extra_info.update(
             case=case, value=middle, interval=[low, high], unit=unit, at_most=at_most, threads=N_THREADS, **facts
         )
+        if len(values) > 1:
+            self.benchmark.extra_info["pairs"] = len(values)
         wanted = f", at most {at_most:g}" if at_most else ""
         spread = f" ({low:.3g} to {high:.3g})" if high > low else ""
         self.lines.append(f"{case}: {middle:.3g}{spread} {unit}{wanted}")
