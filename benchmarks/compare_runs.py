@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.runs import THRESHOLD, check_alike, compare_questions, compare_runs, find_ratios, read_run
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print the change of every case and return 1 if any exceeds the threshold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("before", type=Path)
     parser.add_argument("after", type=Path)
     parser.add_argument("--threshold", type=float, default=THRESHOLD, help="times slower that pass (default: 1.25)")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     before, after = read_run(options.before), read_run(options.after)
     reason = check_alike(before, after)
     if reason:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from compare_runs import main
 from harness.runs import format_run, strip_run
 from harness.timing import median_interval
-
-FOLDER = Path(__file__).parent.parent / "benchmarks"
-SCRIPT = FOLDER / "compare_runs.py"
 
 
 def make_case(name, ours, rival, *, question="predict"):
@@ -36,13 +32,19 @@ def make_run(cases, *, cpu="a CPU", size="smoke"):
     return {"run": {"size": size}, "machine_info": {"cpu": {"brand_raw": cpu}}, "benchmarks": cases}
 
 
-def compare(tmp_path, *runs, options=()):
-    for name, run in zip("ab", runs, strict=True):
-        (tmp_path / name).write_text(json.dumps(run), encoding="utf-8")
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), str(tmp_path / "a"), str(tmp_path / "b"), *options],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+@pytest.fixture
+def compare(tmp_path, capsys):
+    """Compare two runs as the command does; return its status and what it printed."""
+
+    def call(*runs, options=()):
+        paths = [tmp_path / name for name in ("before.json", "after.json")]
+        for path, run in zip(paths, runs, strict=True):
+            path.write_text(json.dumps(run), encoding="utf-8")
+        status = main([*map(str, paths), *options])
+        printed = capsys.readouterr()
+        return SimpleNamespace(returncode=status, stdout=printed.out, stderr=printed.err)
+
+    return call
 
 
 def draw_run(random, *, slowdown=1.0, load=1.0, n_cases=40, n_pairs=5):
@@ -55,56 +57,56 @@ def draw_run(random, *, slowdown=1.0, load=1.0, n_cases=40, n_pairs=5):
 
 
 @pytest.mark.parametrize(("after", "status"), [(1.0, 0), (1.2, 0), (0.5, 0), (1.3, 1), (9.0, 1)])
-def test_a_slowdown_beyond_the_threshold_fails(tmp_path, after, status):
+def test_a_slowdown_beyond_the_threshold_fails(compare, after, status):
     before = make_run([make_case("fit", [1.0] * 5, [4.0] * 5), make_case("old", [1.0] * 5, [1.0] * 5)])
     new = make_run([make_case("fit", [after] * 5, [4.0] * 5), make_case("new", [5.0] * 5, [1.0] * 5)])
-    done = compare(tmp_path, before, new)
+    done = compare(before, new)
     assert done.returncode == status, done.stdout
     assert f"{after:7.3f} times worse" in done.stdout
     assert done.stdout.count("only in one run") == 2
-    assert compare(tmp_path, before, new, options=["--threshold", "10"]).returncode == 0
+    assert compare(before, new, options=["--threshold", "10"]).returncode == 0
 
 
-def test_noise_alone_does_not_fail_five_times_in_a_row(tmp_path):
+def test_noise_alone_does_not_fail_five_times_in_a_row(compare):
     random = np.random.default_rng(0)
     before = draw_run(random)
     for _ in range(5):
-        done = compare(tmp_path, before, draw_run(random, load=random.uniform(0.5, 2)))
+        done = compare(before, draw_run(random, load=random.uniform(0.5, 2)))
         assert done.returncode == 0, done.stdout
 
 
-def test_a_slowdown_of_half_is_found_through_the_noise(tmp_path):
+def test_a_slowdown_of_half_is_found_through_the_noise(compare):
     random = np.random.default_rng(0)
-    done = compare(tmp_path, draw_run(random), draw_run(random, slowdown=1.5, load=2))
+    done = compare(draw_run(random), draw_run(random, slowdown=1.5, load=2))
     assert done.returncode == 1
     assert "SLOWER all 40 cases of predict" in done.stdout
 
 
-def test_a_rival_that_becomes_faster_is_no_slowdown(tmp_path):
+def test_a_rival_that_becomes_faster_is_no_slowdown(compare):
     before, after = (make_run([make_case("fit", [1.0] * 5, [rival] * 5)]) for rival in (4.0, 2.0))
-    assert compare(tmp_path, before, after).returncode == 0
+    assert compare(before, after).returncode == 0
 
 
-def test_on_another_machine_only_the_ratios_count(tmp_path):
+def test_on_another_machine_only_the_ratios_count(compare):
     before = make_run([make_case("fit", [1.0] * 5, [4.0] * 5)])
     faster = [make_case("fit", [0.5] * 5, [1.0] * 5)]
-    assert compare(tmp_path, before, make_run(faster)).returncode == 0
-    assert compare(tmp_path, before, make_run(faster, cpu="another CPU")).returncode == 1
+    assert compare(before, make_run(faster)).returncode == 0
+    assert compare(before, make_run(faster, cpu="another CPU")).returncode == 1
 
 
-def test_a_case_of_few_pairs_must_exceed_the_square_of_the_threshold(tmp_path):
+def test_a_case_of_few_pairs_must_exceed_the_square_of_the_threshold(compare):
     before = make_run([make_case("fit", [1.0] * 3, [4.0] * 3)])
     for after, status in ((1.5, 0), (1.6, 1)):
-        done = compare(tmp_path, before, make_run([make_case("fit", [after] * 3, [4.0] * 3)]))
+        done = compare(before, make_run([make_case("fit", [after] * 3, [4.0] * 3)]))
         assert done.returncode == status
 
 
-def test_a_figure_without_a_rival_fails_when_it_grows(tmp_path):
+def test_a_figure_without_a_rival_fails_when_it_grows(compare):
     before, after = (make_run([make_value("peak", value)]) for value in (1.5, 2.0))
-    assert compare(tmp_path, before, after).returncode == 1
-    assert compare(tmp_path, after, before).returncode == 0
+    assert compare(before, after).returncode == 1
+    assert compare(after, before).returncode == 0
     seconds = [make_run([make_case("fit", [1.0], [1.0]), make_value("s", v, is_compared=False)]) for v in (1, 9)]
-    assert compare(tmp_path, *seconds).returncode == 0
+    assert compare(*seconds).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -114,8 +116,8 @@ def test_a_figure_without_a_rival_fails_when_it_grows(tmp_path):
         (make_run([make_case("one", [1.0], [1.0])], size="full"), "differ in their size"),
     ],
 )
-def test_runs_that_have_nothing_in_common_cannot_be_compared(tmp_path, other, reason):
-    done = compare(tmp_path, make_run([make_case("one", [1.0], [1.0])]), other)
+def test_runs_that_have_nothing_in_common_cannot_be_compared(compare, other, reason):
+    done = compare(make_run([make_case("one", [1.0], [1.0])]), other)
     assert done.returncode == 2
     assert reason in done.stderr
 
