@@ -93,7 +93,7 @@ def bench(session: nox.Session) -> None:
     options, rest = parser.parse_known_args(session.posargs)
     name = options.name or options.size + ("-part" if rest else "")
     session.install("-e", ".[bench,formats]", *groups("test"))
-    run = Path(session.create_tmp()).resolve() / "run.json"
+    run = session.cache_dir.resolve() / "bench.json"  # a TMPDIR as long as a session's breaks the sockets of Ray
     session.run(
         *("pytest", "benchmarks", "-m", "", "--doctest-ignore-import-errors", "--benchmark-only"),
         *(f"--size={options.size}", f"--benchmark-json={run}", *rest),
