@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
 
@@ -82,19 +83,37 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Run the benchmarks on the file that ENERGYKNN_DATA names, else on synthetic rows, and save them as JSON."""
+    """Run the benchmarks and save them: `-- [--size smoke|full|ROWS] [--name NAME]`, then what pytest takes.
+
+    At full size, the default, they run on the file that ENERGYKNN_DATA names, else on synthetic rows.
+    """
+    parser = argparse.ArgumentParser(prog="nox -s bench --", allow_abbrev=False)
+    parser.add_argument("--size", default="full")
+    parser.add_argument("--name", help="of the file under benchmarks/results (default: the size)")
+    options, rest = parser.parse_known_args(session.posargs)
+    name = options.name or options.size + ("-part" if rest else "")
     session.install("-e", ".[bench,formats]", *groups("test"))
+    run = session.cache_dir.resolve() / "bench.json"  # a TMPDIR as long as a session's breaks the sockets of Ray
     session.run(
         *("pytest", "benchmarks", "-m", "", "--doctest-ignore-import-errors", "--benchmark-only"),
-        *("--benchmark-autosave", "--benchmark-storage=file://benchmarks/results", *session.posargs),
+        *(f"--size={options.size}", f"--benchmark-json={run}", *rest),
         env={"OPENBLAS_CORETYPE": None, "OPENBLAS_L2_SIZE": None},  # they hold a current OpenBLAS back
     )
+    session.run("python", "benchmarks/save_run.py", str(run), "--name", name)
 
 
 @nox.session(default=False)
 def bench_compare(session: nox.Session) -> None:
     """Compare two saved runs, `-- BEFORE.json AFTER.json`, and fail where one is slower beyond a threshold."""
+    session.install("-e", ".")
     session.run("python", "benchmarks/compare_runs.py", *session.posargs)
+
+
+@nox.session(default=False)
+def bench_report(session: nox.Session) -> None:
+    """Draw benchmarks/RESULTS.md, its pictures and the README's table from `-- [RUN.json]`, the full run by default."""
+    session.install("-e", ".[report]")
+    session.run("python", "benchmarks/draw_report.py", *session.posargs)
 
 
 @nox.session(default=False)

@@ -1,0 +1,38 @@
+"""Draw RESULTS.md with its pictures, and the README's table, from a saved run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from harness.page import make_readme_table, render_page, replace_table
+from harness.runs import read_run
+
+FOLDER = Path(__file__).parent
+
+
+def main() -> int:
+    """Write the page, its pictures and the README's table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, nargs="?", default=FOLDER / "results" / "full.json")
+    parser.add_argument("--out", type=Path, help="folder for the page alone; without it, the page and the README")
+    options = parser.parse_args()
+    run = read_run(options.run)
+    text, pictures = render_page(run, options.run.name)
+    out = options.out or FOLDER
+    (out / "pictures").mkdir(parents=True, exist_ok=True)
+    for old in (out / "pictures").glob("*.png"):
+        old.unlink()
+    for name, png in pictures.items():
+        (out / "pictures" / f"{name}.png").write_bytes(png)
+    (out / "RESULTS.md").write_text(text, encoding="utf-8")
+    if options.out is None:
+        readme = FOLDER.parent / "README.md"
+        readme.write_text(replace_table(readme.read_text(encoding="utf-8"), make_readme_table(run)), encoding="utf-8")
+    sys.stdout.write(f"{out / 'RESULTS.md'} with {len(pictures)} pictures\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

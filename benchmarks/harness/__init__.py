@@ -1,0 +1,1 @@
+"""What the benchmark suites share: data, peers, timing, memory, and the drawing of saved runs."""
