@@ -26,7 +26,7 @@ from energyknn.neighbors.brute import find_by_brute_force
 if TYPE_CHECKING:
     from energyknn.neighbors._kernels import Tree
 
-__all__ = ["ENGINES", "Engine", "NeighborIndex", "build_index", "choose_engine", "search_neighbors"]
+__all__ = ["ENGINES", "Engine", "NeighborIndex", "build_index", "choose_engine", "plan_search", "search_neighbors"]
 
 Engine = Literal["auto", "blocked", "brute", "sklearn", "torch"]
 ENGINES: tuple[Engine, ...] = ("auto", "blocked", "brute", "sklearn", "torch")
@@ -121,7 +121,7 @@ def search_neighbors(
     """
     check_choice(engine, ENGINES, name="engine")
     train = check_rows(X_train, name="X_train")
-    search = _plan_search(train, X_query, n_neighbors, p=p, n_jobs=n_jobs)
+    search = plan_search(train, X_query, n_neighbors, p=p, n_jobs=n_jobs)
     if engine == "auto":
         engine = choose_engine(*train.shape, n_query=len(search.X_query), is_loaded=_BLOCKED in sys.modules)
     return _run_search(search, engine, _build_tree(search, engine))
@@ -179,7 +179,7 @@ class NeighborIndex:
         TypeError, ValueError
             As in `search_neighbors`; if `own` is no training row for each query.
         """
-        search = _plan_search(self.X_train, X_query, n_neighbors, p=self.p, n_jobs=n_jobs, own=own)
+        search = plan_search(self.X_train, X_query, n_neighbors, p=self.p, n_jobs=n_jobs, own=own)
         return _run_search(search, self.engine, self.tree)
 
 
@@ -220,11 +220,11 @@ def build_index(X_train: ArrayLike, *, p: int = 2, engine: Engine = "auto", n_jo
     train = check_rows(X_train, name="X_train")
     if engine == "auto":
         engine = choose_engine(*train.shape, n_query=len(train), is_loaded=_BLOCKED in sys.modules)
-    search = _plan_search(train, train, 1, p=p, n_jobs=n_jobs)
+    search = plan_search(train, train, 1, p=p, n_jobs=n_jobs)
     return NeighborIndex(train, p, engine, _build_tree(search, engine))
 
 
-def _plan_search(
+def plan_search(
     train: NDArray[np.float64],
     X_query: ArrayLike | None,
     n_neighbors: int,
@@ -233,7 +233,25 @@ def _plan_search(
     n_jobs: int | None,
     own: ArrayLike | None = None,
 ) -> Search:
-    """Check everything about a search but its training rows."""
+    """Check everything about a search but its training rows.
+
+    Parameters
+    ----------
+    train : ndarray of shape (n_train, n_features), float64
+        As `check_rows` returns them.
+    X_query, n_neighbors, p, n_jobs, own
+        As in `search_neighbors` and `NeighborIndex.search`.
+
+    Returns
+    -------
+    Search
+        What engines get.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `NeighborIndex.search`.
+    """
     check_choice(p, (1, 2), name="p")
     query = train if X_query is None or X_query is train else check_rows(X_query, name="X_query")
     check_width(query, train.shape[1])
