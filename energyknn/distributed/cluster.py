@@ -7,16 +7,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from energyknn.errors import ClusterError, DeviceError, import_extra
 from energyknn.tuning.ray_session import count_local_gpus, name_address, quiet_ray, start_ray
 
-__all__ = ["ClusterFacts", "ClusterOptions", "Node", "check_address", "check_object_store", "open_cluster"]
+__all__ = ["ClusterFacts", "ClusterOptions", "Node", "StoreNeed", "check_address", "check_object_store", "open_cluster"]
 
 _SECONDS_TO_ANSWER = 4.0  # to connect, and as long again for the first words
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"  # HTTP/2's first frame
 _LARGEST_PORT = 65535
+_UNITS_IN_STORE = 2  # of each worker: one that it does, and one that waits
+_STORE_MARGIN = 1.05  # headers, and gaps between objects
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,24 @@ class ClusterFacts:
         return sum(node.n_workers for node in self.nodes)
 
 
+class StoreNeed(NamedTuple):
+    """Bytes that a job puts into object stores.
+
+    Attributes
+    ----------
+    n_shared : int
+        Number of things that workers share: shards of the rows, or the rows.
+    shared : int
+        Bytes of the largest.
+    unit : int
+        Bytes that a unit takes and gives.
+    """
+
+    n_shared: int
+    shared: int
+    unit: int
+
+
 @contextmanager
 def open_cluster(options: ClusterOptions) -> Iterator[ClusterFacts]:
     """Have a Ray cluster for the length of a `with` block.
@@ -164,30 +184,32 @@ def check_address(address: str) -> None:
         raise ClusterError(message)
 
 
-def check_object_store(facts: ClusterFacts, *, at_home: int, elsewhere: int) -> None:
+def check_object_store(facts: ClusterFacts, need: StoreNeed) -> None:
     """Refuse a job for which object stores are too small.
 
     Parameters
     ----------
     facts : ClusterFacts
         The nodes.
-    at_home : int
-        Bytes that the store of this process's node has to hold.
-    elsewhere : int
-        Bytes that the store of each other node with workers has to hold.
+    need : StoreNeed
+        What the job puts into them.
 
     Raises
     ------
     ClusterError
-        If one has fewer.
+        If one has fewer bytes than are needed: at home all that is shared and the units of all workers, elsewhere
+        what the node's own workers hold.
     """
     for node in facts.nodes:
-        needed = at_home if node.name == facts.home else elsewhere * (node.n_workers > 0)
+        is_home = node.name == facts.home
+        held = need.n_shared if is_home else min(need.n_shared, node.n_workers)
+        units = _UNITS_IN_STORE * need.unit * (facts.n_workers if is_home else node.n_workers)
+        needed = int(_STORE_MARGIN * (held * need.shared + units))
         if node.object_store < needed:
             message = (
                 f"Node {node.name[:8]} has an object store of {node.object_store:,} bytes, and the job needs "
-                f"{needed:,}. Start Ray with object_store_memory={needed} or more there, or take more shards or "
-                "smaller blocks."
+                f"{needed:,}. Start Ray with object_store_memory={needed} or more there, or take smaller blocks or, "
+                "on nodes that hold no data of their own, more shards."
             )
             raise ClusterError(message)
 
