@@ -75,7 +75,7 @@ def test_importing_the_package_loads_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-ROOMS = ["tuning", "distributed.search", "searching", "reporting", "reproducing", "cli"]
+ROOMS = ["tuning", "distributed.search", "distributed.tuning", "searching", "reporting", "reproducing", "cli"]
 
 
 @pytest.mark.parametrize("place", ROOMS)

@@ -16,12 +16,19 @@ from threading import Thread
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.exceptions import FitFailedWarning
+from sklearn.preprocessing import StandardScaler
 
 from energyknn.distributed.cluster import ClusterOptions, check_address, open_cluster
 from energyknn.distributed.search import ClusterNeighbors, search_neighbors_on_ray
+from energyknn.distributed.tuning import score_candidates_on_ray
 from energyknn.errors import ClusterError, DeviceError, JournalError
 from energyknn.neighbors import Neighbors, search_neighbors
+from energyknn.splitting import fold_rows
+from energyknn.tuning.candidates import Candidate, CandidateScores, score_candidates
 
 ray_cluster = pytest.mark.ray
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
@@ -179,11 +186,10 @@ def test_all_nodes_work(cluster: Any) -> None:
 def test_a_local_ray_is_quiet_and_shut_down(tmp_path: Path) -> None:
     code = (
         "import json, os\n"
-        "import numpy as np\n"
+        "import numpy as np, ray\n"
         "from energyknn.distributed.search import search_neighbors_on_ray\n"
         "before = dict(os.environ)\n"
         "search_neighbors_on_ray(np.arange(60.0).reshape(-1, 1), num_cpus=1)\n"
-        "import ray\n"
         "print(json.dumps([ray.is_initialized(), before == dict(os.environ)]))\n"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
@@ -212,6 +218,116 @@ def test_a_ray_of_the_users_is_used_and_left_up(cluster: Any) -> None:
             search_neighbors_on_ray(X, address="127.0.0.1:6379")
     finally:
         ray.shutdown()
+
+
+# Tuning
+
+
+def assert_same_scores(found: CandidateScores, expected: CandidateScores) -> None:
+    assert found.candidates == expected.candidates
+    for side in ("test", "train", "train_without_self"):
+        tables = getattr(expected, side)
+        assert (tables is None) == (getattr(found, side) is None)
+        for name, table in (tables or {}).items():
+            np.testing.assert_array_equal(getattr(found, side)[name], table, strict=True)
+
+
+def make_targets(X: np.ndarray) -> np.ndarray:
+    return X[:, 0] + np.random.default_rng(5).normal(size=len(X))
+
+
+def every_kind() -> list[Candidate]:
+    scaler = StandardScaler()
+    return [
+        *(Candidate(k, weights) for weights in ("uniform", "distance", "gaussian") for k in (1, 7, 30)),
+        *(Candidate(k, p=1) for k in (5, 9)),
+        *(Candidate(k, transformer=scaler) for k in (5, 9)),
+        Candidate(6, lambda distances: 1 / (1 + distances)),
+    ]
+
+
+@ray_cluster
+@pytest.mark.parametrize("with_train", [False, True])
+@pytest.mark.parametrize("scoring", [None, ["r2", "neg_mean_absolute_error", "neg_median_absolute_error"]])
+def test_scores_have_the_bits_of_one_machine(cluster: Any, with_train: bool, scoring: Any) -> None:
+    X = make_rows(2_000)
+    options = {"candidates": every_kind(), "folds": fold_rows(len(X), n_splits=3), "scoring": scoring}
+    options |= {"with_train": with_train, "engine": "brute"}
+    found = score_candidates_on_ray(X, make_targets(X), **options, block_rows=1, address=cluster.address)
+    assert_same_scores(found.scores, score_candidates(X, make_targets(X), **options))
+    assert found.report.n_done == found.report.n_units >= 3 * 3
+
+
+@ray_cluster
+def test_scores_of_several_outputs_and_of_repeated_folds(cluster: Any) -> None:
+    X = make_rows(3_000)
+    y = np.column_stack([make_targets(X), X[:, 1]])
+    folds = [*fold_rows(len(X), n_splits=2), *fold_rows(len(X), n_splits=3)]
+    options = {"candidates": [Candidate(k) for k in range(1, 1200, 300)], "folds": folds, "with_train": True}
+    found = score_candidates_on_ray(X, y, **options, block_rows=500, address=cluster.address)
+    assert_same_scores(found.scores, score_candidates(X, y, **options, shared=True))
+
+
+@ray_cluster
+def test_a_frame_whose_transformer_chooses_columns_by_name(cluster: Any) -> None:
+    X = pd.DataFrame(make_rows(500), columns=list("abcd"))
+    chosen = ColumnTransformer([("scale", StandardScaler(), ["a", "c"])])
+    options = {"candidates": [Candidate(5, transformer=chosen)], "folds": fold_rows(len(X), n_splits=2)}
+    found = score_candidates_on_ray(X, X["a"], **options, address=cluster.address)
+    assert_same_scores(found.scores, score_candidates(X, X["a"], **options))
+
+
+@ray_cluster
+def test_weights_that_fail_are_told_as_on_one_machine(cluster: Any, tmp_path: Path) -> None:
+    def fail(_: np.ndarray) -> np.ndarray:
+        message = "no weights today"
+        raise ArithmeticError(message)
+
+    X = make_rows(400)
+    options = {"candidates": [Candidate(3), Candidate(3, fail)], "folds": fold_rows(len(X), n_splits=2)}
+    with pytest.warns(FitFailedWarning, match="2 scores .* ArithmeticError: no weights today") as here:
+        expected = score_candidates(X, make_targets(X), **options)
+    with pytest.warns(FitFailedWarning, match="2 scores .* ArithmeticError: no weights today") as there:
+        found = score_candidates_on_ray(
+            X, make_targets(X), **options, address=cluster.address, journal=str(tmp_path / "journal")
+        )
+    assert_same_scores(found.scores, expected)
+    assert [warning.filename for warning in here] == [warning.filename for warning in there] == [__file__]
+    assert not list(tmp_path.glob("journal/*.unit"))
+    with pytest.raises(ArithmeticError, match="no weights today"):
+        score_candidates_on_ray(X, make_targets(X), **options, error_score="raise", address=cluster.address)
+
+
+@ray_cluster
+def test_tuning_goes_on_from_its_journal_and_notices_every_change(cluster: Any, tmp_path: Path) -> None:
+    X, journal = make_rows(1_000), str(tmp_path / "journal")
+    scaler = StandardScaler()
+    options = {
+        "candidates": [Candidate(3), Candidate(5, lambda distances: 1 + distances), Candidate(5, transformer=scaler)],
+        "folds": fold_rows(len(X), n_splits=2),
+        "engine": "brute",
+        "address": cluster.address,
+        "journal": journal,
+    }
+    whole = score_candidates_on_ray(X, make_targets(X), **options)
+    records = sorted(tmp_path.glob("journal/*.unit"))
+    assert len(records) == whole.report.n_units
+    records[0].unlink()
+    records[1].write_bytes(records[1].read_bytes()[:-1])
+    again = score_candidates_on_ray(X, make_targets(X), **options)
+    assert_same_scores(again.scores, whole.scores)
+    assert (again.report.n_restored, again.report.n_done) == (len(records) - 2, 2)
+    changes = {
+        "candidates": [Candidate(3), Candidate(5, lambda distances: 2 + distances), Candidate(5, transformer=scaler)],
+        "folds": fold_rows(len(X), n_splits=2)[::-1],
+        "scoring": "neg_mean_squared_error",
+        "with_train": True,
+    }
+    for name, value in changes.items():
+        with pytest.raises(JournalError, match=rf"another study \({name}: .* 1 in all"):
+            score_candidates_on_ray(X, make_targets(X), **(options | {name: value}))
+    with pytest.raises(JournalError, match=r"another study \(X: "):
+        score_candidates_on_ray(X + 1e-9, make_targets(X), **options)
 
 
 # Bad clusters

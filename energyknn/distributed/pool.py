@@ -36,12 +36,12 @@ class Outcome(NamedTuple):
     ----------
     arrays : mapping of str to ndarray
         The result.
-    failures : mapping of int to Exception
+    failures : mapping of hashable to Exception
         What failed without stopping the unit; a unit with failures is not kept in a journal.
     """
 
     arrays: Mapping[str, NDArray[Any]]
-    failures: Mapping[int, Exception] = MappingProxyType({})
+    failures: Mapping[Any, Exception] = MappingProxyType({})
 
 
 class Unit(NamedTuple):

@@ -25,7 +25,7 @@ _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
 }
-_SET_BY_RAY = ("RAY_AUTH_MODE", "RAY_CLIENT_MODE", "PYTHONBREAKPOINT")  # by Ray 2.60, which leaves them set
+_SET_BY_RAY = ("RAY_AUTH_MODE", "PYTHONBREAKPOINT")  # by `ray.init` of Ray 2.60, which leaves them set
 
 
 @contextmanager
