@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -131,6 +135,26 @@ def test_scores_are_those_of_one_machine(method: Any) -> None:
     assert score == found.fold_scores.mean(axis=2).max()
     assert (k, weights) in found.candidates
     assert values["first"] == 3.0
+
+
+@pytest.mark.ray
+def test_alone_it_starts_quietly_and_leaves_nothing(tmp_path: Path) -> None:
+    code = (
+        "import numpy as np, ray\n"
+        "from energyknn.distributed.choices import search_choices\n"
+        "from energyknn.splitting import fold_rows\n"
+        "X, folds = np.random.default_rng(0).normal(size=(60, 2)), fold_rows(60, n_splits=2)\n"
+        "options = {'folds': folds, 'n_neighbors': [3], 'method': 'optuna', 'num_cpus': 1}\n"
+        "search_choices(X, X[:, 0], choices={'p': (1, 2)}, **options)\n"
+        "print(ray.is_initialized())\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))}
+    environment |= {"HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert (done.stdout, done.stderr) == ("False\n", "")
+    assert not (tmp_path / "ray_results").exists()
 
 
 @pytest.mark.ray

@@ -143,9 +143,22 @@ def make_run_config(tune: ModuleType, folder: str, progress: Progress | None, n_
         name="search",
         storage_path=folder,
         verbose=0,
-        callbacks=[_make_callback(tune, progress, n_candidates)],
+        callbacks=[_make_log(tune), _make_callback(tune, progress, n_candidates)],
         failure_config=tune.FailureConfig(fail_fast=True),
     )
+
+
+def _make_log(tune: ModuleType) -> Any:
+    """Make the log without which Tune warns of every trial; it closes the files of trials that were stopped too."""
+
+    class Log(tune.logger.JsonLoggerCallback):  # type: ignore[misc, name-defined]
+        """Write results as JSON."""
+
+        def on_experiment_end(self, trials: list[Any], **_: Any) -> None:
+            for trial in trials:
+                self.log_trial_end(trial)
+
+    return Log()
 
 
 def _make_callback(tune: ModuleType, progress: Progress | None, n_candidates: int) -> Any:
