@@ -27,7 +27,7 @@ from energyknn.progress import Track, track_silently
 
 __all__ = ["ClusterNeighbors", "search_neighbors_on_ray"]
 
-_FEWEST_ROWS, _MOST_ROWS, _N_BLOCKS = 1024, 8192, 64
+_FEWEST_ROWS, _MOST_ROWS, _N_BLOCKS = 1024, 16384, 32
 
 
 class ClusterNeighbors(NamedTuple):
@@ -75,7 +75,7 @@ def search_neighbors_on_ray(
         Parts of the training rows, from 1 to n_train. A worker holds one at a time: more shards need less memory and
         more time, since the nearest rows of each are found before they are merged.
     block_rows : int or None, default=None
-        Queries of a unit; None for 64 units a shard, of 1,024 to 8,192 queries.
+        Queries of a unit; None for 32 units a shard, of 1,024 to 16,384 queries.
     address : str or None, default=None
         ``host:port`` of a cluster. None stands for the Ray that this process is connected to, else what RAY_ADDRESS
         names, else a quiet local one that is shut down afterwards.

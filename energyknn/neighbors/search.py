@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -179,8 +180,15 @@ class NeighborIndex:
         TypeError, ValueError
             As in `search_neighbors`; if `own` is no training row for each query.
         """
-        search = plan_search(self.X_train, X_query, n_neighbors, p=self.p, n_jobs=n_jobs, own=own)
+        search = plan_search(
+            *(self.X_train, X_query, n_neighbors), p=self.p, n_jobs=n_jobs, own=own, train_range=self._range
+        )
         return _run_search(search, self.engine, self.tree)
+
+    @cached_property
+    def _range(self) -> tuple[float, float]:
+        """The smallest and the largest value of the training rows."""
+        return float(self.X_train.min()), float(self.X_train.max())
 
 
 def build_index(X_train: ArrayLike, *, p: int = 2, engine: Engine = "auto", n_jobs: int | None = None) -> NeighborIndex:
@@ -232,6 +240,7 @@ def plan_search(
     p: int,
     n_jobs: int | None,
     own: ArrayLike | None = None,
+    train_range: tuple[float, float] | None = None,
 ) -> Search:
     """Check everything about a search but its training rows.
 
@@ -241,6 +250,8 @@ def plan_search(
         As `check_rows` returns them.
     X_query, n_neighbors, p, n_jobs, own
         As in `search_neighbors` and `NeighborIndex.search`.
+    train_range : tuple of float or None, default=None
+        The smallest and the largest value of the training rows, where they are known.
 
     Returns
     -------
@@ -259,7 +270,7 @@ def plan_search(
         own = check_own(own, n_query=len(query), n_train=len(train))
     elif X_query is None:
         own = np.arange(len(train), dtype=np.int64)
-    reach = check_reach(train, query, p=p)
+    reach = check_reach(train, query, p=p, train_range=train_range)
     n_neighbors = check_n_neighbors(n_neighbors, n_train=len(train), excludes_self=own is not None)
     work = len(train) * len(query) * (40 + train.shape[1])
     n_threads = (
