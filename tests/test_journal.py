@@ -15,7 +15,6 @@ import pytest
 from energyknn.distributed.journal import describe_value, open_journal
 from energyknn.errors import JournalError
 
-pytest.importorskip("fsspec")
 STUDY = {"X": np.arange(6.0), "k": 5, "scoring": "r2"}
 ARRAYS = {"measures": np.array([[0.1, 0.2]]), "indices": np.array([[3, 1]])}
 
