@@ -177,9 +177,11 @@ def test_a_time_budget_ends_the_search_with_what_is_scored() -> None:
 
     choices = {"seconds": (0.0, 0.1, 300.0, 301.0, 302.0, 303.0)}
     start = time.monotonic()
-    found = search_choices(X, y, choices=choices, make_transformer=wait, method="grid", time_budget=15.0, **COMMON)
+    found = search_choices(X, y, choices=choices, make_transformer=wait, method="grid", time_budget=25.0, **COMMON)
     assert time.monotonic() - start < 100
-    assert [values["seconds"] for values in found.choices] == [0.0, 0.1]
+    scored = [values["seconds"] for values in found.choices]
+    assert scored[0] == 0.0
+    assert set(scored) <= {0.0, 0.1}  # a busy machine may not come to the second
     assert not found.is_exhausted
     with pytest.raises(ClusterError, match="No choice was scored within the time"):
         search_choices(X, y, choices={"seconds": (300.0,)}, make_transformer=wait, time_budget=2.0, **COMMON)
