@@ -118,7 +118,7 @@ def bench_report(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def ray_cpu(session: nox.Session) -> None:
-    """Run what runs on Ray, on a real Ray of this machine's cores."""
+    """Run what runs on Ray: on this machine's cores, and on a real cluster of three nodes that loses some."""
     session.install("-e", ".[report,formats,ray]", *groups("test"))
     session.run("pytest", "-m", "ray", *session.posargs)
 

@@ -1,11 +1,11 @@
-"""What a user can mend: a bad input file, a GPU that is not there, an extra that is not installed."""
+"""What a user can mend: a bad file or folder, a GPU or a cluster that is not there, an extra that is not installed."""
 
 from __future__ import annotations
 
 import importlib
 from types import ModuleType
 
-__all__ = ["DataFileError", "DeviceError", "import_extra"]
+__all__ = ["ClusterError", "DataFileError", "DeviceError", "JournalError", "import_extra"]
 
 
 class DataFileError(ValueError):
@@ -14,6 +14,14 @@ class DataFileError(ValueError):
 
 class DeviceError(ValueError):
     """A GPU that was asked for and is not there."""
+
+
+class ClusterError(ValueError):
+    """A Ray cluster that cannot be used, or that lost all that could do the work."""
+
+
+class JournalError(ValueError):
+    """A journal's folder that cannot be written, or that belongs to another study."""
 
 
 def import_extra(module: str, *, extra: str) -> ModuleType:

@@ -25,10 +25,11 @@ ORDER = [
         "weighting",
         "fitting",
     ),
-    *("transformers", "metric_learning", "local_fitting", "tuning", "overfitting", "notebook_figures", "estimators"),
-    *("synthesis", "saving", "fetching", "study", "searching", "beyond", "reporting", "reproducing", "cli", "__main__"),
+    *("transformers", "metric_learning", "local_fitting", "tuning", "distributed", "overfitting", "notebook_figures"),
+    *("estimators", "synthesis", "saving", "fetching", "study", "searching", "beyond", "reporting", "reproducing"),
+    *("cli", "__main__"),
 ]
-FILES_ONLY_IN = {"loading", "saving", "reporting", "reproducing", "cli", "fetching", "synthesis"}
+FILES_ONLY_IN = {"loading", "saving", "reporting", "reproducing", "cli", "fetching", "synthesis", "distributed"}
 
 
 def modules():
@@ -75,7 +76,11 @@ def test_importing_the_package_loads_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("place", ["tuning", "searching", "reporting", "reproducing", "cli"])
+ROOMS = ["tuning", "searching", "reporting", "reproducing", "cli"]
+ROOMS += [f"distributed.{name}" for name in ("search", "tuning", "choices")]
+
+
+@pytest.mark.parametrize("place", ROOMS)
 def test_importing_a_room_loads_no_extra(place):
     code = (
         f"import sys, energyknn.{place}; "

@@ -95,7 +95,7 @@ def test_a_cluster_that_the_environment_names_is_joined(monkeypatch: pytest.Monk
     monkeypatch.setenv("RAY_ADDRESS", "somewhere:6379")
     with ray_session(num_cpus=2):
         pass
-    assert "address" not in calls[0]
+    assert calls[0]["address"] == "somewhere:6379"
     assert "num_cpus" not in calls[0]
 
 

@@ -134,11 +134,18 @@ def check_integer(value: Any, *, name: str, rule: str) -> int:
         raise TypeError(message) from None
 
 
-def check_reach(X_train: NDArray[np.float64], X_query: NDArray[np.float64], *, p: int) -> float:
+def check_reach(
+    X_train: NDArray[np.float64],
+    X_query: NDArray[np.float64],
+    *,
+    p: int,
+    train_range: tuple[float, float] | None = None,
+) -> float:
     """Require that no distance can overflow.
 
     The widths of the box around all rows, raised to the power p, must have a finite sum. Then every sum of a search
-    is finite, whatever pair it is of.
+    is finite, whatever pair it is of. `train_range` is the smallest and the largest value of `X_train`, where it is
+    known: to find it takes longer than to search for a few queries.
 
     Returns
     -------
@@ -151,7 +158,8 @@ def check_reach(X_train: NDArray[np.float64], X_query: NDArray[np.float64], *, p
         If it has not.
     """
     with np.errstate(over="ignore"):
-        reach = float(max(X_train.max(), X_query.max()) - min(X_train.min(), X_query.min()))
+        smallest, largest = train_range or (X_train.min(), X_train.max())
+        reach = float(max(largest, X_query.max()) - min(smallest, X_query.min()))
         if np.isfinite(np.float64(reach) ** p * (2 * X_train.shape[1])):
             return reach
         low = np.minimum(X_train.min(axis=0), X_query.min(axis=0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -26,7 +27,7 @@ from energyknn.neighbors.brute import find_by_brute_force
 if TYPE_CHECKING:
     from energyknn.neighbors._kernels import Tree
 
-__all__ = ["ENGINES", "Engine", "NeighborIndex", "build_index", "choose_engine", "search_neighbors"]
+__all__ = ["ENGINES", "Engine", "NeighborIndex", "build_index", "choose_engine", "plan_search", "search_neighbors"]
 
 Engine = Literal["auto", "blocked", "brute", "sklearn", "torch"]
 ENGINES: tuple[Engine, ...] = ("auto", "blocked", "brute", "sklearn", "torch")
@@ -121,7 +122,7 @@ def search_neighbors(
     """
     check_choice(engine, ENGINES, name="engine")
     train = check_rows(X_train, name="X_train")
-    search = _plan_search(train, X_query, n_neighbors, p=p, n_jobs=n_jobs)
+    search = plan_search(train, X_query, n_neighbors, p=p, n_jobs=n_jobs)
     if engine == "auto":
         engine = choose_engine(*train.shape, n_query=len(search.X_query), is_loaded=_BLOCKED in sys.modules)
     return _run_search(search, engine, _build_tree(search, engine))
@@ -179,8 +180,15 @@ class NeighborIndex:
         TypeError, ValueError
             As in `search_neighbors`; if `own` is no training row for each query.
         """
-        search = _plan_search(self.X_train, X_query, n_neighbors, p=self.p, n_jobs=n_jobs, own=own)
+        search = plan_search(
+            *(self.X_train, X_query, n_neighbors), p=self.p, n_jobs=n_jobs, own=own, train_range=self._range
+        )
         return _run_search(search, self.engine, self.tree)
+
+    @cached_property
+    def _range(self) -> tuple[float, float]:
+        """The smallest and the largest value of the training rows."""
+        return float(self.X_train.min()), float(self.X_train.max())
 
 
 def build_index(X_train: ArrayLike, *, p: int = 2, engine: Engine = "auto", n_jobs: int | None = None) -> NeighborIndex:
@@ -220,11 +228,11 @@ def build_index(X_train: ArrayLike, *, p: int = 2, engine: Engine = "auto", n_jo
     train = check_rows(X_train, name="X_train")
     if engine == "auto":
         engine = choose_engine(*train.shape, n_query=len(train), is_loaded=_BLOCKED in sys.modules)
-    search = _plan_search(train, train, 1, p=p, n_jobs=n_jobs)
+    search = plan_search(train, train, 1, p=p, n_jobs=n_jobs)
     return NeighborIndex(train, p, engine, _build_tree(search, engine))
 
 
-def _plan_search(
+def plan_search(
     train: NDArray[np.float64],
     X_query: ArrayLike | None,
     n_neighbors: int,
@@ -232,8 +240,29 @@ def _plan_search(
     p: int,
     n_jobs: int | None,
     own: ArrayLike | None = None,
+    train_range: tuple[float, float] | None = None,
 ) -> Search:
-    """Check everything about a search but its training rows."""
+    """Check everything about a search but its training rows.
+
+    Parameters
+    ----------
+    train : ndarray of shape (n_train, n_features), float64
+        As `check_rows` returns them.
+    X_query, n_neighbors, p, n_jobs, own
+        As in `search_neighbors` and `NeighborIndex.search`.
+    train_range : tuple of float or None, default=None
+        The smallest and the largest value of the training rows, where they are known.
+
+    Returns
+    -------
+    Search
+        What engines get.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `NeighborIndex.search`.
+    """
     check_choice(p, (1, 2), name="p")
     query = train if X_query is None or X_query is train else check_rows(X_query, name="X_query")
     check_width(query, train.shape[1])
@@ -241,7 +270,7 @@ def _plan_search(
         own = check_own(own, n_query=len(query), n_train=len(train))
     elif X_query is None:
         own = np.arange(len(train), dtype=np.int64)
-    reach = check_reach(train, query, p=p)
+    reach = check_reach(train, query, p=p, train_range=train_range)
     n_neighbors = check_n_neighbors(n_neighbors, n_train=len(train), excludes_self=own is not None)
     work = len(train) * len(query) * (40 + train.shape[1])
     n_threads = (

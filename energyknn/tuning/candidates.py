@@ -7,72 +7,45 @@ Weka's IBk and R's kknn have it for leave-one-out.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 
 from energyknn.neighbors._checks import check_rows
-from energyknn.neighbors._threads import count_threads, run_slices
+from energyknn.neighbors._threads import count_threads
 from energyknn.neighbors.search import Engine
 from energyknn.progress import Track, track_silently
 from energyknn.splitting import Split
-from energyknn.tuning.fold_neighbors import FoldBlock, FoldSearch, Side, plan_searches
-from energyknn.tuning.prefixes import average_prefixes, is_worth_compiling
+from energyknn.tuning.fold_neighbors import FoldSearch, Side, plan_searches
 from energyknn.tuning.scores import check_candidates
-from energyknn.tuning.scoring import (
-    Scorer,
-    needs_predictions,
-    resolve_scoring,
-    score_predictions,
-    score_sums,
-    suggest_name,
-    sum_errors,
-)
-from energyknn.weighting import KERNELS, Weights, needs_bandwidth
+from energyknn.tuning.scoring import needs_predictions, resolve_scoring, suggest_name
+from energyknn.tuning.tallies import Candidate, Job, Tally, Wanted, sum_block
+from energyknn.weighting import KERNELS, needs_bandwidth
 
 __all__ = [
     "Candidate",
     "CandidateScores",
     "SearchInterrupted",
+    "TallyPart",
     "find_repeats",
     "score_candidates",
     "score_leave_one_out",
+    "score_with",
 ]
 
 Table = Mapping[str, NDArray[np.float64]]
 """By metric: scores of shape (n_candidates, n_folds)."""
 
+TallyPart = Callable[[Job, FoldSearch, Wanted], Iterable[tuple[int, Side, Tally]]]
+"""Searches as planned and yields, for each fold and side, the tally of the wanted candidates when it is complete."""
+
 _VALUES_AT_ONCE = 1 << 25  # predictions that are held at once: 256 MiB
-_WORTH_THREADS = 1 << 18  # neighbours; fewer are scored before a thread is started
-
-
-class Candidate(NamedTuple):
-    """What is scored.
-
-    Attributes
-    ----------
-    n_neighbors : int
-        k.
-    weights : str or callable
-        As in `energyknn.weighting.weigh_neighbors`.
-    p : {1, 2}
-        Manhattan or Euclidean distance.
-    transformer : scikit-learn transformer or None
-        Fitted on the training rows of each fold and applied to both sides: a scaler, a selection of columns, their
-        weights. Each needs a search of its own.
-    """
-
-    n_neighbors: int
-    weights: Weights = "uniform"
-    p: int = 2
-    transformer: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,12 +144,59 @@ def score_candidates(
 
     Where rows tie, the neighbours are those of the tie rule of `search_neighbors`, not of scikit-learn's heap.
     """
+    return score_with(
+        *(X, y),
+        candidates=candidates,
+        folds=folds,
+        scoring=scoring,
+        with_train=with_train,
+        error_score=error_score,
+        shared=shared,
+        engine=engine,
+        n_jobs=n_jobs,
+        tally_part=partial(_tally_here, track=track),
+    )
+
+
+def score_with(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    candidates: Sequence[Candidate],
+    folds: Sequence[Split],
+    scoring: Any,
+    with_train: bool,
+    error_score: float | Literal["raise"],
+    shared: bool | None,
+    engine: Engine,
+    n_jobs: int | None,
+    tally_part: TallyPart,
+) -> CandidateScores:
+    """Score every candidate on every fold, with neighbours that are searched and weighed wherever the caller says.
+
+    Parameters
+    ----------
+    X, y, candidates, folds, scoring, with_train, error_score, shared, engine, n_jobs
+        As in `score_candidates`.
+    tally_part : callable
+        See `TallyPart`. It is called for each group of candidates that share a search, and as often as memory needs.
+
+    Returns
+    -------
+    CandidateScores
+        As of `score_candidates`.
+
+    Raises
+    ------
+    ValueError, SearchInterrupted
+        As in `score_candidates`.
+    """
     target, scorers = np.asarray(y, dtype=np.float64), resolve_scoring(scoring)
     folds = [Split(np.asarray(train), np.asarray(test)) for train, test in folds]
     _check(candidates, folds, len(target))
-    repeats = find_repeats(candidates)
+    repeats = find_repeats(candidates, stacklevel=4)
     candidates = tuple(candidate for number, candidate in enumerate(candidates) if number not in repeats)
-    job = _Job(X, target, tuple(folds), scorers, with_train, error_score, count_threads(n_jobs))
+    job = Job(X, target, tuple(folds), scorers, with_train, error_score, count_threads(n_jobs))
     tables = _Tables(candidates, job)
     try:
         for numbers in _group(candidates):
@@ -193,7 +213,7 @@ def score_candidates(
                 engine=engine,
                 n_jobs=n_jobs,
             )
-            _score_group(job, plan, numbers, tables, track)
+            _score_group(job, plan, numbers, tables, tally_part)
     except KeyboardInterrupt as interrupt:
         raise SearchInterrupted(tables.freeze()) from interrupt
     tables.warn_of_failures(error_score)
@@ -257,13 +277,15 @@ def score_leave_one_out(
     return MappingProxyType({name: table[:, 0] for name, table in (scores or {}).items()})
 
 
-def find_repeats(candidates: Sequence[Candidate]) -> set[int]:
+def find_repeats(candidates: Sequence[Candidate], *, stacklevel: int = 3) -> set[int]:
     """Return the places of candidates that repeat an earlier one, and warn of them.
 
     Parameters
     ----------
     candidates : sequence of Candidate
         What to score.
+    stacklevel : int, default=3
+        Whom the warning names, as in `warnings.warn`.
 
     Returns
     -------
@@ -279,7 +301,7 @@ def find_repeats(candidates: Sequence[Candidate]) -> set[int]:
         known.add(key)
     if repeats:
         message = f"{len(repeats)} of {len(candidates)} candidates repeat another: each is scored once."
-        warnings.warn(message, stacklevel=3)
+        warnings.warn(message, stacklevel=stacklevel)
     return repeats
 
 
@@ -319,32 +341,10 @@ def _check_folds(folds: Sequence[Split], n_rows: int) -> None:
             raise ValueError(message)
 
 
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """What is scored, and how."""
-
-    X: Any
-    y: NDArray[np.float64]
-    folds: tuple[Split, ...]
-    scorers: Mapping[str, Scorer]
-    with_train: bool
-    error_score: float | Literal["raise"]
-    n_threads: int
-
-    def transform(self, transformer: Any, fold: Split) -> NDArray[np.float64]:
-        """Return all rows as a transformer sees them that knows the fold's training rows."""
-        fitted = clone(transformer).fit(_take_rows(self.X, fold.train), self.y[fold.train])
-        return check_rows(fitted.transform(self.X), name="What the transformer returned")
-
-
-def _take_rows(X: Any, rows: NDArray[np.int64]) -> Any:
-    return X.iloc[rows] if hasattr(X, "iloc") else np.asarray(X)[rows]
-
-
 class _Tables:
     """Tables that are filled fold by fold; NaN until then."""
 
-    def __init__(self, candidates: tuple[Candidate, ...], job: _Job) -> None:
+    def __init__(self, candidates: tuple[Candidate, ...], job: Job) -> None:
         self.candidates = candidates
         shape = (len(candidates), len(job.folds))
         sides: tuple[Side, ...] = ("test", "train", "train_without_self") if job.with_train else ("test",)
@@ -368,7 +368,7 @@ class _Tables:
                 f"{len(self.failures)} scores could not be computed and are {error_score}. The first failed with "
                 f"{type(first).__name__}: {first}"
             )
-            warnings.warn(message, FitFailedWarning, stacklevel=3)
+            warnings.warn(message, FitFailedWarning, stacklevel=4)
 
 
 def _group(candidates: Sequence[Candidate]) -> list[list[int]]:
@@ -379,7 +379,7 @@ def _group(candidates: Sequence[Candidate]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _score_group(job: _Job, plan: FoldSearch, numbers: Sequence[int], tables: _Tables, track: Track[Any]) -> None:
+def _score_group(job: Job, plan: FoldSearch, numbers: Sequence[int], tables: _Tables, tally_part: TallyPart) -> None:
     """Score candidates that share a search, as many at a time as memory allows."""
     held = [len(rows) for fold in plan.folds for rows in (fold.test, *((fold.train,) * 2 if job.with_train else ()))]
     values = (sum(held) if plan.shared else max(held)) * max(1, job.y[:1].size)
@@ -388,143 +388,31 @@ def _score_group(job: _Job, plan: FoldSearch, numbers: Sequence[int], tables: _T
         at_once = max(1, _VALUES_AT_ONCE // values)
     for start in range(0, len(numbers), at_once):
         part = list(numbers[start : start + at_once])
-        wanted = _Wanted([tables.candidates[number] for number in part], n_query=sum(held))
-        tallies: dict[tuple[int, Side], _Tally] = {}
-        for block in plan.find(track):
-            key = block.fold, block.side
-            if key not in tallies:
-                fold = plan.folds[block.fold]
-                tallies[key] = _Tally(job, wanted, fold.test if block.side == "test" else fold.train, plan.slice_rows)
-            if tallies[key].add(block):
-                scores, failures = tallies.pop(key).score()
-                tables.failures += failures
-                for name, values_ in scores.items():
-                    tables.by_side[block.side][name][part, block.fold] = values_
+        wanted = Wanted([tables.candidates[number] for number in part], n_query=sum(held))
+        for fold, side, tally in tally_part(job, plan, wanted):
+            scores, failures = tally.score()
+            tables.failures += failures
+            for name, values_ in scores.items():
+                tables.by_side[side][name][part, fold] = values_
 
 
-class _Wanted:
-    """The candidates of a search by weighting: where they stand, and which of the sizes each wants."""
-
-    def __init__(self, candidates: Sequence[Candidate], *, n_query: int) -> None:
-        self.n_candidates = len(candidates)
-        self.sizes = sorted({candidate.n_neighbors for candidate in candidates})
-        self.places: dict[Weights, NDArray[np.int64]] = {}
-        self.columns: dict[Weights, NDArray[np.int64]] = {}
-        for weights in dict.fromkeys(candidate.weights for candidate in candidates):
-            places = [place for place, candidate in enumerate(candidates) if candidate.weights == weights]
-            self.places[weights] = np.array(places)
-            sizes = [candidates[place].n_neighbors for place in places]
-            self.columns[weights] = np.searchsorted(self.sizes, sizes)
-        self.compiled = is_worth_compiling(n_query, list(self.places), self.sizes)
-        self.has_functions = any(callable(weights) for weights in self.places)
-
-
-class _Tally:
-    """What is known of one side of one fold so far."""
-
-    def __init__(self, job: _Job, wanted: _Wanted, rows: NDArray[np.int64], slice_rows: int) -> None:
-        self.job, self.wanted, self.rows, self.slice_rows = job, wanted, rows, slice_rows
-        self.actual = job.y[rows].reshape(len(rows), -1)
-        self.n_done = 0
-        self.sums: dict[str, NDArray[np.float64]] = {}
-        self.failed: dict[int, Exception] = {}
-        self.predictions = None
-        if any(needs_predictions(scorer) for scorer in job.scorers.values()):
-            self.predictions = np.empty((wanted.n_candidates, *self.actual.shape))
-
-    def add(self, block: FoldBlock) -> bool:
-        """Score a block and forget its neighbours; return whether it was the last."""
-        edges = np.flatnonzero(np.diff(block.rows // self.slice_rows)) + 1
-        slices = [slice(*pair) for pair in zip([0, *edges], [*edges, len(block.rows)], strict=True)]
-        parts: list[dict[str, NDArray[np.float64]]] = [{}] * len(slices)
-
-        def score(number: int) -> None:
-            parts[number] = self._sum_slice(block, slices[number])
-
-        is_small = block.neighbors.indices.size < _WORTH_THREADS
-        n_threads = 1 if self.wanted.has_functions or is_small else self.job.n_threads
-        run_slices(score, range(len(slices)), n_threads=n_threads)
-        for part in parts:  # in order, so that no sum depends on the threads
-            for kind, sums in part.items():
-                self.sums[kind] = self.sums[kind] + sums if kind in self.sums else sums
-        self.n_done += len(block.rows)
-        return self.n_done == len(self.rows)
-
-    def _sum_slice(self, block: FoldBlock, queries: slice) -> dict[str, NDArray[np.float64]]:
-        """Predict some rows with every candidate, and sum the errors."""
-        at = slice(self.n_done + queries.start, self.n_done + queries.stop)
-        neighbors = self.job.y[block.neighbors.indices[queries]].reshape(*block.neighbors.indices[queries].shape, -1)
-        sums: dict[str, NDArray[np.float64]] = {}
-        for weights, means in self._average(block, queries, neighbors).items():
-            places, columns = self.wanted.places[weights], self.wanted.columns[weights]
-            for kind, found in sum_errors(means, self.actual[at], self.job.scorers).items():
-                if kind not in sums:
-                    sums[kind] = np.zeros((self.wanted.n_candidates, self.actual.shape[1]))
-                sums[kind][places] = found[columns]
-            if self.predictions is not None:
-                self.predictions[places, at] = means[columns]
-        return sums
-
-    def _average(
-        self, block: FoldBlock, queries: slice, neighbors: NDArray[np.float64]
-    ) -> dict[Weights, NDArray[np.float64]]:
-        """Average the targets of the first k neighbours, for each weighting that does not fail."""
-        distances = block.neighbors.distances[queries]
-        named = [weights for weights in self.wanted.places if not callable(weights)]
-        means = average_prefixes(
-            *(distances, neighbors, named, self.wanted.sizes),
-            n_features=block.n_features,
-            compiled=self.wanted.compiled,
+def _tally_here(job: Job, plan: FoldSearch, wanted: Wanted, *, track: Track[Any]) -> Iterator[tuple[int, Side, Tally]]:
+    """Search and weigh in this process, a block after another."""
+    tallies: dict[tuple[int, Side], Tally] = {}
+    for block in plan.find(track):
+        key = block.fold, block.side
+        if key not in tallies:
+            fold = plan.folds[block.fold]
+            tallies[key] = Tally(job, wanted, fold.test if block.side == "test" else fold.train)
+        tally = tallies[key]
+        tally.add(
+            len(block.rows),
+            sum_block(
+                *(job, wanted, block),
+                slice_rows=plan.slice_rows,
+                predictions=tally.view_predictions(tally.n_done, len(block.rows)),
+                skip=tally.failed,
+            ),
         )
-        for weights in self.wanted.places:
-            if callable(weights):
-                means[weights] = self._average_with_function(weights, distances, neighbors, block.n_features)
-        return means
-
-    def _average_with_function(
-        self,
-        weights: Weights,
-        distances: NDArray[np.float64],
-        neighbors: NDArray[np.float64],
-        n_features: int,
-    ) -> NDArray[np.float64]:
-        """Average with a user's function, which may fail for some of its candidates."""
-        means = np.zeros((len(self.wanted.sizes), len(distances), neighbors.shape[2]))
-        for place, column in zip(self.wanted.places[weights], self.wanted.columns[weights], strict=True):
-            if place in self.failed:
-                continue
-            try:
-                sizes = [self.wanted.sizes[column]]
-                found = average_prefixes(distances, neighbors, [weights], sizes, n_features=n_features)
-            except Exception as error:  # whatever a user's function raises
-                if self.job.error_score == "raise":
-                    raise
-                self.failed[int(place)] = error
-            else:
-                means[column] = found[weights][0]
-        return means
-
-    def score(self) -> tuple[dict[str, NDArray[np.float64]], list[Exception]]:
-        """Score every candidate by every metric; return the failures too."""
-        failures: list[Exception] = []
-        scores: dict[str, NDArray[np.float64]] = {}
-        shape = self.job.y[self.rows].shape
-        X = _take_rows(self.job.X, self.rows) if self.predictions is not None else None
-        for name, scorer in self.job.scorers.items():
-            if not needs_predictions(scorer):
-                scores[name] = score_sums(scorer, self.sums, self.actual)
-                continue
-            scores[name] = np.empty(self.wanted.n_candidates)
-            for place, predicted in enumerate(self.predictions if self.predictions is not None else ()):
-                try:
-                    scores[name][place] = score_predictions(scorer, predicted.reshape(shape), X, self.job.y[self.rows])
-                except Exception as error:  # whatever a user's scorer raises
-                    if self.job.error_score == "raise":
-                        raise
-                    scores[name][place] = self.job.error_score
-                    failures.append(error)
-        for place, failure in self.failed.items():
-            for table in scores.values():
-                table[place] = self.job.error_score
-                failures.append(failure)
-        return scores, failures
+        if tally.is_complete:
+            yield *key, tallies.pop(key)

@@ -19,7 +19,7 @@ from energyknn.neighbors.search import Engine
 from energyknn.progress import Track
 from energyknn.splitting import Split
 
-__all__ = ["FoldBlock", "FoldSearch", "Side", "plan_searches"]
+__all__ = ["FoldBlock", "FoldSearch", "PreparedFold", "Side", "Step", "plan_searches"]
 
 Side = Literal["test", "train", "train_without_self"]
 _VALUES_AT_ONCE = 1 << 23  # distances that are held at once: 64 MiB, and as much for the rows
@@ -52,14 +52,35 @@ class FoldBlock(NamedTuple):
     n_features: int
 
 
-class _Step(NamedTuple):
-    """A search: of which fold (None for all), of test or training rows, from which row number to which."""
+class Step(NamedTuple):
+    """A search.
 
-    fold: int | None
+    Attributes
+    ----------
+    fold : int
+        Of which fold; -1 for all of them.
+    trains : bool
+        Whether it asks about training rows.
+    start, stop : int
+        From which row number to which.
+    work : float
+        Pairs of a query and a training row.
+    """
+
+    fold: int
     trains: bool
     start: int
     stop: int
-    work: float  # pairs of a query and a training row
+    work: float
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedFold:
+    """A fold, all rows as it sees them, and the index of those that it trains on."""
+
+    fold: int
+    X: NDArray[np.float64]
+    index: NeighborIndex
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,37 +132,77 @@ class FoldSearch:
 
     def _find_each(self, track: Track[Any]) -> Iterator[FoldBlock]:
         """Search each fold for itself."""
-        current, X, index = -1, self.X, None
-        for step in track(self._plan_each(), "Search each fold once"):
-            fold = self.folds[step.fold]
-            if index is None or step.fold != current:
-                current = step.fold
-                X = self.X if self.transform is None else self.transform(fold)
-                index = build_index(X[fold.train], p=self.p, engine=self.engine, n_jobs=self.n_jobs)
-            rows = _cut(fold.train if step.trains else fold.test, step)
-            if step.trains:
-                places = np.arange(*np.searchsorted(fold.train, [step.start, step.stop]))
-                k = min(self.n_neighbors, len(fold.train) - 1)
-                found = _search_others(index, X, rows, k, own=places, n_jobs=self.n_jobs)
-                found = found._replace(indices=fold.train[found.indices])
-                yield from self._both_train_sides(step.fold, rows, found, X.shape[1])
-            else:
-                found = index.search(X[rows], min(self.n_neighbors, len(fold.train)), n_jobs=self.n_jobs)
-                found = found._replace(indices=fold.train[found.indices])
-                yield FoldBlock(step.fold, "test", rows, found, X.shape[1])
+        prepared = None
+        for step in track(self.plan_steps(), "Search each fold once"):
+            if prepared is None or step.fold != prepared.fold:
+                prepared = None  # never two indexes at a time
+                prepared = self.prepare_fold(step.fold)
+            yield from self.find_step(prepared, step)
 
-    def _plan_each(self) -> list[_Step]:
+    def plan_steps(self, *, span: int | None = None) -> list[Step]:
+        """List the searches of folds that are searched each for itself.
+
+        Parameters
+        ----------
+        span : int or None, default=None
+            Row numbers of a step, a multiple of `slice_rows`; None for as many as memory allows.
+
+        Returns
+        -------
+        list of Step
+            One fold after another, test rows first, rows ascending; none without rows.
+        """
         steps = []
         for number, fold in enumerate(self.folds):
             for trains in (False, True) if self.with_train else (False,):
                 rows = fold.train if trains else fold.test
-                span = self._choose_span(len(rows) / max(1, len(self.X)), self.n_neighbors)
-                for start in range(0, len(self.X), span):
-                    step = _Step(number, trains, start, start + span, 0)
+                largest = self._choose_span(len(rows) / max(1, len(self.X)), self.n_neighbors)
+                taken = largest if span is None else min(span, largest)
+                for start in range(0, len(self.X), taken):
+                    step = Step(number, trains, start, start + taken, 0)
                     n_rows = len(_cut(rows, step))
                     if n_rows:
                         steps.append(step._replace(work=n_rows * len(fold.train)))
         return steps
+
+    def prepare_fold(self, number: int) -> PreparedFold:
+        """Build the index of a fold's training rows, as the fold sees them."""
+        fold = self.folds[number]
+        X = self.X if self.transform is None else self.transform(fold)
+        return PreparedFold(number, X, build_index(X[fold.train], p=self.p, engine=self.engine, n_jobs=self.n_jobs))
+
+    def find_step(self, prepared: PreparedFold, step: Step) -> Iterator[FoldBlock]:
+        """Search a step of the fold that was prepared.
+
+        Parameters
+        ----------
+        prepared : PreparedFold
+            Of the step's fold.
+        step : Step
+            One of `plan_steps`.
+
+        Yields
+        ------
+        FoldBlock
+            Test rows; or training rows without themselves, then with themselves.
+        """
+        fold, X, index = self.folds[prepared.fold], prepared.X, prepared.index
+        rows = self.rows_of(step)
+        if step.trains:
+            places = np.arange(*np.searchsorted(fold.train, [step.start, step.stop]))
+            k = min(self.n_neighbors, len(fold.train) - 1)
+            found = _search_others(index, X, rows, k, own=places, n_jobs=self.n_jobs)
+            found = found._replace(indices=fold.train[found.indices])
+            yield from self._both_train_sides(prepared.fold, rows, found, X.shape[1])
+        else:
+            found = index.search(X[rows], min(self.n_neighbors, len(fold.train)), n_jobs=self.n_jobs)
+            found = found._replace(indices=fold.train[found.indices])
+            yield FoldBlock(prepared.fold, "test", rows, found, X.shape[1])
+
+    def rows_of(self, step: Step) -> NDArray[np.int64]:
+        """Return the rows that a step asks about."""
+        fold = self.folds[step.fold]
+        return _cut(fold.train if step.trains else fold.test, step)
 
     def _find_together(self, track: Track[Any]) -> Iterator[FoldBlock]:
         """Search all rows once, and pick each fold's neighbours out."""
@@ -152,7 +213,7 @@ class FoldSearch:
         reach = _estimate_reach(self.n_neighbors, self.folds, len(self.X))
         span = self._choose_span(1.0, reach)
         steps = [
-            _Step(None, False, start, start + span, min(span, len(self.X) - start) * len(self.X))
+            Step(-1, False, start, start + span, min(span, len(self.X) - start) * len(self.X))
             for start in range(0, len(self.X), span)
         ]
         for step in track(steps, "Search all rows once for all folds"):
@@ -283,7 +344,7 @@ def _estimate_reach(n_neighbors: int, folds: Sequence[Split], n_rows: int) -> in
     return int(min(np.ceil(reach) + 1, n_rows - 1))
 
 
-def _cut(rows: NDArray[np.int64], step: _Step) -> NDArray[np.int64]:
+def _cut(rows: NDArray[np.int64], step: Step) -> NDArray[np.int64]:
     """Cut the rows of a step out of ascending rows."""
     return rows[slice(*np.searchsorted(rows, [step.start, step.stop]))]
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from energyknn.errors import DeviceError, import_extra
 
-__all__ = ["ray_session", "results_folder"]
+__all__ = ["count_local_gpus", "name_address", "quiet_ray", "ray_session", "results_folder", "start_ray"]
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -65,25 +65,39 @@ def ray_session(*, num_cpus: int | None = None, use_gpu: bool = False, extra: st
     """
     ray = import_extra("ray", extra=extra)
     started = not ray.is_initialized()
-    elsewhere = bool(os.environ.get("RAY_ADDRESS"))
+    address = name_address()
     with ExitStack() as stack:
-        stack.enter_context(_quiet_environment())
-        stack.enter_context(_quiet_loggers())
-        if use_gpu and started and not elsewhere:
-            _check_gpu(_count_local_gpus())
+        stack.enter_context(quiet_ray())
+        if use_gpu and started and address is None:
+            _check_gpu(count_local_gpus())
         if started:
             stack.callback(ray.shutdown)
-            _start(ray, num_cpus=num_cpus, elsewhere=elsewhere)
+            start_ray(ray, address=address, num_cpus=num_cpus)
         if use_gpu:
             _check_gpu(ray.cluster_resources().get("GPU", 0))
             _warn_of_gpu()
         yield
 
 
-def _start(ray: ModuleType, *, num_cpus: int | None, elsewhere: bool) -> None:
-    """Connect to the cluster that RAY_ADDRESS names, or start a Ray of our own that never joins another."""
-    if elsewhere:
-        ray.init(log_to_driver=False, logging_level="error")
+def name_address(address: str | None = None) -> str | None:
+    """Return the address given, else the one that RAY_ADDRESS names, else None."""
+    return address or os.environ.get("RAY_ADDRESS") or None
+
+
+def start_ray(ray: ModuleType, *, address: str | None, num_cpus: int | None) -> None:
+    """Connect to a cluster, or start a Ray of our own that never joins another.
+
+    Parameters
+    ----------
+    ray : module
+        Ray, not initialised.
+    address : str or None
+        Of the cluster; None starts a local one.
+    num_cpus : int or None
+        Cores of a local one; None for all.
+    """
+    if address is not None:
+        ray.init(address=address, log_to_driver=False, logging_level="error")
     else:
         ray.init(
             address="local",
@@ -92,6 +106,13 @@ def _start(ray: ModuleType, *, num_cpus: int | None, elsewhere: bool) -> None:
             log_to_driver=False,
             logging_level="error",
         )
+
+
+@contextmanager
+def quiet_ray() -> Iterator[None]:
+    """Keep Ray quiet for the length of a `with` block; a setting of the user stays as it is."""
+    with _quiet_environment(), _quiet_loggers():
+        yield
 
 
 @contextmanager
@@ -144,7 +165,7 @@ def results_folder(chosen: str | None) -> Iterator[str]:
         yield name
 
 
-def _count_local_gpus() -> float:
+def count_local_gpus() -> float:
     """Count the GPUs that a Ray started here would offer; infinity where this Ray cannot say so beforehand."""
     try:
         accelerators = import_extra("ray._private.accelerators", extra="ray")

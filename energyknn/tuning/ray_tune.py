@@ -20,7 +20,7 @@ from energyknn.splitting import Split
 from energyknn.tuning.ray_session import ray_session, results_folder
 from energyknn.tuning.scores import SearchScores, check_candidates
 
-__all__ = ["search_ray_tune"]
+__all__ = ["Progress", "make_run_config", "search_ray_tune"]
 
 Progress = Callable[[int, int], None]
 """Called with the number of candidates that are done and the number of all."""
@@ -92,13 +92,7 @@ def search_ray_tune(
                 search_alg=tune.search.BasicVariantGenerator(max_concurrent=num_cpus or 0, random_state=random_state),
                 reuse_actors=True,
             ),
-            run_config=tune.RunConfig(
-                name="search",
-                storage_path=folder,
-                verbose=0,
-                callbacks=[tune.logger.JsonLoggerCallback(), _make_callback(tune, progress, len(candidates))],
-                failure_config=tune.FailureConfig(fail_fast=True),
-            ),
+            run_config=make_run_config(tune, folder, progress, len(candidates)),
         )
         return _collect(tuner.fit(), candidates)
 
@@ -124,6 +118,47 @@ def _collect(results: Any, candidates: tuple[int, ...]) -> SearchScores:
         raise RuntimeError(message) from results.errors[0]
     by_candidate = {result.metrics["n_neighbors"]: result.metrics["fold_scores"] for result in results}
     return SearchScores(candidates, np.array([by_candidate[k] for k in candidates]))
+
+
+def make_run_config(tune: ModuleType, folder: str, progress: Progress | None, n_candidates: int) -> Any:
+    """Make a quiet run of Tune that ends with the first failure.
+
+    Parameters
+    ----------
+    tune : module
+        ``ray.tune``.
+    folder : str
+        Where Tune writes.
+    progress : callable or None
+        Called as ``progress(n_done, n_candidates)``.
+    n_candidates : int
+        Number of trials.
+
+    Returns
+    -------
+    ray.tune.RunConfig
+        For a Tuner.
+    """
+    return tune.RunConfig(
+        name="search",
+        storage_path=folder,
+        verbose=0,
+        callbacks=[_make_log(tune), _make_callback(tune, progress, n_candidates)],
+        failure_config=tune.FailureConfig(fail_fast=True),
+    )
+
+
+def _make_log(tune: ModuleType) -> Any:
+    """Make the log without which Tune warns of every trial; it closes the files of trials that were stopped too."""
+
+    class Log(tune.logger.JsonLoggerCallback):  # type: ignore[misc, name-defined]
+        """Write results as JSON."""
+
+        def on_experiment_end(self, trials: list[Any], **_: Any) -> None:
+            for trial in trials:
+                self.log_trial_end(trial)
+
+    return Log()
 
 
 def _make_callback(tune: ModuleType, progress: Progress | None, n_candidates: int) -> Any:

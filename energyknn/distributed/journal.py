@@ -1,0 +1,254 @@
+"""A journal of finished units in a folder of the user's: what was finished before is not done again."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import io
+import json
+from collections.abc import Mapping
+from functools import partial
+from types import CodeType, FunctionType
+from typing import Any
+from uuid import uuid4
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+import energyknn
+from energyknn.errors import JournalError, import_extra
+
+__all__ = ["Journal", "describe_value", "open_journal"]
+
+_MANIFEST = "manifest.json"
+_FORMAT = "1"
+_MAGIC = b"energyknn unit 1\n"
+_N_NAMED = 5
+
+
+class Journal:
+    """Finished units, one file each; made by `open_journal`.
+
+    A file is written aside, under a name that no other run has, and then renamed. It begins with a checksum of what
+    follows, so a record that is cut short or damaged is known as such and counts as not written.
+    """
+
+    def __init__(self, filesystem: Any, folder: str) -> None:
+        self._filesystem, self._folder = filesystem, folder
+
+    def read(self, key: str) -> dict[str, NDArray[Any]] | None:
+        """Read a unit's result.
+
+        Parameters
+        ----------
+        key : str
+            The unit's name.
+
+        Returns
+        -------
+        dict of str to ndarray, or None
+            None where the unit was not finished, or its record is not whole.
+        """
+        try:
+            record = self._filesystem.cat_file(self._path(key))
+        except FileNotFoundError:
+            return None
+        head, content = record[: len(_MAGIC) + 64], record[len(_MAGIC) + 64 :]
+        if head != _MAGIC + _checksum(content):
+            return None
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return dict(arrays)
+
+    def write(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Write a unit's result.
+
+        Parameters
+        ----------
+        key : str
+            The unit's name.
+        arrays : mapping of str to ndarray
+            Numbers only.
+
+        Raises
+        ------
+        JournalError
+            If the file cannot be written.
+        """
+        content = io.BytesIO()
+        np.savez(content, allow_pickle=False, **arrays)
+        data = content.getvalue()
+        self._put(f"{key}.unit", _MAGIC + _checksum(data) + data)
+
+    def _path(self, key: str) -> str:
+        return f"{self._folder}/{key}.unit"
+
+    def _put(self, name: str, data: bytes) -> None:
+        """Write a file aside and rename it."""
+        aside = f"{self._folder}/.{name}.{uuid4().hex}.part"
+        try:
+            self._filesystem.pipe_file(aside, data)
+            self._filesystem.mv(aside, f"{self._folder}/{name}")
+        except OSError as error:
+            message = f"The journal's folder {self._folder!r} cannot be written: {error}. Name another, or free it."
+            raise JournalError(message) from error
+
+    def claim(self, study: Mapping[str, str]) -> None:
+        """Write down whose journal this is, or check that it is this study's.
+
+        Parameters
+        ----------
+        study : mapping of str to str
+            What results depend on, by name.
+
+        Raises
+        ------
+        JournalError
+            If the folder belongs to another study or to something else, or cannot be written.
+        """
+        study = {"format": _FORMAT, **study}
+        try:
+            self._filesystem.makedirs(self._folder, exist_ok=True)
+            known = self._read_manifest()
+        except OSError as error:
+            message = f"The journal's folder {self._folder!r} cannot be used: {error}. Name another."
+            raise JournalError(message) from error
+        if known is None:
+            self._put(_MANIFEST, json.dumps(study, indent=1).encode())
+            known = self._read_manifest()  # another run may have been first, or last
+        if known != study:
+            raise JournalError(self._describe_other(known or {}, study))
+
+    def _read_manifest(self) -> dict[str, str] | None:
+        """Read whose journal this is; None where the folder holds nothing but what a killed run left aside."""
+        try:
+            manifest: dict[str, str] = json.loads(self._filesystem.cat_file(f"{self._folder}/{_MANIFEST}"))
+        except FileNotFoundError:
+            names = [entry.rsplit("/", 1)[-1] for entry in self._filesystem.ls(self._folder, detail=False)]
+            others = sorted(name for name in names if name and not name.endswith(".part"))
+            if not others:
+                return None
+            message = (
+                f"The folder {self._folder!r} holds {', '.join(others[:_N_NAMED])} ({len(others)} files) and no "
+                "journal. A journal needs a folder of its own: name an empty or a new one."
+            )
+            raise JournalError(message) from None
+        except ValueError as error:
+            message = f"{self._folder}/{_MANIFEST} is no journal's manifest ({error}). Name an empty or a new folder."
+            raise JournalError(message) from error
+        return manifest
+
+    def _describe_other(self, known: Mapping[str, str], study: Mapping[str, str]) -> str:
+        """Say in what another study differs."""
+        names = [name for name in (*study, *(known.keys() - study.keys())) if known.get(name) != study.get(name)]
+        differences = "; ".join(
+            f"{name}: {known.get(name, 'nothing')} there, {study.get(name, 'nothing')} here"
+            for name in names[:_N_NAMED]
+        )
+        return (
+            f"The journal in {self._folder!r} belongs to another study ({differences}; {len(names)} in all). "
+            "Give it the same data and options, or name a new folder."
+        )
+
+
+def open_journal(address: str, study: Mapping[str, Any]) -> Journal:
+    """Open the journal of a study, or begin one.
+
+    Parameters
+    ----------
+    address : str
+        A folder of its own, as fsspec writes it: a path, ``s3://bucket/folder``, and so on. It is made if it is not
+        there.
+    study : mapping of str to object
+        What the results depend on, by name: data, options. See `describe_value` for how each is told apart.
+
+    Returns
+    -------
+    Journal
+        To read finished units from, and to write others to.
+
+    Raises
+    ------
+    ImportError
+        If fsspec is not installed.
+    JournalError
+        If the folder cannot be written, or holds another study's journal or other files.
+
+    Notes
+    -----
+    Two runs of one study may share a folder: their records are equal to the last bit, and each is replaced whole.
+    Reading a journal runs no code that stands in it.
+    """
+    fsspec = import_extra("fsspec", extra="ray")
+    try:
+        filesystem, folder = fsspec.core.url_to_fs(str(address))
+    except (ImportError, ValueError) as error:
+        message = f"journal is {address!r}, which fsspec cannot open: {error}."
+        raise JournalError(message) from error
+    journal = Journal(filesystem, folder.rstrip("/"))
+    versions = {"energyknn": energyknn.__version__, "numpy": np.__version__}
+    journal.claim({name: describe_value(value) for name, value in {**versions, **study}.items()})
+    return journal
+
+
+def describe_value(value: Any) -> str:
+    """Describe a value so that another is described differently.
+
+    Parameters
+    ----------
+    value : object
+        A number, a text, an array, a function, an estimator or what else can be pickled.
+
+    Returns
+    -------
+    str
+        Numbers and short texts as they are; a hash of everything else.
+
+    Notes
+    -----
+    A function is known by its name, its code, its defaults and what it encloses; not by the functions that it calls.
+
+    Examples
+    --------
+    >>> describe_value(5), describe_value("r2")
+    ('5', 'r2')
+    """
+    if value is None or isinstance(value, bool | int | float | np.number):
+        return repr(value)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        digest = hashlib.sha256(np.ascontiguousarray(value).data.cast("B") if value.size else b"").hexdigest()
+        return f"{'x'.join(map(str, value.shape))} {value.dtype} {digest}"
+    return str(joblib.hash(_open_functions(value), hash_name="sha1"))
+
+
+def _open_functions(value: Any) -> Any:
+    """Put what tells functions apart in the place of functions, which pickle by their names alone."""
+    if isinstance(value, FunctionType):
+        closure = inspect.getclosurevars(value).nonlocals
+        parts = (value.__defaults__, value.__kwdefaults__, dict(closure))
+        return (value.__module__, value.__qualname__, _open_code(value.__code__), _open_functions(parts))
+    if isinstance(value, partial):
+        return ("partial", *map(_open_functions, (value.func, value.args, value.keywords)))
+    if isinstance(value, Mapping):
+        return {key: _open_functions(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(map(describe_value, value))
+    if type(value) in (list, tuple):
+        return [_open_functions(item) for item in value]
+    return value
+
+
+def _open_code(code: CodeType) -> tuple[Any, ...]:
+    return (code.co_code, [_open_constant(item) for item in code.co_consts], code.co_names)
+
+
+def _open_constant(item: Any) -> Any:
+    if isinstance(item, CodeType):
+        return _open_code(item)
+    return sorted(map(repr, item)) if isinstance(item, frozenset) else repr(item)  # a set has no order that stays
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
