@@ -10,7 +10,7 @@ from harness.peers import BRUTE, KD_TREE, OURS
 
 QUESTION = "memory"
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
+pytestmark = [pytest.mark.neighbors, pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")]
 
 
 @pytest.mark.parametrize("peer", [OURS.name, BRUTE, KD_TREE, "FAISS flat", "hnswlib"])

@@ -7,6 +7,8 @@ from harness.memory import run_python
 
 QUESTION = "start-up"
 
+pytestmark = pytest.mark.neighbors
+
 IMPORT = """
 import sys, time
 start = time.perf_counter()
