@@ -428,3 +428,14 @@ def test_folds_that_cannot_be_are_refused(data, train, test, message):
     wrong = Split(np.array(train, dtype=int), np.array(test, dtype=int))
     with pytest.raises(ValueError, match=message):
         score_candidates(X, y, candidates=[Candidate(1)], folds=[fold_rows(300)[0], wrong])
+
+
+def test_a_training_row_stands_among_its_repeats_by_its_number():
+    random = np.random.default_rng(4)
+    X, y = np.repeat(random.normal(size=(30, 2)), 4, axis=0)[random.permutation(120)], random.normal(size=120)
+    scores = score_candidates(X, y, candidates=[Candidate(1), Candidate(3)], folds=fold_rows(120), with_train=True)
+    for row, k in enumerate((1, 3)):
+        for number, fold in enumerate(fold_rows(120)):
+            model = KNNRegressor(k).fit(X[fold.train], y[fold.train])
+            expected = model.score(X[fold.train], y[fold.train])  # a search that knows nothing of own rows
+            assert scores.train["score"][row, number] == pytest.approx(expected, rel=0, abs=1e-12)
