@@ -148,7 +148,7 @@ def table(request, size):
 
 
 @pytest.fixture(scope="session")
-def problems(size, table, require, loaded):  # noqa: ARG001
+def problems(size, table, require, loaded):  # noqa: ARG001 - loaded first, as in `record`
     """Make each problem once."""
     made = {}
 

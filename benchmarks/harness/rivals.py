@@ -59,7 +59,7 @@ def search_two_grids(data, folder=None):  # noqa: ARG001 - rivals are called ali
     return np.concatenate(found)
 
 
-def search_by_hand(data, folder=None):  # noqa: ARG001
+def search_by_hand(data, folder=None):  # noqa: ARG001 - rivals are called alike
     """Do what people write by hand: one kneighbors(51) for each fold, and a mean for each k."""
     scores = np.empty((len(BOTH), len(data.folds)))
     for number, (train, test) in enumerate(data.folds):
@@ -98,7 +98,7 @@ def search_with_cache(data, folder):
     return np.array([means[k] for k in BOTH])
 
 
-def search_by_halving(data, folder=None):  # noqa: ARG001
+def search_by_halving(data, folder=None):  # noqa: ARG001 - rivals are called alike
     """Halve the candidates while the rows are doubled; what it keeps depends on what it draws."""
     importlib.import_module("sklearn.experimental.enable_halving_search_cv")
     search_cv = importlib.import_module("sklearn.model_selection").HalvingGridSearchCV
@@ -110,7 +110,7 @@ def search_by_halving(data, folder=None):  # noqa: ARG001
     return search.best_score_
 
 
-def search_tune_sklearn(data, folder=None):  # noqa: ARG001
+def search_tune_sklearn(data, folder=None):  # noqa: ARG001 - rivals are called alike
     """Search with the notebook's own tool, through the adapter to today's Ray."""
     module = importlib.import_module("energyknn.tuning.tune_sklearn")
     folds = [tuple(fold) for fold in data.folds]
@@ -124,7 +124,7 @@ def search_tune_sklearn(data, folder=None):  # noqa: ARG001
     return np.array(found)
 
 
-def search_optuna(data, folder=None):  # noqa: ARG001
+def search_optuna(data, folder=None):  # noqa: ARG001 - rivals are called alike
     """Search with Optuna's sampler, as many trials as the notebook had candidates."""
     optuna = importlib.import_module("optuna")
     search_cv = importlib.import_module("optuna_integration").OptunaSearchCV
