@@ -325,7 +325,7 @@ def test_tune_shows_the_folds_that_were_finished_when_interrupted(capsys, monkey
         yield from list(steps)[:-1]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("energyknn.cli.track_silently", interrupt_last)
+    monkeypatch.setattr("energyknn.cli.tune.track_silently", interrupt_last)
     assert main(["tune", "--data", str(sample_path()), "--n-neighbors", "5,9"]) == 130
     shown = capsys.readouterr()
     assert "k = 9, uniform: r2 fold 0 0." in shown.out
