@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from harness.peers import BRUTE, PEERS
 
@@ -16,6 +16,8 @@ DOTS_PER_INCH = 144
 WIDTH = 4.8  # inches: 691 dots, and 10 pt are 20 of them
 VERDICTS = {"faster": (BLUE, "o"), "too close to tell": (GREY, "s"), "slower": (RED, "D")}
 Cases = Sequence[Mapping[str, Any]]
+_LINE = 66  # letters that find room across a picture
+_FEW_DECADES = 50.0  # a range of ratios so narrow that powers of ten alone would leave its axis bare
 
 
 def tell_verdict(case: Mapping[str, Any]) -> str:
@@ -52,7 +54,7 @@ def draw_ratios(cases: Cases, title: str) -> Figure:
         axes.plot([low, high], [place, place], color=color, linewidth=2.2, solid_capstyle="butt")
         axes.plot([case["times_faster"]], [place], color=color, marker=marker, markersize=6)
         axes.annotate(
-            f"{case['case']} | {case['rival']}", (0.01, place), xycoords=("axes fraction", "data"),
+            _label(case), (0.01, place), xycoords=("axes fraction", "data"),
             xytext=(0, 4), textcoords="offset points", fontsize=8.5, va="bottom",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.75},
         )  # fmt: skip
@@ -62,6 +64,7 @@ def draw_ratios(cases: Cases, title: str) -> Figure:
     axes.set_xlim(min(0.5, lowest / 1.3), max(2.0, highest * 1.3))
     axes.set_ylim(-0.6, len(cases) - 0.1)
     axes.set_yticks([])
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if highest / lowest < _FEW_DECADES else (1,)))
     scale_by_tens(axes.xaxis)
     axes.set_xlabel("times faster than the rival (ratio of seconds, log scale; 95 % interval)", fontsize=9.5)
     shown = [name for name in VERDICTS if any(tell_verdict(case) == name for case in cases)]
@@ -74,6 +77,12 @@ def draw_ratios(cases: Cases, title: str) -> Figure:
         loc="outside lower left",
     )
     return figure
+
+
+def _label(case: Mapping[str, Any]) -> str:
+    """Name a case and its rival, on two lines where one is too short."""
+    label = f"{case['case']} | {case['rival']}"
+    return label if len(label) <= _LINE else label.replace(" | ", " |\n")
 
 
 def draw_shapes(cases: Cases, title: str) -> Figure:

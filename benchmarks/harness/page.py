@@ -22,6 +22,7 @@ from harness.drawing import (
 )
 
 QUESTIONS = {
+    "where it does not pay": "Cases chosen to lose",
     "neighbors": "How fast is the search?",
     "tuning": "How fast is tuning?",
     "quality": "What quality for what time?",
@@ -32,7 +33,6 @@ QUESTIONS = {
     "memory": "How much memory does a search take?",
     "start-up": "How long until the first result?",
     "Ray overhead": "What does Ray cost?",
-    "where it does not pay": "Cases chosen to lose",
 }
 START, STOP = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 HEADLINES = (
