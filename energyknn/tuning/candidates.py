@@ -308,6 +308,10 @@ def find_repeats(candidates: Sequence[Candidate], *, stacklevel: int = 3) -> set
 def _check(candidates: Sequence[Candidate], folds: Sequence[Split], n_rows: int) -> None:
     """Check candidates and folds before any search."""
     _check_folds(folds, n_rows)
+    strange = [candidate for candidate in candidates if not isinstance(candidate, Candidate)]
+    if strange:
+        message = f"{strange[0]!r} is no candidate. Each must be a Candidate, such as Candidate(n_neighbors=5)."
+        raise TypeError(message)
     check_candidates([candidate.n_neighbors for candidate in candidates], folds)
     known = ("uniform", "distance", *KERNELS)
     for _, weights, p, transformer in candidates:
