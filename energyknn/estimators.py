@@ -325,6 +325,9 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         params, candidates = _expand_grid(self.param_grid)
         rows, target = self._check_rows(X, y, with_transformers=any(candidate.transformer for candidate in candidates))
         splitter = check_cv(self.cv, target, classifier=False)
+        if not hasattr(splitter, "get_n_splits"):
+            message = f"cv is {self.cv!r}. It must be a number of folds, a splitter, or pairs of row numbers."
+            raise ValueError(message)
         _check_size(splitter.get_n_splits(rows, target, groups), len(rows))
         folds = [Split(*pair) for pair in splitter.split(rows, target, groups)]
         self.n_splits_ = len(folds)

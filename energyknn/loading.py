@@ -450,7 +450,20 @@ def _as_role(values: pd.Series, column: Column) -> pd.Series:
         return values
     if values.dtype == bool:
         return values.astype(np.int64)
-    return pd.to_numeric(values, errors="coerce")
+    try:
+        return pd.to_numeric(values, errors="coerce")
+    except OverflowError:
+        return pd.Series([_to_number(value) for value in values], dtype=np.float64)
+
+
+def _to_number(value: Any) -> float:
+    """Read a number of any size; what is none becomes missing, what is beyond float64 infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf if value > 0 else -np.inf
+    except (TypeError, ValueError):
+        return np.nan
 
 
 def _is_coded(column: Column) -> bool:

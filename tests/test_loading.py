@@ -99,6 +99,7 @@ BAD_TABLES = {
     "text": (set_cell("tempo", "fast"), "'tempo' is text where a number belongs in 1 row (row 0: 'fast')"),
     "NaN": (set_cell("tempo", np.nan), "'tempo' is missing (NaN) in 1 row (row 0: nan)"),
     "infinity": (set_cell("tempo", np.inf), "'tempo' is infinite in 1 row (row 0: inf)"),
+    "beyond float64": (set_cell("tempo", 10**400), "'tempo' is infinite in 1 row (row 0: 1000"),
     "energy": (lambda t: t.assign(energy=1.5), "'energy' is outside 0 to 1 in 150 rows (row 0: 1.5, "),
     "many rows": (lambda t: t.assign(energy=1.5), "row 4: 1.5 and 145 more)"),
     "mode": (lambda t: t.assign(mode=3), "'mode' is outside its levels 0, 1 in 150 rows"),
