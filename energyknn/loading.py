@@ -317,7 +317,7 @@ def _read_parquet(path: Path, schema: Schema, max_expansion: float) -> pd.DataFr
         names = [field.name for field in wanted]
         texts = [field.name for field in wanted if _is_text(field.type, arrow.types)]
         with parquet.ParquetFile(path, read_dictionary=texts) as file:
-            _check_limit(_count_bytes(file.metadata, names), limit, path.name)
+            _check_limit(_count_bytes(file.metadata, len(names)), limit, path.name)
             table = file.read(columns=names)
         table.validate(full=True)
         _check_limit(sum(_count_text(table[name], arrow.types) for name in texts), limit, path.name)
@@ -349,15 +349,13 @@ def _is_text(kind: Any, types: Any) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
-def _count_bytes(metadata: Any, names: list[str]) -> int:
-    """Count what columns take once they are decompressed: as they are encoded, or 8 bytes a value if that is more."""
-    encoded = sum(
-        metadata.row_group(group).column(column).total_uncompressed_size
-        for group in range(metadata.num_row_groups)
-        for column in range(metadata.num_columns)
-        if metadata.schema.column(column).path in names
-    )
-    return int(max(encoded, metadata.num_rows * len(names) * 8))
+def _count_bytes(metadata: Any, n_wanted: int) -> int:
+    """Count what a file takes once it is decompressed: as it is encoded, or 8 bytes a value if that is more.
+
+    Row groups are asked and not their columns, as pyarrow ends the process where those are damaged.
+    """
+    encoded = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+    return int(max(encoded, metadata.num_rows * n_wanted * 8))
 
 
 def _count_text(column: Any, types: Any) -> int:

@@ -135,7 +135,7 @@ TABLE = make_tracks(6)
 CSV = TABLE.to_csv(index=False).encode()
 
 
-@sizes(300, 40_000)
+@sizes(300, 20_000)
 def test_a_csv_file_is_a_table_or_is_refused(tmp_path, n_cases):
     packed = {suffix: pack(CSV) for suffix, pack in PACKERS.items()}
 
