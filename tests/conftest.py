@@ -40,5 +40,10 @@ def full_data() -> Path:
 @pytest.fixture(scope="session")
 def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Print a line that no capture holds back: a figure that a session is run for."""
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    return print if reporter is None else (lambda line: reporter.write_line(f"\n{line}"))
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
+
+    def print_line(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"\n{line}")  # noqa: T201 - to print is what it is for
+
+    return print_line
