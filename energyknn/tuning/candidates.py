@@ -309,7 +309,7 @@ def find_repeats(candidates: Sequence[Candidate], *, stacklevel: int = 3) -> set
     return repeats
 
 
-def _check(candidates: Sequence[Candidate], folds: Sequence[Split], n_rows: int) -> None:
+def _check(candidates: Sequence[Any], folds: Sequence[Split], n_rows: int) -> None:
     """Check candidates and folds before any search."""
     _check_folds(folds, n_rows)
     strange = [candidate for candidate in candidates if not isinstance(candidate, Candidate)]
