@@ -54,6 +54,13 @@ def tests_full(session: nox.Session) -> None:
     session.run("pytest", "-m", "full_data", *session.posargs)
 
 
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Try 100,000 hostile inputs, kill a hundred saves, predict from 64 threads at once; print how it went."""
+    session.install("-e", ".[report,formats]", *groups("test"))
+    session.run("pytest", "-m", "fuzz", "tests", *session.posargs)
+
+
 @nox.session(default=False, venv_backend="venv")
 def tests_torch(session: nox.Session) -> None:
     """Run the engines' tests with PyTorch, on the CPU where there is no GPU."""

@@ -84,7 +84,8 @@ def list_models(
         "ordinary least squares": LinearRegression(),
         "notebook's neighbours": KNNRegressor(n_neighbors),
         "neighbours, one weight per column": make_pipeline(
-            MetricMap(**{**of_map, "form": "diagonal"}), KNNRegressor(of_map.get("n_neighbors", 100), weights=_weigh)
+            MetricMap(**{**of_map, "form": "diagonal"}),
+            KNNRegressor(of_map.get("n_neighbors", 100), weights=weigh_softly),
         ),
         "neighbours, one learned map": make_learned_regressor(numbers, indicators, **{**options, "n_maps": 1}),
         "neighbours, mean of learned maps": make_learned_regressor(numbers, indicators, **options),
@@ -96,10 +97,6 @@ def list_models(
             learning_rate=0.06, max_iter=1000, max_leaf_nodes=63, random_state=random_state
         ),
     }
-
-
-def _weigh(distances: Any) -> Any:
-    return weigh_softly(distances)
 
 
 def compare_models(

@@ -5,11 +5,27 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-__all__ = ["ClusterError", "DataFileError", "DeviceError", "JournalError", "import_extra"]
+__all__ = [
+    "ClusterError",
+    "DataFileError",
+    "DeviceError",
+    "JournalError",
+    "MemoryShortageError",
+    "ModelFileError",
+    "import_extra",
+]
 
 
 class DataFileError(ValueError):
     """A data file that cannot be used: the message says what came in, what the rule is and what to do."""
+
+
+class ModelFileError(ValueError):
+    """A model file that cannot be used, or a model that cannot be put in one."""
+
+
+class MemoryShortageError(MemoryError):
+    """Work that would take more memory than there is: the message says how much, and what takes less."""
 
 
 class DeviceError(ValueError):

@@ -24,7 +24,6 @@ from sklearn.ensemble import VotingRegressor
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -35,7 +34,7 @@ from energyknn.neighbors import Neighbors, build_index
 from energyknn.neighbors.search import Engine
 from energyknn.progress import track_on_stderr, track_silently
 from energyknn.splitting import Split
-from energyknn.transformers import RankFeatures
+from energyknn.transformers import ColumnWeights, RankFeatures
 from energyknn.tuning.candidates import Candidate, CandidateScores, SearchInterrupted, find_repeats, score_candidates
 from energyknn.tuning.scoring import resolve_scoring
 from energyknn.weighting import Weights, average_targets, needs_bandwidth, weigh_neighbors
@@ -326,6 +325,9 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         params, candidates = _expand_grid(self.param_grid)
         rows, target = self._check_rows(X, y, with_transformers=any(candidate.transformer for candidate in candidates))
         splitter = check_cv(self.cv, target, classifier=False)
+        if not hasattr(splitter, "get_n_splits"):
+            message = f"cv is {self.cv!r}. It must be a number of folds, a splitter, or pairs of row numbers."
+            raise ValueError(message)
         _check_size(splitter.get_n_splits(rows, target, groups), len(rows))
         folds = [Split(*pair) for pair in splitter.split(rows, target, groups)]
         self.n_splits_ = len(folds)
@@ -818,7 +820,7 @@ def make_learned_regressor(
     n_waves : int, default=4
         As in `RankFeatures`.
     indicator_weight : float, default=0.3
-        What indicators are multiplied by before learning starts.
+        What indicators are multiplied by before learning starts, above 0.
     random_state : int, default=0
         Seed of the first map; the others follow.
     **options
@@ -836,14 +838,10 @@ def make_learned_regressor(
     >>> model.fit(X, X[:, 0]).predict(X[:3]).shape
     (3,)
     """
-    weights = FunctionTransformer(_scale_by, kw_args={"factor": indicator_weight}, feature_names_out="one-to-one")
+    weights = ColumnWeights(default=indicator_weight)
     columns = ColumnTransformer([("numbers", RankFeatures(n_waves), numbers), ("indicators", weights, indicators)])
     models = [
         make_pipeline(columns, MetricMap(random_state=random_state + number, **options), LocalLinearRegressor())
         for number in range(n_maps)
     ]
     return VotingRegressor([(f"map{number}", model) for number, model in enumerate(models)])
-
-
-def _scale_by(X: Any, factor: float) -> Any:
-    return X * factor

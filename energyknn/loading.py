@@ -1,14 +1,24 @@
-"""A data file to a validated table: CSV or Parquet, every rule of the schema checked, every offence named."""
+"""A data file to a validated table: CSV or Parquet, every rule of the schema checked, every offence named.
+
+A file may be anybody's. What it claims to hold is bounded before it is read, nothing of an archive is ever unpacked to
+disk, and every way in which reading fails is a `DataFileError`.
+"""
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
+import io
+import lzma
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -17,12 +27,18 @@ from numpy.typing import NDArray
 from energyknn.errors import DataFileError, import_extra
 from energyknn.schema import SPOTIFY, Column, Schema
 
-__all__ = ["check_table", "count_nulls", "hash_file", "load_table", "sample_path"]
+__all__ = ["MAX_EXPANSION", "check_table", "count_nulls", "hash_file", "load_table", "read_table", "sample_path"]
+
+MAX_EXPANSION = 100.0
+"""How many times its own size a compressed file may hold. Tables hold some 3 to 20 times as much."""
 
 _CSV_SUFFIXES = (".csv", ".csv.gz", ".csv.zip", ".csv.zst")
 _PARQUET_SUFFIXES = (".parquet", ".pq")
 _MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>"]
 _SHOWN = 5
+_ALWAYS_ALLOWED = 1 << 26  # bytes that any compressed file may hold
+_LONGEST_HEADER = 1 << 20  # bytes
+_MOST_COLUMNS = 10_000
 
 
 def sample_path() -> Path:
@@ -85,7 +101,12 @@ def count_nulls(table: pd.DataFrame) -> pd.Series:
 
 
 def load_table(
-    path: str | Path, *, schema: Schema = SPOTIFY, latest_year: int | None = None, with_target: bool = True
+    path: str | Path,
+    *,
+    schema: Schema = SPOTIFY,
+    latest_year: int | None = None,
+    with_target: bool = True,
+    max_expansion: float = MAX_EXPANSION,
 ) -> pd.DataFrame:
     """Read a data file and check it against the schema.
 
@@ -99,6 +120,9 @@ def load_table(
         The last calendar year that a year column may hold; None for no limit.
     with_target : bool, default=True
         Whether the target must be there; False for rows that are to be predicted.
+    max_expansion : float, default=MAX_EXPANSION
+        How many times its own size a compressed file may hold, and 64 MiB in any case. Raise it for a file that you
+        know.
 
     Returns
     -------
@@ -118,85 +142,243 @@ def load_table(
     >>> load_table(sample_path()).shape
     (2000, 19)
     """
+    table = read_table(path, schema=schema, max_expansion=max_expansion)
+    return check_table(table, schema, latest_year=latest_year, with_target=with_target, source=Path(path).name)
+
+
+def read_table(path: str | Path, *, schema: Schema = SPOTIFY, max_expansion: float = MAX_EXPANSION) -> pd.DataFrame:
+    """Read the schema's columns of a data file as they stand there, unchecked.
+
+    Parameters
+    ----------
+    path, schema, max_expansion
+        As in `load_table`.
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, n_columns)
+        Those columns of the schema that the file has, in the file's order.
+
+    Raises
+    ------
+    DataFileError
+        If the file cannot be read, holds more than it may, or names a column twice.
+    ImportError
+        If the file's format needs the extra `formats`.
+    """
     path = Path(path)
-    table = _read_file(path, schema)
-    return check_table(table, schema, latest_year=latest_year, with_target=with_target, source=path.name)
-
-
-def _read_file(path: Path, schema: Schema) -> pd.DataFrame:
-    """Read the schema's columns, with every way in which reading fails told in the user's terms."""
     if path.is_dir():
         message = f"{str(path)!r} is a folder. Name a file: {', '.join((*_CSV_SUFFIXES, *_PARQUET_SUFFIXES))}."
         raise DataFileError(message)
-    if not path.exists():
+    if not path.is_file():
         message = f"No file at {str(path)!r}. Check the path."
         raise DataFileError(message)
     name = path.name.lower()
     if not name.endswith((*_CSV_SUFFIXES, *_PARQUET_SUFFIXES)):
         message = f"{path.name!r} has no known ending. Known are {', '.join((*_CSV_SUFFIXES, *_PARQUET_SUFFIXES))}."
         raise DataFileError(message)
+    read = _read_parquet if name.endswith(_PARQUET_SUFFIXES) else _read_csv
+    with _told_in_the_users_terms(path):
+        return read(path, schema, max_expansion)
+
+
+@contextmanager
+def _told_in_the_users_terms(path: Path) -> Iterator[None]:
+    """Turn every way in which reading fails into a `DataFileError`."""
     try:
-        return _read_parquet(path, schema) if name.endswith(_PARQUET_SUFFIXES) else _read_csv(path, schema)
+        yield
+    except DataFileError:
+        raise
     except UnicodeDecodeError as error:
         message = f"{path.name!r} is not UTF-8 (byte {error.start}: {error.reason}). Save it as UTF-8."
         raise DataFileError(message) from error
-    except pd.errors.EmptyDataError as error:
-        message = f"{path.name!r} is empty. It needs a header line and rows."
-        raise DataFileError(message) from error
-    except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error) as error:
-        message = f"{path.name!r} is damaged or cut short ({_one_line(error)}). Fetch or compress it again."
-        raise DataFileError(message) from error
-    except pd.errors.ParserError as error:
+    except (pd.errors.ParserError, csv.Error) as error:
         message = f"{path.name!r} is not a table of comma-separated values ({_one_line(error)}). Mend that line."
         raise DataFileError(message) from error
-    except OSError as error:
-        message = (
-            f"{path.name!r} cannot be read ({error.strerror or _one_line(error)}). Check its permissions and format."
-        )
+    except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
+        message = f"{path.name!r} is damaged or cut short ({_one_line(error)}). Fetch or compress it again."
+        raise DataFileError(message) from error
+    except MemoryError as error:
+        message = f"{path.name!r} holds more than fits into memory. Leave out rows or columns."
+        raise DataFileError(message) from error
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: an archive with a password
+        reason = (error.strerror if isinstance(error, OSError) else None) or _one_line(error)
+        message = f"{path.name!r} cannot be read ({reason}). Check its permissions and format."
         raise DataFileError(message) from error
 
 
-def _read_csv(path: Path, schema: Schema) -> pd.DataFrame:
-    if path.suffix.lower() == ".zst":
-        import_extra("zstandard", extra="formats")
-    header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    names = header.iloc[0].tolist()
+def _read_csv(path: Path, schema: Schema, max_expansion: float) -> pd.DataFrame:
+    with _open_csv(path, max_expansion) as file:
+        names = _read_names(file.read(_LONGEST_HEADER), path.name)
     _check_names(names, path.name)
     wanted = [name for name in names if name in schema.names]
     numeric = {name for name in wanted if schema[name].role != "text"}
-    table = pd.read_csv(
-        path,
-        keep_default_na=False,
-        na_values=dict.fromkeys(numeric, _MISSING),
-        dtype=dict.fromkeys(set(wanted) - numeric, str),
-        low_memory=False,
-        encoding="utf-8-sig",
-    )
+    with _open_csv(path, max_expansion) as file:
+        table = pd.read_csv(
+            file,
+            names=names,
+            header=0,
+            keep_default_na=False,
+            na_values=dict.fromkeys(numeric, _MISSING),
+            dtype=dict.fromkeys(set(wanted) - numeric, str),
+            low_memory=False,
+            encoding="utf-8-sig",
+        )
     if not isinstance(table.index, pd.RangeIndex):
         message = f"{path.name!r} has rows with more cells than the header's {len(names)}. Quote cells with commas."
         raise DataFileError(message)
     return table[wanted]
 
 
-def _read_parquet(path: Path, schema: Schema) -> pd.DataFrame:
+def _read_names(start: bytes, source: str) -> list[str]:
+    """Read the header from the start of a file."""
+    if len(start) == _LONGEST_HEADER:
+        start = start[: max(start.rfind(b"\n"), start.rfind(b"\r")) + 1]
+        if not start:
+            message = f"{source!r} has no end of a line in its first {_LONGEST_HEADER:,} bytes. It needs a header line."
+            raise DataFileError(message)
+    lines = csv.reader(io.StringIO(start.decode("utf-8-sig"), newline=""))
+    names = next((cells for cells in lines if cells), None)
+    if names is None:
+        message = f"{source!r} is empty. It needs a header line and rows."
+        raise DataFileError(message)
+    return names
+
+
+@contextmanager
+def _open_csv(path: Path, max_expansion: float) -> Iterator[BinaryIO]:
+    """Open a file, decompressed as its ending says, to be read from beginning to end within the limit."""
+    ending = path.suffix.lower()
+    with ExitStack() as opened:
+        if ending == ".csv":
+            yield opened.enter_context(path.open("rb"))
+            return
+        stream: Any
+        if ending == ".gz":
+            stream = gzip.open(path, "rb")  # noqa: SIM115 - the stack closes it
+        elif ending == ".zip":
+            archive = opened.enter_context(zipfile.ZipFile(path))
+            stream = archive.open(_find_member(archive, path.name))
+        else:
+            stream = import_extra("pyarrow", extra="formats").input_stream(str(path), compression="zstd")
+        limit = _limit_bytes(path, max_expansion)
+        yield io.BufferedReader(_Bounded(opened.enter_context(stream), limit, path.name), 1 << 18)
+
+
+def _find_member(archive: zipfile.ZipFile, source: str) -> zipfile.ZipInfo:
+    """Find the one file of an archive. Its name is not looked at: it is read, not unpacked."""
+    members = [member for member in archive.infolist() if not member.is_dir()]
+    if len(members) != 1:
+        message = f"{source!r} holds {len(members)} files. It must hold one table: unpack it and name that."
+        raise DataFileError(message)
+    return members[0]
+
+
+class _Bounded(io.RawIOBase):
+    """A decompressed stream that refuses to give more than a limit."""
+
+    def __init__(self, stream: Any, limit: int, source: str) -> None:
+        self._stream, self._limit, self._source, self._n_given = stream, limit, source, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._stream.read(len(buffer))
+        self._n_given += len(content)
+        _check_limit(self._n_given, self._limit, self._source)
+        buffer[: len(content)] = content
+        return len(content)
+
+
+def _limit_bytes(path: Path, max_expansion: float) -> int:
+    """Say how many bytes a compressed file may hold."""
+    return max(_ALWAYS_ALLOWED, int(max_expansion * path.stat().st_size))
+
+
+def _check_limit(n_bytes: int, limit: int, source: str) -> None:
+    if n_bytes > limit:
+        message = (
+            f"{source!r} holds more than {limit:,} bytes once it is decompressed, as files do that are made to fill a "
+            "memory. If you know it, write it as plain CSV first, or raise max_expansion of load_table."
+        )
+        raise DataFileError(message)
+
+
+def _read_parquet(path: Path, schema: Schema, max_expansion: float) -> pd.DataFrame:
     parquet = import_extra("pyarrow.parquet", extra="formats")
     arrow = import_extra("pyarrow", extra="formats")
+    limit = _limit_bytes(path, max_expansion)
     try:
-        names = parquet.read_schema(path).names
-        _check_names(names, path.name)
-        table: pd.DataFrame = parquet.read_table(
-            path, columns=[name for name in names if name in schema.names]
-        ).to_pandas(ignore_metadata=True)
-    except arrow.ArrowInvalid as error:
+        fields = list(parquet.read_schema(path))
+        _check_names([field.name for field in fields], path.name)
+        wanted = [field for field in fields if field.name in schema.names]
+        _check_types(wanted, schema, arrow.types, path.name)
+        names = [field.name for field in wanted]
+        texts = [field.name for field in wanted if _is_text(field.type, arrow.types)]
+        with parquet.ParquetFile(path, read_dictionary=texts) as file:
+            _check_limit(_count_bytes(file.metadata, len(names)), limit, path.name)
+            table = file.read(columns=names)
+        table.validate(full=True)
+        _check_limit(sum(_count_text(table[name], arrow.types) for name in texts), limit, path.name)
+        for name in texts:
+            kind = table[name].type
+            plain = table[name].cast(kind.value_type if arrow.types.is_dictionary(kind) else kind)
+            table = table.set_column(table.column_names.index(name), name, plain)
+        frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+    except arrow.ArrowException as error:
         message = f"{path.name!r} is not a whole Parquet file ({_one_line(error)}). Fetch or write it again."
         raise DataFileError(message) from error
-    return table
+    return frame
+
+
+def _check_types(fields: list[Any], schema: Schema, types: Any, source: str) -> None:
+    """Require columns of numbers, truth values or text; dates for text columns alone."""
+    for field in fields:
+        kind = field.type.value_type if types.is_dictionary(field.type) else field.type
+        plain = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind)
+        dated = types.is_temporal(kind) and schema[field.name].role == "text"
+        if not (plain or dated or types.is_null(kind) or _is_text(kind, types)):
+            message = f"{source!r}: column {field.name!r} has the type {kind}. It must hold numbers or text."
+            raise DataFileError(message)
+
+
+def _is_text(kind: Any, types: Any) -> bool:
+    if types.is_dictionary(kind):
+        return _is_text(kind.value_type, types)
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def _count_bytes(metadata: Any, n_wanted: int) -> int:
+    """Count what a file takes once it is decompressed: as it is encoded, or 8 bytes a value if that is more.
+
+    Row groups are asked and not their columns, as pyarrow ends the process where those are damaged.
+    """
+    encoded = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+    return int(max(encoded, metadata.num_rows * n_wanted * 8))
+
+
+def _count_text(column: Any, types: Any) -> int:
+    """Count the bytes of text in a column, each value as often as it stands there."""
+    compute = import_extra("pyarrow.compute", extra="formats")
+    total = 0
+    for chunk in column.chunks:
+        if types.is_dictionary(chunk.type):
+            lengths = compute.take(compute.binary_length(chunk.dictionary), chunk.indices)
+        else:
+            lengths = compute.binary_length(chunk)
+        total += compute.sum(lengths).as_py() or 0
+    return total
 
 
 def _check_names(names: list[str], source: str) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
+    if len(names) > _MOST_COLUMNS:
+        message = f"{source!r} has {len(names):,} columns. At most {_MOST_COLUMNS:,} are read: leave out the others."
+        raise DataFileError(message)
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
-        message = f"{source!r}: column named twice: {', '.join(map(repr, twice))}. Rename or drop one of each."
+        shown = ", ".join(map(_short, twice[:_SHOWN])) + (f" and {len(twice) - _SHOWN} more" if twice[_SHOWN:] else "")
+        message = f"{source!r}: column named twice: {shown}. Rename or drop one of each."
         raise DataFileError(message)
 
 
@@ -243,6 +425,7 @@ def check_table(
             f"The file needs {', '.join(column.name for column in wanted if column.required)}."
         )
         raise DataFileError(message)
+    _check_names([name for name in table.columns if name in schema.names], source)
     if len(table) == 0:
         message = f"{source!r}: no rows below the header. It needs at least one row."
         raise DataFileError(message)
@@ -265,7 +448,20 @@ def _as_role(values: pd.Series, column: Column) -> pd.Series:
         return values
     if values.dtype == bool:
         return values.astype(np.int64)
-    return pd.to_numeric(values, errors="coerce")
+    try:
+        return pd.to_numeric(values, errors="coerce")
+    except OverflowError:
+        return pd.Series([_to_number(value) for value in values], dtype=np.float64)
+
+
+def _to_number(value: Any) -> float:
+    """Read a number of any size; what is none becomes missing, what is beyond float64 infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf if value > 0 else -np.inf
+    except (TypeError, ValueError):
+        return np.nan
 
 
 def _is_coded(column: Column) -> bool:

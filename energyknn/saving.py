@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import pandas as pd
 
-__all__ = ["save_and_reload", "staged_file", "staged_folder"]
+from energyknn.errors import import_extra
+
+__all__ = ["save_and_reload", "save_table", "staged_file", "staged_folder"]
 
 
 @contextmanager
@@ -90,8 +93,35 @@ def _flush(path: Path) -> None:
         os.fsync(file.fileno())
 
 
+def save_table(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table as the file's ending says: Parquet, or CSV, compressed where it ends in .gz, .zip or .zst.
+
+    Parameters
+    ----------
+    table : DataFrame of shape (n_rows, n_columns)
+        What to write, without its index.
+    path : str or Path
+        The file, replaced in one step.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; then what stood there is as it was.
+    ImportError
+        If the ending needs the extra `formats`.
+    """
+    with staged_file(path) as staged:
+        if staged.suffix in {".parquet", ".pq"}:
+            import_extra("pyarrow", extra="formats")
+            table.to_parquet(staged, index=False)
+        else:
+            if staged.suffix == ".zst":
+                import_extra("zstandard", extra="formats")
+            table.to_csv(staged, index=False)
+
+
 def save_and_reload(search: Any, path: Path) -> Any:
-    """Save a fitted search with joblib and read it back.
+    """Save a fitted search with joblib, as the notebook did, and read back what was just written.
 
     Parameters
     ----------
@@ -112,7 +142,8 @@ def save_and_reload(search: Any, path: Path) -> Any:
 
     Notes
     -----
-    Reading a joblib file runs code that stands in it. Read only files that you wrote yourself.
+    Reading a joblib file runs code that stands in it: it is unsafe for files from others, and nothing else in
+    energyknn reads one. For a model that can be passed on, see `energyknn.models.save_model`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     joblib.dump(search, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +35,15 @@ def full_data() -> Path:
     if not path:
         pytest.fail("ENERGYKNN_DATA names no file. Set it to the CSV or Parquet file of full size.")
     return Path(path)
+
+
+@pytest.fixture(scope="session")
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Print a line that no capture holds back: a figure that a session is run for."""
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
+
+    def print_line(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"\n{line}")  # noqa: T201 - to print is what it is for
+
+    return print_line

@@ -15,6 +15,7 @@ PACKAGE = Path(energyknn.__file__).parent
 ORDER = [
     *(
         "errors",
+        "memory",
         "progress",
         "schema",
         "loading",
@@ -26,10 +27,31 @@ ORDER = [
         "fitting",
     ),
     *("transformers", "metric_learning", "local_fitting", "tuning", "distributed", "overfitting", "notebook_figures"),
-    *("estimators", "synthesis", "saving", "fetching", "study", "searching", "beyond", "reporting", "reproducing"),
+    *(
+        "estimators",
+        "synthesis",
+        "saving",
+        "models",
+        "fetching",
+        "study",
+        "searching",
+        "beyond",
+        "reporting",
+        "reproducing",
+    ),
     *("cli", "__main__"),
 ]
-FILES_ONLY_IN = {"loading", "saving", "reporting", "reproducing", "cli", "fetching", "synthesis", "distributed"}
+FILES_ONLY_IN = {
+    "loading",
+    "saving",
+    "reporting",
+    "reproducing",
+    "cli",
+    "fetching",
+    "synthesis",
+    "distributed",
+    "models",
+}
 
 
 def modules():

@@ -439,3 +439,36 @@ def test_a_training_row_stands_among_its_repeats_by_its_number():
             model = KNNRegressor(k).fit(X[fold.train], y[fold.train])
             expected = model.score(X[fold.train], y[fold.train])  # a search that knows nothing of own rows
             assert scores.train["score"][row, number] == pytest.approx(expected, rel=0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "weights", ["uniform", "distance", "triangular", "rank", lambda distances: 1 / (1 + distances)]
+)
+@pytest.mark.parametrize("shared", [False, True])
+def test_with_k_of_all_training_rows_a_row_without_itself_has_all_the_others(weights, shared):
+    X = np.random.default_rng(0).normal(size=(12, 2))
+    y, folds = X[:, 0], [Split(np.arange(6), np.arange(6, 12)), Split(np.arange(6, 12), np.arange(6))]
+    candidates = [Candidate(k, weights) for k in (5, 6)]
+    scored = score_candidates(X, y, candidates=candidates, folds=folds, with_train=True, shared=shared)
+    fewer = score_candidates(X, y, candidates=candidates[:1], folds=folds, with_train=True, shared=shared)
+    without_self = scored.train_without_self["score"]
+    np.testing.assert_array_equal(without_self[0], fewer.train_without_self["score"][0])
+    if weights == "uniform":  # the mean of the others
+        others = [(y[fold.train].sum() - y[fold.train]) / 5 for fold in folds]
+        expected = [r2_score(y[fold.train], mean) for fold, mean in zip(folds, others, strict=True)]
+        np.testing.assert_allclose(without_self[1], expected, rtol=1e-9)
+    assert np.isfinite(without_self).all()
+
+
+@pytest.mark.parametrize("n_neighbors", [1.0, 2.5, True, "3", None])
+def test_a_number_of_neighbors_that_is_no_integer_is_refused(n_neighbors):
+    folds = fold_rows(12, n_splits=2)
+    with pytest.raises(TypeError, match="n_neighbors is"):
+        score_candidates(np.zeros((12, 1)), np.zeros(12), candidates=[Candidate(n_neighbors)], folds=folds)
+
+
+def test_what_is_no_candidate_is_refused_and_a_small_integer_is_let_in():
+    X, folds = np.arange(12.0).reshape(-1, 1), fold_rows(12, n_splits=2)
+    with pytest.raises(TypeError, match="3 is no candidate"):
+        score_candidates(X, X[:, 0], candidates=[3], folds=folds)
+    assert score_candidates(X, X[:, 0], candidates=[Candidate(np.int8(2))], folds=folds).candidates == (Candidate(2),)

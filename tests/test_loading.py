@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
+import os
+import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from energyknn import loading
 from energyknn.errors import DataFileError
-from energyknn.loading import check_table, count_nulls, hash_file, load_table, sample_path
+from energyknn.loading import check_table, count_nulls, hash_file, load_table, read_table, sample_path
 from energyknn.schema import SPOTIFY, make_schema
 
 
@@ -95,6 +99,7 @@ BAD_TABLES = {
     "text": (set_cell("tempo", "fast"), "'tempo' is text where a number belongs in 1 row (row 0: 'fast')"),
     "NaN": (set_cell("tempo", np.nan), "'tempo' is missing (NaN) in 1 row (row 0: nan)"),
     "infinity": (set_cell("tempo", np.inf), "'tempo' is infinite in 1 row (row 0: inf)"),
+    "beyond float64": (set_cell("tempo", 10**400), "'tempo' is infinite in 1 row (row 0: 1000"),
     "energy": (lambda t: t.assign(energy=1.5), "'energy' is outside 0 to 1 in 150 rows (row 0: 1.5, "),
     "many rows": (lambda t: t.assign(energy=1.5), "row 4: 1.5 and 145 more)"),
     "mode": (lambda t: t.assign(mode=3), "'mode' is outside its levels 0, 1 in 150 rows"),
@@ -154,6 +159,104 @@ def test_a_file_that_is_no_table_is_refused(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataFileError, match=message):
         load_table(tmp_path / name)
+
+
+def zip_of(*members, password=False):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in members:
+            archive.writestr(name, "tempo,energy\n1,2\n")
+    content = file.getvalue()
+    if password:  # the flag alone, in both of the member's headers
+        for start, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+            place = content.index(start) + offset
+            content = content[:place] + b"\x01" + content[place + 1 :]
+    return content
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv.zip", zip_of(), "holds 0 files. It must hold one table"),
+        ("t.csv.zip", zip_of("a.csv", "b.csv"), "holds 2 files. It must hold one table"),
+        ("t.csv.zip", zip_of("a.csv", password=True), "cannot be read .*password required"),
+        ("t.csv.zst", b"a,b\n", "cannot be read"),
+        ("t.csv", b"a," * 10_001 + b"\n", "has 10,002 columns. At most 10,000 are read"),
+        ("t.csv", b"a" * (1 << 20) + b"b\n", "has no end of a line in its first 1,048,576 bytes"),
+        ("t.csv", b'"' + b"a" * 200_000 + b'"\n1\n', "field larger than field limit"),
+        ("t.csv", b"\n\n", "is empty"),
+        ("t.csv", b"tempo,energy,a,a,b,b,b\n1,2,3,4,5,6,7\n", "column named twice: 'a', 'b'"),
+    ],
+)
+def test_what_is_made_to_trip_a_reader_is_refused(tmp_path, name, content, message):
+    pytest.importorskip("pyarrow")
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataFileError, match=message) as caught:
+        load_table(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_zst_file_that_is_cut_short_is_refused_and_one_of_several_frames_is_read_whole(tracks, tmp_path):
+    pytest.importorskip("pyarrow")
+    compressor = pytest.importorskip("zstandard").ZstdCompressor()
+    content = tracks.to_csv(index=False).encode()
+    whole = compressor.compress(content)
+    (tmp_path / "t.csv.zst").write_bytes(whole[:-20])
+    with pytest.raises(DataFileError, match="cannot be read"):
+        load_table(tmp_path / "t.csv.zst")
+    half = content.index(b"\n", len(content) // 2) + 1
+    (tmp_path / "t.csv.zst").write_bytes(compressor.compress(content[:half]) + compressor.compress(content[half:]))
+    assert len(load_table(tmp_path / "t.csv.zst")) == len(tracks)
+
+
+def test_a_file_that_grows_beyond_its_bound_is_refused_until_the_bound_is_raised(tracks, tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "_ALWAYS_ALLOWED", 100_000)
+    line = tracks.head(1).to_csv(index=False, header=False).encode()
+    content = gzip.compress(tracks.to_csv(index=False).encode()) + gzip.compress(line * 20_000)
+    (tmp_path / "t.csv.gz").write_bytes(content)
+    with pytest.raises(DataFileError, match=r"holds more than 1[\d,]* bytes once it is decompressed.*max_expansion"):
+        read_table(tmp_path / "t.csv.gz", max_expansion=10)
+    assert len(read_table(tmp_path / "t.csv.gz", max_expansion=1_000)) == len(tracks) + 20_000
+
+
+def test_text_that_a_parquet_file_repeats_counts_as_often_as_it_stands_there(tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    names = arrow.DictionaryArray.from_arrays(np.zeros(2_000, dtype=np.int32), ["x" * 50_000])
+    parquet.write_table(arrow.table({"tempo": np.zeros(2_000), "name": names}), tmp_path / "t.parquet")
+    assert (tmp_path / "t.parquet").stat().st_size < 100_000
+    with pytest.raises(DataFileError, match="once it is decompressed"):
+        read_table(tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet", max_expansion=1e6)["name"].str.len().sum() == 100_000_000
+
+
+@pytest.mark.parametrize("value", [[1.0], {"a": 1}, b"1", pd.Timestamp("2020-01-01")], ids=repr)
+def test_parquet_columns_that_are_no_numbers_are_refused(tracks, tmp_path, value):
+    pytest.importorskip("pyarrow")
+    tracks.assign(tempo=[value] * len(tracks)).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(DataFileError, match=r"column 'tempo' has the type .* It must hold numbers or text"):
+        load_table(tmp_path / "t.parquet")
+
+
+def test_parquet_categories_of_text_and_dates_as_text_are_read(tracks, tmp_path):
+    pytest.importorskip("pyarrow")
+    changed = tracks.assign(name=tracks["name"].astype("category"), release_date=pd.Timestamp("2000-01-01"))
+    changed.to_parquet(tmp_path / "t.parquet")
+    loaded = load_table(tmp_path / "t.parquet")
+    assert loaded["name"].tolist() == tracks["name"].tolist()
+    assert loaded["release_date"].str.startswith("2000-01-01").all()
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "t.csv")
+    with pytest.raises(DataFileError, match="No file at"):
+        load_table(tmp_path / "t.csv")
+
+
+def test_a_table_with_a_column_twice_is_refused(tracks):
+    twice = pd.concat([tracks, tracks[["tempo"]]], axis=1)
+    with pytest.raises(DataFileError, match="column named twice: 'tempo'"):
+        check_table(twice)
 
 
 def test_a_folder_and_a_missing_file_are_refused(tmp_path):

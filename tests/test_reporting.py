@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_tracks import make_tracks
 
 from energyknn.reporting import (
     StudyArrays,
@@ -26,6 +27,8 @@ from energyknn.reporting import (
     render_table,
 )
 from energyknn.reporting.tables import compare_with_train_only, format_difference, format_value
+from energyknn.reproducing import reproduce
+from energyknn.schema import make_schema
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
@@ -381,6 +384,51 @@ def test_page_asks_for_nothing_outside(results, arrays):
     assert len(reader.images) == 5
     assert all(image["alt"] and str(image["src"]).startswith("data:image/png;base64,") for image in reader.images)
     assert len(page) < 3_000_000
+
+
+MARKUP = "\"'><script>alert(1)</script><img src=http://x.test/ onerror=alert(1)><a href=javascript:alert(1)>{{ 7 * 7 }}"
+
+
+def spoil(value: Any) -> Any:
+    """Put markup into every text of the results, and into the names that a page shows."""
+    if isinstance(value, dict):
+        return {name: spoil(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [spoil(part) for part in value]
+    return value + MARKUP if isinstance(value, str) else value
+
+
+def test_no_text_of_the_results_becomes_markup(results):
+    expected = PageReader(render_page(results, {}))
+    spoiled = spoil(results)
+    spoiled["environment"]["packages"] |= {MARKUP: "1"}
+    spoiled["environment"] |= {MARKUP: MARKUP}
+    spoiled["protocol"] |= {MARKUP: MARKUP}
+    spoiled["data"] |= {MARKUP: MARKUP}
+    page = render_page(spoiled, {})
+    reader = PageReader(page)
+    assert set(reader.tags) == set(expected.tags)
+    assert reader.addresses == expected.addresses
+    assert "<script" not in page
+    assert "<a " not in page
+    assert reader.text.count(MARKUP) > 20
+
+
+def test_the_report_of_a_file_full_of_markup(tmp_path):
+    name = "<script>alert(1)"
+    tracks = make_tracks(120).rename(columns={"tempo": name, "valence": "<b>&amp;"})
+    tracks = tracks.assign(name="<script>alert(1)</script>", artists="<img src=x onerror=alert(1)>")
+    path = tmp_path / "<script>alert(1).csv"
+    tracks.to_csv(path, index=False)
+    schema = make_schema(
+        target="energy", numbers=["loudness", name, "<b>&amp;"], categories=["mode"], texts=["name", "artists"]
+    )
+    reproduce(path, tmp_path / "out", schema=schema, honest=False)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "onerror" not in page
+    assert path.name in PageReader(page).text
+    assert all(address.startswith("data:") for address in PageReader(page).addresses)
 
 
 def test_page_without_the_parts_that_may_be_missing(bare_results):

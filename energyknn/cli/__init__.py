@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from energyknn import __version__
-from energyknn.cli import fetch, reproduce, sample, tune
+from energyknn.cli import fetch, fit, predict, reproduce, sample, tune
 from energyknn.cli.options import Parser, UserError, parse_sizes
-from energyknn.errors import DataFileError, DeviceError
+from energyknn.errors import DataFileError, DeviceError, MemoryShortageError, ModelFileError
 
 __all__ = ["main", "parse_sizes"]
+
+_MENDABLE = (UserError, DataFileError, DeviceError, ModelFileError, MemoryShortageError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.showwarning = _show_once()
             options = _build_parser().parse_args(arguments)
             options.run(options)
-    except (UserError, DataFileError, DeviceError, ImportError, ConnectionError) as error:
+    except (*_MENDABLE, ImportError, ConnectionError) as error:
         if isinstance(error, ImportError) and "energyknn[" not in str(error):
             raise
         return _complain(str(error))
@@ -73,6 +75,6 @@ def _build_parser() -> Parser:
     parser = Parser(prog="energyknn", description="Predict Spotify's energy score by k-nearest-neighbour regression.")
     parser.add_argument("--version", action="version", version=f"energyknn {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=Parser)
-    for command in (reproduce, tune, sample, fetch):
+    for command in (reproduce, tune, fit, predict, sample, fetch):
         command.add_command(commands)
     return parser

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from energyknn.cli.options import UserError
-from energyknn.errors import import_extra
 
 __all__ = ["add_command"]
 
@@ -37,7 +36,7 @@ def add_command(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from energyknn.saving import staged_file
+    from energyknn.saving import save_table
     from energyknn.synthesis import synthesise_tracks
 
     try:
@@ -49,12 +48,5 @@ def _run(options: argparse.Namespace) -> None:
     if options.out is None:
         tracks.to_csv(sys.stdout, index=False)
         return
-    with staged_file(options.out) as path:
-        if path.suffix in {".parquet", ".pq"}:
-            import_extra("pyarrow", extra="formats")
-            tracks.to_parquet(path, index=False)
-        else:
-            if path.suffix == ".zst":
-                import_extra("zstandard", extra="formats")
-            tracks.to_csv(path, index=False)
+    save_table(tracks, options.out)
     sys.stdout.write(f"{len(tracks)} synthetic tracks written to {options.out}\n")

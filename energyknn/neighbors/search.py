@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from energyknn.memory import require_memory
 from energyknn.neighbors._checks import (
     check_choice,
     check_n_neighbors,
@@ -100,6 +101,8 @@ def search_neighbors(
         overflows; if `n_neighbors`, `p`, `engine` or `n_jobs` is out of its range.
     ImportError
         If the engine is "torch" and PyTorch is not installed.
+    MemoryShortageError
+        If the result and what the engine copies take more memory than there is.
 
     See Also
     --------
@@ -283,6 +286,12 @@ def _build_tree(search: Search, engine: Engine) -> Tree | None:
     """Prepare what an engine needs to have prepared."""
     if engine != "blocked":
         return None
+    n_rows, n_features = search.X_train.shape
+    require_memory(
+        n_rows * (n_features * 12 + 32),
+        f"To prepare {n_rows} rows of {n_features} columns",
+        'Give fewer rows or columns, or engine="brute", which prepares nothing and takes longer.',
+    )
     from energyknn.neighbors.blocked import build_tree  # loads Numba
 
     return build_tree(search)
@@ -290,6 +299,13 @@ def _build_tree(search: Search, engine: Engine) -> Tree | None:
 
 def _run_search(search: Search, engine: Engine, tree: Tree | None) -> Neighbors:
     """Search with an engine, and with the oracle where candidates leave a query open."""
+    n_query, k = len(search.X_query), search.n_neighbors
+    copies = 0 if engine in {"blocked", "brute"} else 8 * (search.X_train.size + search.X_query.size)
+    require_memory(
+        n_query * (24 * k + 32) + copies,
+        f"To find {k} neighbours of {n_query} rows",
+        "Search for fewer rows at a time, or lower n_neighbors.",
+    )
     if tree is not None:
         from energyknn.neighbors.blocked import search_tree
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import FitFailedWarning
 
-from energyknn.neighbors._checks import check_rows
+from energyknn.neighbors._checks import check_integer, check_rows
 from energyknn.neighbors._threads import count_threads
 from energyknn.neighbors.search import Engine
 from energyknn.progress import Track, track_silently
@@ -195,7 +195,11 @@ def score_with(
     folds = [Split(np.asarray(train), np.asarray(test)) for train, test in folds]
     _check(candidates, folds, len(target))
     repeats = find_repeats(candidates, stacklevel=4)
-    candidates = tuple(candidate for number, candidate in enumerate(candidates) if number not in repeats)
+    candidates = tuple(
+        candidate._replace(n_neighbors=int(candidate.n_neighbors))
+        for number, candidate in enumerate(candidates)
+        if number not in repeats
+    )
     job = Job(X, target, tuple(folds), scorers, with_train, error_score, count_threads(n_jobs))
     tables = _Tables(candidates, job)
     try:
@@ -305,9 +309,15 @@ def find_repeats(candidates: Sequence[Candidate], *, stacklevel: int = 3) -> set
     return repeats
 
 
-def _check(candidates: Sequence[Candidate], folds: Sequence[Split], n_rows: int) -> None:
+def _check(candidates: Sequence[Any], folds: Sequence[Split], n_rows: int) -> None:
     """Check candidates and folds before any search."""
     _check_folds(folds, n_rows)
+    strange = [candidate for candidate in candidates if not isinstance(candidate, Candidate)]
+    if strange:
+        message = f"{strange[0]!r} is no candidate. Each must be a Candidate, such as Candidate(n_neighbors=5)."
+        raise TypeError(message)
+    for candidate in candidates:
+        check_integer(candidate.n_neighbors, name="n_neighbors", rule="an integer of at least 1")
     check_candidates([candidate.n_neighbors for candidate in candidates], folds)
     known = ("uniform", "distance", *KERNELS)
     for _, weights, p, transformer in candidates:

@@ -61,7 +61,7 @@ def average_prefixes(
     weights : sequence of str or callable
         As in `weigh_neighbors`.
     sizes : sequence of int
-        Numbers of neighbours, ascending, from 1 to n_neighbors.
+        Numbers of neighbours, ascending, from 1 on.
     n_features : int
         Columns that the distances are of.
     compiled : bool, default=False
@@ -75,8 +75,19 @@ def average_prefixes(
 
     Notes
     -----
-    The first k sums of "uniform" and "distance" weights are cumulative sums, whatever the largest k is.
+    The first k sums of "uniform" and "distance" weights are cumulative sums, whatever the largest k is. Where there
+    are fewer neighbours than k, as for a training row among the others where k is all of them, all there are count; and
+    where there is none, the mean is NaN.
     """
+    n_held = distances.shape[1]
+    if n_held < sizes[-1]:
+        held = sorted({min(k, n_held) for k in sizes})
+        places = [held.index(min(k, n_held)) for k in sizes]
+        if n_held == 0:
+            blank = np.full((len(sizes), len(targets), *targets.shape[2:]), np.nan)
+            return dict.fromkeys(weights, blank)
+        found_all = average_prefixes(distances, targets, weights, held, n_features=n_features, compiled=compiled)
+        return {name: found[places] for name, found in found_all.items()}
     means: dict[Weights, NDArray[np.float64]] = {}
     together = [name for name in dict.fromkeys(weights) if compiled and isinstance(name, str) and name in KERNELS]
     if together:

@@ -1,0 +1,91 @@
+"""Many short texts as two arrays, of which a few are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from energyknn.errors import ModelFileError
+
+__all__ = ["Texts"]
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """One text for each of many rows.
+
+    Parameters
+    ----------
+    content : ndarray of shape (n_bytes,), uint8
+        All texts, one after another, in UTF-8.
+    edges : ndarray of shape (n_rows + 1,), int64
+        Where each begins, and where the last ends.
+
+    Raises
+    ------
+    ModelFileError
+        If the edges do not cut the content.
+
+    Examples
+    --------
+    >>> Texts.of(["Für Elise", "", "So What"]).take([2, 0])
+    ['So What', 'Für Elise']
+    """
+
+    content: NDArray[np.uint8]
+    edges: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        edges, content = self.edges, self.content
+        are_lists = edges.ndim == content.ndim == 1 and edges.dtype.str[1:] + content.dtype.str[1:] == "i8u1"
+        if not (are_lists and len(edges) and edges[0] == 0 and edges[-1] == len(content)) or (np.diff(edges) < 0).any():
+            message = "The places of its texts do not cut them."
+            raise ModelFileError(message)
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Self:
+        """Keep texts.
+
+        Parameters
+        ----------
+        texts : iterable of str
+            One for each row.
+
+        Returns
+        -------
+        Texts
+            Half a surrogate pair, which UTF-8 has no bytes for, becomes a question mark.
+        """
+        encoded = [text.encode("utf-8", "replace") for text in texts]
+        edges = np.zeros(len(encoded) + 1, dtype=np.int64)
+        np.cumsum([len(text) for text in encoded], out=edges[1:])
+        return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), edges)
+
+    def __len__(self) -> int:
+        return len(self.edges) - 1
+
+    def take(self, rows: ArrayLike) -> list[str]:
+        """Read the texts of some rows.
+
+        Parameters
+        ----------
+        rows : array-like of int of shape (n_taken,)
+            Row numbers.
+
+        Returns
+        -------
+        list of str
+            Their texts.
+
+        Raises
+        ------
+        IndexError
+            If there is no such row.
+        """
+        numbers = np.asarray(rows, dtype=np.int64)
+        places = zip(self.edges[:-1][numbers].tolist(), self.edges[1:][numbers].tolist(), strict=True)
+        return [self.content[start:end].tobytes().decode("utf-8", "replace") for start, end in places]
