@@ -26,7 +26,8 @@ ORDER = [
         "fitting",
     ),
     *("transformers", "metric_learning", "local_fitting", "tuning", "distributed", "overfitting", "notebook_figures"),
-    *("estimators", "synthesis", "saving", "fetching", "study", "searching", "beyond", "reporting", "reproducing"),
+    *("estimators", "neighborhoods", "intervals", "explaining"),
+    *("synthesis", "saving", "fetching", "study", "searching", "beyond", "reporting", "reproducing"),
     *("cli", "__main__"),
 ]
 FILES_ONLY_IN = {"loading", "saving", "reporting", "reproducing", "cli", "fetching", "synthesis", "distributed"}
