@@ -402,7 +402,7 @@ def explain_columns(
         tables.append(table.join(weigh_columns(fitted, rows, columns=columns)) if has_neighborhoods(fitted) else table)
     values = np.array([table.to_numpy() for table in tables])
     mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1)
-    found: dict[str, NDArray[np.float64]] = {}
+    found: dict[Any, NDArray[np.float64]] = {}
     for number, name in enumerate(tables[0]):
         found |= {name: mean[:, number], f"{name}_std": spread[:, number]}
     return pd.DataFrame(found, index=list(groups))

@@ -1,7 +1,7 @@
-"""Prediction intervals that cover as they promise: conformal prediction, with widths from the neighbours' errors.
+"""Prediction intervals that cover as they promise: conformal prediction, with widths from the neighbours' targets.
 
-A model errs more on some rows than on others. How hard a row is, is told by the errors of its neighbours; the ratio of
-error to difficulty is then about the same everywhere, and its quantile over rows that the model was not fitted to makes
+A model errs more on some rows than on others. How hard a row is, is told by how far its neighbours' targets lie apart;
+the ratio of error to difficulty is then about the same everywhere, and its quantile over rows that were left out makes
 the intervals cover (Papadopoulos, Vovk and Gammerman, Regression conformal prediction with nearest neighbours, 2011).
 """
 
@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 from energyknn.estimators import KNNRegressor
 from energyknn.neighborhoods import has_neighborhoods, list_neighborhoods, predict_left_out
 
-__all__ = ["IntervalRegressor", "Intervals", "average_errors", "conformal_quantile", "measure_coverage"]
+__all__ = ["IntervalRegressor", "Intervals", "conformal_quantile", "measure_coverage", "measure_spread"]
 
 Method = Literal["leave-one-out", "cv", "split"]
 METHODS: tuple[Method, ...] = ("leave-one-out", "cv", "split")
@@ -82,50 +82,46 @@ def _check_coverage(coverage: float) -> None:
         raise ValueError(message)
 
 
-def average_errors(
-    model: Any, errors: NDArray[np.float64], X: ArrayLike | None = None, *, n_neighbors: int
-) -> NDArray[np.float64]:
-    """Average the errors of each row's neighbours: how hard the row is.
+def measure_spread(model: Any, X: Any = None, *, n_neighbors: int) -> NDArray[np.float64]:
+    """Measure how far the targets of each row's neighbours lie apart: how hard the row is.
 
     Parameters
     ----------
     model : estimator
         Fitted, as `energyknn.neighborhoods.list_neighborhoods` takes it; where it is a mean, so is the result.
-    errors : ndarray of shape (n_train,), float64
-        Of its training rows, at least 0.
     X : array-like of shape (n_query, n_features) or None, default=None
         Rows as the model takes them. None for each training row, from its neighbours other than itself.
     n_neighbors : int
-        Neighbours to average; all there are where there are fewer.
+        Neighbours of each row; all there are where there are fewer.
 
     Returns
     -------
     ndarray of shape (n_query,), float64
-        Mean errors, in the target's unit.
+        Standard deviations of the neighbours' targets, in the target's unit.
 
     Examples
     --------
-    >>> model = KNNRegressor().fit([[0.0], [1.0], [5.0]], [0.0, 0.0, 0.0])
-    >>> average_errors(model, np.array([1.0, 3.0, 9.0]), [[0.4]], n_neighbors=2)
-    array([2.])
+    >>> model = KNNRegressor().fit([[0.0], [1.0], [5.0]], [1.0, 3.0, 9.0])
+    >>> measure_spread(model, [[0.4]], n_neighbors=2)
+    array([1.])
     """
     total: NDArray[np.float64] | float = 0.0
     for found in list_neighborhoods(model):
-        index = found.model.index_
+        index, targets = found.model.index_, found.model.y_
         rows = index.X_train if X is None else found.map_rows(X)
-        k = min(n_neighbors, len(index.X_train) - (X is None))
-        means = []
+        k = min(n_neighbors, len(targets) - (X is None))
+        spreads = []
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             block = slice(start, start + _ROWS_AT_ONCE)
             own = np.arange(len(rows))[block] if X is None else None
             nearest = index.search(rows[block], k, own=own, n_jobs=found.model.n_jobs).indices
-            means.append(errors[nearest].mean(axis=1))
-        total = total + found.share * np.concatenate(means)
+            spreads.append(targets[nearest].std(axis=1))
+        total = total + found.share * np.concatenate(spreads)
     return np.asarray(total)
 
 
 class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """Give any regressor prediction intervals that are wider where its neighbours' errors are larger.
+    """Give any regressor prediction intervals that are wider where neighbours differ more in their targets.
 
     Parameters
     ----------
@@ -142,9 +138,9 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
         is fitted too, unless a FrozenEstimator holds it. None for `estimator` itself where it has neighbours, else
         for the nearest rows as given.
     n_neighbors : int, default=100
-        Neighbours whose errors are averaged.
-    shrinkage : float, default=0.1
-        Share of the mean error of all rows in the difficulty, above 0; 1 makes all intervals of one width.
+        Neighbours whose targets are compared.
+    shrinkage : float, default=0.2
+        Share of the standard deviation of all targets in the difficulty, above 0; 1 makes all intervals of one width.
     by : str, int or None, default=None
         Column whose ranges are calibrated apart, by name or position, so that intervals cover in each (Vovk's Mondrian
         prediction).
@@ -153,7 +149,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
     bounds : tuple of float or None, default=None
         Smallest and largest possible target, where intervals are cut off; either may be infinite.
     cv : int or splitter, default=5
-        Folds of "cv", without shuffling; and of "split" where the difficulty needs them.
+        Folds of "cv", without shuffling.
     calibration_size : float, default=0.2
         Share of the rows, or of their groups, that "split" holds out.
     random_state : int or None, default=0
@@ -165,8 +161,8 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
         Fitted on all rows, or on those that "split" leaves.
     neighbors_ : estimator or None
         Whose neighbours tell the difficulty, fitted on the same rows; None where it is `estimator_`.
-    errors_ : ndarray of shape (n_train,), float64
-        Absolute errors of these rows, each predicted without itself, in the target's unit.
+    scale_ : float
+        Standard deviation of these rows' targets.
     scores_ : ndarray of shape (n_calibration,), float64
         Error (target less prediction) by difficulty, of the rows that calibrate.
     groups_ : ndarray of shape (n_calibration,), int64
@@ -213,7 +209,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
         coverage: float = 0.9,
         neighbors: Any = None,
         n_neighbors: int = 100,
-        shrinkage: float = 0.1,
+        shrinkage: float = 0.2,
         by: str | int | None = None,
         n_groups: int = 10,
         bounds: tuple[float, float] | None = None,
@@ -268,16 +264,18 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
         (X,) = indexable(X)
         rows, y_learn = X if held is None else _safe_indexing(X, learn), target[learn]
         self.estimator_ = clone(self.estimator).fit(rows, y_learn)
-        left_out = self._predict_left_out(rows, y_learn, None if labels is None else labels[learn])
         self.neighbors_ = self._fit_neighbors(rows, y_learn)
-        self.errors_ = np.abs(y_learn - left_out)
+        self.scale_ = float(y_learn.std())
         if held is None:
-            by_rows, errors, difficulty = X, target - left_out, self._measure_difficulty(None, len(target))
+            predictions, difficulty = (
+                self._predict_left_out(X, target, labels),
+                self._measure_difficulty(None, len(target)),
+            )
         else:
-            by_rows = _safe_indexing(X, held)
-            errors, difficulty = target[held] - self.predict(by_rows), self._measure_difficulty(by_rows, len(held))
-        self.scores_ = errors / difficulty
-        self._group_rows(by_rows)
+            X, target = _safe_indexing(X, held), target[held]
+            predictions, difficulty = self.predict(X), self._measure_difficulty(X, len(target))
+        self.scores_ = (target - predictions) / difficulty
+        self._group_rows(X)
         return self
 
     def _check_parameters(self, groups: ArrayLike | None) -> None:
@@ -312,7 +310,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
 
     def _predict_left_out(self, X: Any, y: NDArray[np.float64], groups: NDArray[Any] | None) -> NDArray[np.float64]:
         """Predict each row without itself."""
-        if self.method == "leave-one-out" or (self.method == "split" and has_neighborhoods(self.estimator_)):
+        if self.method == "leave-one-out":
             _check_rows(self.estimator_, len(y), name="estimator")
             return predict_left_out(self.estimator_)
         cv = self.cv
@@ -331,12 +329,11 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
 
     def _measure_difficulty(self, X: Any, n_rows: int) -> NDArray[np.float64]:
         """Say how hard rows are, in the target's unit."""
-        mean = float(self.errors_.mean())
-        if mean == 0 or self.shrinkage == 1:
-            return np.full(n_rows, mean or 1.0)
+        if self.scale_ == 0 or self.shrinkage == 1:
+            return np.full(n_rows, self.scale_ or 1.0)
         model = self.estimator_ if self.neighbors_ is None else self.neighbors_
-        local = average_errors(model, self.errors_, X, n_neighbors=self.n_neighbors)
-        return (1 - self.shrinkage) * local + self.shrinkage * mean
+        spread = measure_spread(model, X, n_neighbors=self.n_neighbors)
+        return (1 - self.shrinkage) * spread + self.shrinkage * self.scale_
 
     def _group_rows(self, X: Any) -> None:
         """Cut the rows that calibrate into ranges, and require enough of them in each."""
@@ -363,7 +360,8 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
     def _read_column(self, X: Any) -> NDArray[np.float64]:
         """Return the column whose ranges are calibrated apart."""
         try:
-            column = X[self.by] if hasattr(X, "iloc") and isinstance(self.by, str) else np.asarray(X)[:, self.by]
+            by: Any = self.by
+            column = X[by] if hasattr(X, "iloc") and isinstance(by, str) else np.asarray(X)[:, by]
         except (KeyError, IndexError):
             message = f"by is {self.by!r}, which is no column of X."
             raise ValueError(message) from None
