@@ -168,7 +168,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
     groups_ : ndarray of shape (n_calibration,), int64
         Their ranges of `by`.
     edges_ : ndarray of shape (at most n_groups - 1,), float64
-        Where one range ends and the next begins.
+        Where one range ends and the next begins, found on the rows that `estimator_` is fitted on.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -188,7 +188,8 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
     which makes errors a little large. What comes out is to be measured on rows that are held out: `measure_coverage`.
 
     Rows that repeat, such as a song's other releases, are exchangeable with new rows only if these repeat training
-    rows as often. For songs that are new, give `groups` to `fit`, with "cv" or "split".
+    rows as often. For songs that are new, give `groups` to `fit`, with "cv" or "split": what is exchangeable then is
+    songs, and for their rows the promise holds about.
 
     Examples
     --------
@@ -257,7 +258,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
         self._check_parameters(groups)
         validate_data(self, X, y, skip_check_array=True)
         target = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=np.float64, input_name="y")
-        check_consistent_length(X, target)
+        check_consistent_length(X, target, groups)
         self._require(len(target))
         labels = None if groups is None else np.asarray(groups)
         learn, held = self._hold_out(target, labels)
@@ -265,17 +266,17 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
         rows, y_learn = X if held is None else _safe_indexing(X, learn), target[learn]
         self.estimator_ = clone(self.estimator).fit(rows, y_learn)
         self.neighbors_ = self._fit_neighbors(rows, y_learn)
-        self.scale_ = float(y_learn.std())
+        self.scale_, self.edges_ = float(y_learn.std()), self._find_edges(rows)
         if held is None:
-            predictions, difficulty = (
-                self._predict_left_out(X, target, labels),
-                self._measure_difficulty(None, len(target)),
-            )
+            predictions = self._predict_left_out(X, target, labels)
         else:
             X, target = _safe_indexing(X, held), target[held]
-            predictions, difficulty = self.predict(X), self._measure_difficulty(X, len(target))
+            predictions = self.predict(X)
+        difficulty = self._measure_difficulty(None if held is None else X, len(target))
         self.scores_ = (target - predictions) / difficulty
-        self._group_rows(X)
+        self.groups_ = self._find_groups(X, len(target))
+        counts = np.bincount(self.groups_, minlength=len(self.edges_) + 1)
+        self._require(int(counts.min()), where="" if self.by is None else " in a group")
         return self
 
     def _check_parameters(self, groups: ArrayLike | None) -> None:
@@ -335,17 +336,13 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
         spread = measure_spread(model, X, n_neighbors=self.n_neighbors)
         return (1 - self.shrinkage) * spread + self.shrinkage * self.scale_
 
-    def _group_rows(self, X: Any) -> None:
-        """Cut the rows that calibrate into ranges, and require enough of them in each."""
-        self.edges_ = np.empty(0)
-        if self.by is not None:
-            shares = np.arange(1, self.n_groups) / self.n_groups
-            column = self._read_column(X)
-            edges = np.unique(np.quantile(column, shares, method="higher"))
-            self.edges_ = edges[edges > column.min()]
-        self.groups_ = self._find_groups(X, len(self.scores_))
-        counts = np.bincount(self.groups_, minlength=len(self.edges_) + 1)
-        self._require(int(counts.min()), where="" if self.by is None else " in a group")
+    def _find_edges(self, X: Any) -> NDArray[np.float64]:
+        """Cut a column into ranges of about equally many rows."""
+        if self.by is None:
+            return np.empty(0)
+        column, shares = self._read_column(X), np.arange(1, self.n_groups) / self.n_groups
+        edges: NDArray[np.float64] = np.unique(np.quantile(column, shares, method="higher"))
+        return np.extract(edges > column.min(), edges)
 
     def _require(self, n_samples: int, *, where: str = "") -> None:
         """Require enough rows for a finite quantile."""

@@ -283,3 +283,12 @@ def test_a_frozen_model_is_calibrated_without_a_fit():
     np.testing.assert_array_equal(frozen.scores_, IntervalRegressor(KNNRegressor(5)).fit(X, y).scores_)
     with pytest.raises(ValueError, match="estimator holds 200 rows, but is to hold the 100 of this fit"):
         frozen.fit(X[:100], y[:100])
+
+
+def test_a_value_that_most_rows_share_leaves_no_range_empty():
+    X, y = make_rows(100)
+    X[:60, 1] = 0
+    model = IntervalRegressor(KNNRegressor(5), by=1, n_groups=4).fit(X, y)
+    assert np.bincount(model.groups_).tolist() == [75, 25]
+    outside = model.predict_interval(np.array([[0.5, -9.0], [0.5, 9.0]]))
+    assert np.isfinite(outside).all()
