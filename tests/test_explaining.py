@@ -11,6 +11,7 @@ import pytest
 from made_tracks import make_tracks
 from sklearn.base import clone
 from sklearn.decomposition import PCA
+from sklearn.ensemble import VotingRegressor
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
@@ -164,6 +165,9 @@ def test_what_cannot_be_explained_is_refused(models):
         explain_predictions(model, NEW, X, columns={"a": ["a"], "b": ["b", "a"]})
     with pytest.raises(TypeError, match="LinearRegression has no neighbours"):
         explain_predictions(LinearRegression().fit(X, y), NEW, X)
+    both = VotingRegressor([("p1", KNNRegressor(12, p=1)), ("p2", KNNRegressor(12))]).fit(X, y)
+    with pytest.raises(ValueError, match="with different p"):
+        explain_predictions(both, NEW, X)
     mixed = make_pipeline(PolynomialFeatures(2), KNNRegressor(12)).fit(X, y)
     with pytest.raises(ValueError, match="mix columns"):
         explain_predictions(mixed, NEW, X)
