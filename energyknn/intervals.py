@@ -20,7 +20,7 @@ from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
 from energyknn.estimators import KNNRegressor
-from energyknn.neighborhoods import has_neighborhoods, list_neighborhoods, predict_left_out
+from energyknn.neighborhoods import has_neighborhoods, list_neighborhoods, predict_left_out, refill_neighbors
 
 __all__ = ["IntervalRegressor", "Intervals", "conformal_quantile", "measure_coverage", "measure_spread"]
 
@@ -82,7 +82,9 @@ def _check_coverage(coverage: float) -> None:
         raise ValueError(message)
 
 
-def measure_spread(model: Any, X: Any = None, *, n_neighbors: int) -> NDArray[np.float64]:
+def measure_spread(
+    model: Any, X: Any = None, *, n_neighbors: int, rows: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
     """Measure how far the targets of each row's neighbours lie apart: how hard the row is.
 
     Parameters
@@ -93,6 +95,8 @@ def measure_spread(model: Any, X: Any = None, *, n_neighbors: int) -> NDArray[np
         Rows as the model takes them. None for each training row, from its neighbours other than itself.
     n_neighbors : int
         Neighbours of each row; all there are where there are fewer.
+    rows : ndarray of int of shape (n_query,) or None, default=None
+        Which training rows, where `X` is None; None for all.
 
     Returns
     -------
@@ -108,13 +112,16 @@ def measure_spread(model: Any, X: Any = None, *, n_neighbors: int) -> NDArray[np
     total: NDArray[np.float64] | float = 0.0
     for found in list_neighborhoods(model):
         index, targets = found.model.index_, found.model.y_
-        rows = index.X_train if X is None else found.map_rows(X)
+        own = None
+        if X is None:
+            own = np.arange(len(targets)) if rows is None else rows
+        queries = found.map_rows(X) if own is None else index.X_train[own]
         k = min(n_neighbors, len(targets) - (X is None))
         spreads = []
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
+        for start in range(0, len(queries), _ROWS_AT_ONCE):
             block = slice(start, start + _ROWS_AT_ONCE)
-            own = np.arange(len(rows))[block] if X is None else None
-            nearest = index.search(rows[block], k, own=own, n_jobs=found.model.n_jobs).indices
+            left_out = None if own is None else own[block]
+            nearest = index.search(queries[block], k, own=left_out, n_jobs=found.model.n_jobs).indices
             spreads.append(targets[nearest].std(axis=1))
         total = total + found.share * np.concatenate(spreads)
     return np.asarray(total)
@@ -152,13 +159,17 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
         Folds of "cv", without shuffling.
     calibration_size : float, default=0.2
         Share of the rows, or of their groups, that "split" holds out.
+    refill : bool, default=False
+        Whether "split" puts held-out rows among the neighbours once all else is learned, each then calibrated from its
+        neighbours other than itself: for models of neighbours, whose map has seen none of these rows and which then
+        lose none.
     random_state : int or None, default=0
         Seed of that choice.
 
     Attributes
     ----------
     estimator_ : estimator
-        Fitted on all rows, or on those that "split" leaves.
+        Fitted on all rows, or on those that "split" leaves; with `refill` its neighbours are all rows.
     neighbors_ : estimator or None
         Whose neighbours tell the difficulty, fitted on the same rows; None where it is `estimator_`.
     scale_ : float
@@ -181,11 +192,12 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
 
     "split" promises: if held-out and new rows are exchangeable, the interval covers a new target with a probability of
     at least `coverage`, over the choice of both, and in each range of `by`. It promises nothing for other groups of
-    rows. The others promise no such thing. For "leave-one-out" and "cv" as here, without Barber's plus, coverage is
-    right in the limit where the model hardly changes with one row or fold (Barber, Candès, Ramdas and Tibshirani,
+    rows. The others, and "split" with `refill`, promise no such thing: as they are here, without Barber's plus, coverage
+    is right in the limit where the model hardly changes with one row or fold (Barber, Candès, Ramdas and Tibshirani,
     Predictive inference with the jackknife+, 2021; jackknife+ itself promises 2 * coverage - 1). A learned map has
-    seen the row that "leave-one-out" leaves out, which makes errors a little small; folds leave fewer rows to fit,
-    which makes errors a little large. What comes out is to be measured on rows that are held out: `measure_coverage`.
+    seen the row that "leave-one-out" leaves out, which makes errors too small, the more so the longer it learned; folds
+    leave fewer rows to fit, which makes errors a little large. For learned maps take "split" with `refill`. What comes
+    out is to be measured on rows that nothing has seen: `measure_coverage`.
 
     Rows that repeat, such as a song's other releases, are exchangeable with new rows only if these repeat training
     rows as often. For songs that are new, give `groups` to `fit`, with "cv" or "split": what is exchangeable then is
@@ -216,6 +228,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
         bounds: tuple[float, float] | None = None,
         cv: Any = 5,
         calibration_size: float = 0.2,
+        refill: bool = False,
         random_state: int | None = 0,
     ) -> None:
         self.estimator = estimator
@@ -229,6 +242,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
         self.bounds = bounds
         self.cv = cv
         self.calibration_size = calibration_size
+        self.refill = refill
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None) -> Self:
@@ -268,13 +282,16 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
         self.neighbors_ = self._fit_neighbors(rows, y_learn)
         self.scale_, self.edges_ = float(y_learn.std()), self._find_edges(rows)
         if held is None:
-            predictions = self._predict_left_out(X, target, labels)
+            predictions, difficulty = self._predict_left_out(X, target, labels), self._measure_difficulty(None, learn)
+        elif self.refill:
+            self._refill(X, target)
+            predictions, difficulty = predict_left_out(self.estimator_, held), self._measure_difficulty(None, held)
         else:
-            X, target = _safe_indexing(X, held), target[held]
-            predictions = self.predict(X)
-        difficulty = self._measure_difficulty(None if held is None else X, len(target))
-        self.scores_ = (target - predictions) / difficulty
-        self.groups_ = self._find_groups(X, len(target))
+            rows = _safe_indexing(X, held)
+            predictions, difficulty = self.predict(rows), self._measure_difficulty(rows, held)
+        calibrating = learn if held is None else held
+        self.scores_ = (target[calibrating] - predictions) / difficulty
+        self.groups_ = self._find_groups(X, len(target))[calibrating]
         counts = np.bincount(self.groups_, minlength=len(self.edges_) + 1)
         self._require(int(counts.min()), where="" if self.by is None else " in a group")
         return self
@@ -328,12 +345,18 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
         _check_rows(fitted, len(y), name="neighbors")
         return fitted
 
-    def _measure_difficulty(self, X: Any, n_rows: int) -> NDArray[np.float64]:
-        """Say how hard rows are, in the target's unit."""
+    def _refill(self, X: Any, y: NDArray[np.float64]) -> None:
+        """Put held-out rows among the neighbours."""
+        self.estimator_ = refill_neighbors(self.estimator_, X, y)
+        if self.neighbors_ is not None:
+            self.neighbors_ = refill_neighbors(self.neighbors_, X, y)
+
+    def _measure_difficulty(self, X: Any, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Say how hard rows are, in the target's unit; where X is None, training rows of these numbers."""
         if self.scale_ == 0 or self.shrinkage == 1:
-            return np.full(n_rows, self.scale_ or 1.0)
+            return np.full(len(rows), self.scale_ or 1.0)
         model = self.estimator_ if self.neighbors_ is None else self.neighbors_
-        spread = measure_spread(model, X, n_neighbors=self.n_neighbors)
+        spread = measure_spread(model, X, n_neighbors=self.n_neighbors, rows=rows)
         return (1 - self.shrinkage) * spread + self.shrinkage * self.scale_
 
     def _find_edges(self, X: Any) -> NDArray[np.float64]:
@@ -422,7 +445,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
         factors = np.array(
             [conformal_quantile(sizes[self.groups_ == group], chosen) for group in range(len(self.edges_) + 1)]
         )
-        reach = factors[groups] * self._measure_difficulty(X, len(predictions))
+        reach = factors[groups] * self._measure_difficulty(X, np.arange(len(predictions)))
         low, high = (-np.inf, np.inf) if self.bounds is None else self.bounds
         return Intervals(np.clip(predictions - reach, low, high), np.clip(predictions + reach, low, high))
 

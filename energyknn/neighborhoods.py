@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.ensemble import VotingRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from energyknn.estimators import KNNRegressor, LocalLinearRegressor
+from energyknn.weighting import average_targets
 
 __all__ = [
     "Neighborhood",
@@ -19,8 +23,11 @@ __all__ = [
     "has_neighborhoods",
     "list_neighborhoods",
     "predict_left_out",
+    "refill_neighbors",
     "weigh_training_rows",
 ]
+
+_ROWS_AT_ONCE = 8192  # whose neighbours are held
 
 
 class WeightedRows(NamedTuple):
@@ -159,18 +166,20 @@ def has_neighborhoods(model: Any) -> bool:
     return True
 
 
-def predict_left_out(model: Any) -> NDArray[np.float64]:
-    """Predict each training row from its neighbours other than itself.
+def predict_left_out(model: Any, rows: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+    """Predict training rows, each from its neighbours other than itself.
 
     Parameters
     ----------
     model : estimator
         Fitted, as `list_neighborhoods` takes it.
+    rows : ndarray of int of shape (n_rows,) or None, default=None
+        Which training rows; None for all in their order.
 
     Returns
     -------
-    ndarray of shape (n_train,) or (n_train, n_outputs), float64
-        Predictions in training order, in the target's unit.
+    ndarray of shape (n_rows,) or (n_rows, n_outputs), float64
+        Predictions, in the target's unit.
 
     Raises
     ------
@@ -187,9 +196,57 @@ def predict_left_out(model: Any) -> NDArray[np.float64]:
     >>> predict_left_out(KNNRegressor(1).fit([[0.0], [1.0], [3.0]], [0.0, 1.0, 3.0]))
     array([1., 0., 1.])
     """
-    parts = [found.share * found.model.predict(None) for found in list_neighborhoods(model)]
+    parts = []
+    for found in list_neighborhoods(model):
+        numbers = np.arange(len(found.model.y_)) if rows is None else rows
+        blocks = [numbers[start : start + _ROWS_AT_ONCE] for start in range(0, len(numbers), _ROWS_AT_ONCE)]
+        weighed = [found.model.weigh(None, rows=block) for block in blocks]
+        means = [average_targets(found.model.y_[near.indices], weights) for near, weights in weighed]
+        parts.append(found.share * np.concatenate(means))
     predictions: NDArray[np.float64] = np.sum(parts, axis=0)
     return predictions
+
+
+def refill_neighbors(model: Any, X: Any, y: NDArray[np.float64]) -> Any:
+    """Give a fitted model other training rows to find neighbours among; what is before the neighbours stays as it is.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted, as `list_neighborhoods` takes it. It is not changed.
+    X : array-like of shape (n_rows, n_features)
+        Rows as the model takes them.
+    y : ndarray of shape (n_rows,), float64
+        Their targets.
+
+    Returns
+    -------
+    estimator
+        Of the same kind.
+
+    Raises
+    ------
+    TypeError, NotFittedError
+        As `list_neighborhoods`.
+
+    Examples
+    --------
+    >>> refill_neighbors(KNNRegressor(1).fit([[0.0], [1.0]], [0.0, 1.0]), [[5.0]], np.array([7.0])).predict([[0.0]])
+    array([7.])
+    """
+    list_neighborhoods(model)
+    if isinstance(model, FrozenEstimator):
+        return FrozenEstimator(refill_neighbors(model.estimator, X, y))
+    if isinstance(model, VotingRegressor):
+        refilled = copy(model)
+        refilled.estimators_ = [refill_neighbors(part, X, y) for part in model.estimators_]
+        kept = [name for name, part in model.estimators if part != "drop"]
+        refilled.named_estimators_ = Bunch(**dict(zip(kept, refilled.estimators_, strict=True)))
+        return refilled
+    if isinstance(model, Pipeline):
+        rows = model[:-1].transform(X) if len(model) > 1 else X
+        return Pipeline([*model.steps[:-1], (model.steps[-1][0], refill_neighbors(model[-1], rows, y))])
+    return clone(model).fit(X, y)
 
 
 def weigh_training_rows(model: Any, X: Any) -> WeightedRows:

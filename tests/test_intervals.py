@@ -292,3 +292,40 @@ def test_a_value_that_most_rows_share_leaves_no_range_empty():
     assert np.bincount(model.groups_).tolist() == [75, 25]
     outside = model.predict_interval(np.array([[0.5, -9.0], [0.5, 9.0]]))
     assert np.isfinite(outside).all()
+
+
+def test_refilled_neighbours_are_all_rows_and_the_map_has_seen_no_held_out_one():
+    X, y = make_rows(200)
+    model = make_pipeline(StandardScaler(), KNNRegressor(5))
+    found = IntervalRegressor(model, method="split", refill=True, n_neighbors=9, shrinkage=0.3).fit(X, y)
+    plain = IntervalRegressor(model, method="split", n_neighbors=9).fit(X, y)
+    kept = np.isin(y, plain.estimator_[-1].y_)
+    learn, held = np.flatnonzero(kept), np.flatnonzero(~kept)
+    scaler = StandardScaler().fit(X[learn])
+    np.testing.assert_allclose(found.estimator_[0].mean_, scaler.mean_, rtol=1e-12)
+    rows = scaler.transform(X)
+    expected = []
+    for row in held:
+        rest = np.arange(200) != row
+        left = KNNRegressor(9).fit(rows[rest], y[rest])
+        spread = y[rest][left.kneighbors(rows[[row]])[1][0]].std()
+        prediction = KNNRegressor(5).fit(rows[rest], y[rest]).predict(rows[[row]])[0]
+        expected.append((y[row] - prediction) / (0.7 * spread + 0.3 * y[learn].std()))
+    np.testing.assert_allclose(sorted(found.scores_), sorted(expected), rtol=1e-9)
+    np.testing.assert_allclose(found.predict(X[:9]), KNNRegressor(5).fit(rows, y).predict(rows[:9]), rtol=1e-12)
+
+
+def test_only_models_of_neighbours_are_refilled():
+    with pytest.raises(TypeError, match="LinearRegression has no neighbours"):
+        IntervalRegressor(LinearRegression(), method="split", refill=True).fit(*make_rows(60))
+
+
+def test_ranges_of_held_out_rows_are_theirs():
+    X, y = make_rows(200)
+    X[:, 1] = np.arange(200)
+    for refill in (False, True):
+        model = IntervalRegressor(KNNRegressor(5), method="split", refill=refill, by=1, n_groups=2).fit(X, y)
+        assert model.edges_[0] in X[:, 1]
+        assert 90 < model.edges_[0] < 110
+        assert len(model.groups_) == 40
+        assert 10 < model.groups_.sum() < 30

@@ -14,7 +14,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from energyknn.estimators import KNNRegressor, LocalLinearRegressor, make_learned_regressor
-from energyknn.neighborhoods import has_neighborhoods, list_neighborhoods, predict_left_out, weigh_training_rows
+from energyknn.neighborhoods import (
+    has_neighborhoods,
+    list_neighborhoods,
+    predict_left_out,
+    refill_neighbors,
+    weigh_training_rows,
+)
 
 RANDOM = np.random.default_rng(0)
 X = pd.DataFrame(RANDOM.normal(size=(90, 3)), columns=["a", "b", "c"])
@@ -100,3 +106,22 @@ def test_columns_are_checked():
     (found,) = list_neighborhoods(KNNRegressor().fit(X, y))
     with pytest.raises(ValueError, match="feature names should match"):
         found.map_rows(NEW[["b", "a", "c"]])
+
+
+def test_some_rows_are_left_out_as_among_all(model):
+    rows = np.array([88, 3, 4])
+    np.testing.assert_allclose(predict_left_out(model, rows), predict_left_out(model)[rows], rtol=1e-12)
+
+
+def test_refilling_keeps_the_map_and_takes_other_rows(model):
+    before = model.predict(NEW)
+    other, target = X.iloc[:40] * 0.9, y[:40]
+    refilled = refill_neighbors(model, other, target)
+    found = weigh_training_rows(refilled, NEW)
+    np.testing.assert_allclose((found.weights * target[found.indices]).sum(axis=1), refilled.predict(NEW), rtol=1e-12)
+    for new, old in zip(list_neighborhoods(refilled), list_neighborhoods(model), strict=True):
+        assert (len(new.model.y_), len(old.model.y_)) == (40, 90)
+        np.testing.assert_array_equal(new.map_rows(NEW), old.map_rows(NEW))
+    np.testing.assert_array_equal(model.predict(NEW), before)
+    again = refill_neighbors(FrozenEstimator(refilled), X, y)
+    np.testing.assert_allclose(again.predict(NEW), before, rtol=1e-12)
