@@ -192,8 +192,8 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
 
     "split" promises: if held-out and new rows are exchangeable, the interval covers a new target with a probability of
     at least `coverage`, over the choice of both, and in each range of `by`. It promises nothing for other groups of
-    rows. The others, and "split" with `refill`, promise no such thing: as they are here, without Barber's plus, coverage
-    is right in the limit where the model hardly changes with one row or fold (Barber, Candès, Ramdas and Tibshirani,
+    rows. The others, and "split" with `refill`, promise no such thing: as they are here, without Barber's plus, they
+    cover rightly in the limit where the model hardly changes with one row or fold (Barber, Candès, Ramdas and Tibshirani,
     Predictive inference with the jackknife+, 2021; jackknife+ itself promises 2 * coverage - 1). A learned map has
     seen the row that "leave-one-out" leaves out, which makes errors too small, the more so the longer it learned; folds
     leave fewer rows to fit, which makes errors a little large. For learned maps take "split" with `refill`. What comes
