@@ -193,8 +193,8 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
     "split" promises: if held-out and new rows are exchangeable, the interval covers a new target with a probability of
     at least `coverage`, over the choice of both, and in each range of `by`. It promises nothing for other groups of
     rows. The others, and "split" with `refill`, promise no such thing: as they are here, without Barber's plus, they
-    cover rightly in the limit where the model hardly changes with one row or fold (Barber, Candès, Ramdas and Tibshirani,
-    Predictive inference with the jackknife+, 2021; jackknife+ itself promises 2 * coverage - 1). A learned map has
+    cover rightly in the limit where the model hardly changes with one row or fold (Barber, Candès, Ramdas and
+    Tibshirani, Predictive inference with the jackknife+, 2021; jackknife+ itself promises 2 * coverage - 1). A learned map has
     seen the row that "leave-one-out" leaves out, which makes errors too small, the more so the longer it learned; folds
     leave fewer rows to fit, which makes errors a little large. For learned maps take "split" with `refill`. What comes
     out is to be measured on rows that nothing has seen: `measure_coverage`.
@@ -279,6 +279,8 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
         (X,) = indexable(X)
         rows, y_learn = X if held is None else _safe_indexing(X, learn), target[learn]
         self.estimator_ = clone(self.estimator).fit(rows, y_learn)
+        if has_neighborhoods(self.estimator_):
+            _check_rows(self.estimator_, len(learn), name="estimator")
         self.neighbors_ = self._fit_neighbors(rows, y_learn)
         self.scale_, self.edges_ = float(y_learn.std()), self._find_edges(rows)
         if held is None:
@@ -329,7 +331,6 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
     def _predict_left_out(self, X: Any, y: NDArray[np.float64], groups: NDArray[Any] | None) -> NDArray[np.float64]:
         """Predict each row without itself."""
         if self.method == "leave-one-out":
-            _check_rows(self.estimator_, len(y), name="estimator")
             return predict_left_out(self.estimator_)
         cv = self.cv
         if isinstance(cv, int):
