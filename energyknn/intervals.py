@@ -194,10 +194,10 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
     at least `coverage`, over the choice of both, and in each range of `by`. It promises nothing for other groups of
     rows. The others, and "split" with `refill`, promise no such thing: as they are here, without Barber's plus, they
     cover rightly in the limit where the model hardly changes with one row or fold (Barber, Candès, Ramdas and
-    Tibshirani, Predictive inference with the jackknife+, 2021; jackknife+ itself promises 2 * coverage - 1). A learned map has
-    seen the row that "leave-one-out" leaves out, which makes errors too small, the more so the longer it learned; folds
-    leave fewer rows to fit, which makes errors a little large. For learned maps take "split" with `refill`. What comes
-    out is to be measured on rows that nothing has seen: `measure_coverage`.
+    Tibshirani, Predictive inference with the jackknife+, 2021; jackknife+ itself promises 2 * coverage - 1). A learned
+    map has seen the row that "leave-one-out" leaves out, which makes errors too small, the more so the longer it
+    learned; folds leave fewer rows to fit, which makes errors a little large. For learned maps take "split" with
+    `refill`. What comes out is to be measured on rows that nothing has seen: `measure_coverage`.
 
     Rows that repeat, such as a song's other releases, are exchangeable with new rows only if these repeat training
     rows as often. For songs that are new, give `groups` to `fit`, with "cv" or "split": what is exchangeable then is
