@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, Self, overload
 
 import numpy as np
@@ -28,7 +28,7 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from energyknn.local_fitting import fit_locally
+from energyknn.local_fitting import weigh_locally
 from energyknn.metric_learning import learn_map, weigh_softly
 from energyknn.neighbors import Neighbors, build_index
 from energyknn.neighbors.search import Engine
@@ -153,15 +153,42 @@ class KNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ig
         ValueError
             If the rows have other columns than the training rows, or there are fewer training rows than neighbours.
         """
+        found, weights = self.weigh(X)
+        return average_targets(self.y_[found.indices], weights)
+
+    def weigh(
+        self, X: ArrayLike | None, *, rows: NDArray[np.int64] | None = None
+    ) -> tuple[Neighbors, NDArray[np.float64]]:
+        """Find the training rows that a prediction is the mean of, and the weight of each.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_query, n_features) or None
+            As in `predict`.
+        rows : ndarray of int of shape (n_query,) or None, default=None
+            Which training rows, where `X` is None; None for all.
+
+        Returns
+        -------
+        found : Neighbors
+            Distances and training rows, nearest first.
+        weights : ndarray of shape (n_query, n_neighbors), float64
+            Weights, not normalised.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As `predict`.
+        """
         check_is_fitted(self)
         k = self.n_neighbors
         n_available = len(self.y_) - (X is None)
         reaches_next = needs_bandwidth(self.weights) and 1 <= k < n_available
-        found = self._search(X, k + 1 if reaches_next else k)
+        found = self._search(X, k + 1 if reaches_next else k, rows=rows)
         bandwidth = found.distances[:, k] if reaches_next else None
-        distances, indices = found.distances[:, :k], found.indices[:, :k]
-        weights = weigh_neighbors(distances, self.weights, bandwidth=bandwidth, n_features=self.n_features_in_)
-        return average_targets(self.y_[indices], weights)
+        nearest = Neighbors(found.distances[:, :k], found.indices[:, :k])
+        weights = weigh_neighbors(nearest.distances, self.weights, bandwidth=bandwidth, n_features=self.n_features_in_)
+        return nearest, weights
 
     @overload
     def kneighbors(
@@ -205,9 +232,12 @@ class KNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ig
         found = self._search(X, self.n_neighbors if n_neighbors is None else n_neighbors)
         return (found.distances, found.indices) if return_distance else found.indices
 
-    def _search(self, X: ArrayLike | None, n_neighbors: int) -> Neighbors:
+    def _search(self, X: ArrayLike | None, n_neighbors: int, *, rows: NDArray[np.int64] | None = None) -> Neighbors:
         """Search with columns checked against those of the training rows."""
-        query = None if X is None else validate_data(self, X, dtype=np.float64, order="C", reset=False)
+        if X is None:
+            query = None if rows is None else self.index_.X_train[rows]
+            return self.index_.search(query, n_neighbors, own=rows, n_jobs=self.n_jobs)
+        query = validate_data(self, X, dtype=np.float64, order="C", reset=False)
         return self.index_.search(query, n_neighbors, n_jobs=self.n_jobs)
 
 
@@ -781,20 +811,56 @@ class LocalLinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         NotFittedError
             If the estimator has not been fitted.
         """
+        parts = [(weights * self.y_[found.indices]).sum(axis=1) for found, weights in self._weigh_blocks(X)]
+        predictions: NDArray[np.float64] = np.concatenate(parts)
+        return predictions
+
+    def weigh(
+        self, X: ArrayLike | None, *, rows: NDArray[np.int64] | None = None
+    ) -> tuple[Neighbors, NDArray[np.float64]]:
+        """Find the training rows that a prediction is made of, and the weight of each.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_query, n_features) or None
+            As in `predict`.
+        rows : ndarray of int of shape (n_query,) or None, default=None
+            Which training rows, where `X` is None; None for all.
+
+        Returns
+        -------
+        found : Neighbors
+            Distances and training rows, nearest first.
+        weights : ndarray of shape (n_query, n_neighbors), float64
+            What each target counts for in the prediction, to a sum of 1; some are negative.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        """
+        found, weights = zip(*self._weigh_blocks(X, rows), strict=True)
+        distances, indices = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return Neighbors(distances, indices), np.concatenate(weights)
+
+    def _weigh_blocks(
+        self, X: ArrayLike | None, rows: NDArray[np.int64] | None = None
+    ) -> Iterator[tuple[Neighbors, NDArray[np.float64]]]:
+        """Find and weigh the neighbours of some rows at a time."""
         check_is_fitted(self)
         train = self.index_.X_train
-        rows = train if X is None else validate_data(self, X, dtype=np.float64, order="C", reset=False)
+        own = None
+        if X is None:
+            own = np.arange(len(train)) if rows is None else rows
+            queries = train[own]
+        else:
+            queries = validate_data(self, X, dtype=np.float64, order="C", reset=False)
         k = min(self.n_neighbors, len(train) - (X is None))
-        predictions = np.empty(len(rows))
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
+        for start in range(0, len(queries), _ROWS_AT_ONCE):
             block = slice(start, start + _ROWS_AT_ONCE)
-            own = np.arange(len(rows))[block] if X is None else None
-            found = self.index_.search(rows[block], k, own=own, n_jobs=self.n_jobs)
-            weights = weigh_softly(found.distances, self.sharpness)
-            predictions[block] = fit_locally(
-                rows[block], train[found.indices], self.y_[found.indices], weights, ridge=self.ridge
-            )
-        return predictions
+            found = self.index_.search(queries[block], k, own=None if own is None else own[block], n_jobs=self.n_jobs)
+            soft = weigh_softly(found.distances, self.sharpness)
+            yield found, weigh_locally(queries[block], train[found.indices], soft, ridge=self.ridge)
 
 
 def make_learned_regressor(

@@ -5,18 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["fit_locally"]
+__all__ = ["weigh_locally"]
 
 
-def fit_locally(
-    queries: NDArray[np.float64],
-    neighbors: NDArray[np.float64],
-    targets: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    *,
-    ridge: float,
+def weigh_locally(
+    queries: NDArray[np.float64], neighbors: NDArray[np.float64], weights: NDArray[np.float64], *, ridge: float
 ) -> NDArray[np.float64]:
-    """Fit a plane to the neighbours of each query, and read it at the query.
+    """Fit a plane to the neighbours of each query, and find what each target counts for where it is read at the query.
 
     Parameters
     ----------
@@ -24,37 +19,34 @@ def fit_locally(
         Rows to predict.
     neighbors : ndarray of shape (n_query, n_neighbors, n_features), float64
         Their neighbours.
-    targets : ndarray of shape (n_query, n_neighbors), float64
-        The neighbours' targets.
     weights : ndarray of shape (n_query, n_neighbors), float64
-        The neighbours' weights, with a sum of 1.
+        The neighbours' weights in the fit, with a sum of 1.
     ridge : float
         Penalty of a squared slope, above 0, in the unit of a squared distance.
 
     Returns
     -------
-    ndarray of shape (n_query,), float64
-        Predictions. With a large penalty the weighted means of the targets.
+    ndarray of shape (n_query, n_neighbors), float64
+        Weights with a sum of 1, some of them negative. The plane at the query is the sum of the targets with these
+        weights, whatever the targets. With a large penalty they are `weights`.
 
     Notes
     -----
     A mean leans towards where the neighbours lie; a plane does not (Fan and Gijbels, Local Polynomial Modelling and Its
-    Applications, 1996). Memory n_query * n_neighbors * n_features.
+    Applications, 1996). With the weights w, the neighbours' offsets o from the query, their weighted mean c and
+    weighted covariance C, the weight of neighbour j is w_j (1 - c' (C + ridge I)⁻¹ (o_j - c)). Memory
+    n_query * n_neighbors * n_features.
 
     Examples
     --------
-    >>> neighbors = np.array([[[1.0], [2.0]]])
-    >>> fit_locally(np.zeros((1, 1)), neighbors, np.array([[1.0, 2.0]]), np.array([[0.5, 0.5]]), ridge=1e-12).round(9)
-    array([0.])
+    >>> weigh_locally(np.zeros((1, 1)), np.array([[[1.0], [2.0]]]), np.array([[0.5, 0.5]]), ridge=1e-12).round(9)
+    array([[ 2., -1.]])
     """
     offsets = neighbors - queries[:, np.newaxis]
     centre = np.einsum("qk,qkc->qc", weights, offsets)
-    mean = (weights * targets).sum(axis=1)
     offsets -= centre[:, np.newaxis]
-    weighted = offsets * weights[:, :, np.newaxis]
-    products = np.matmul(weighted.transpose(0, 2, 1), offsets)
+    products = np.matmul((offsets * weights[:, :, np.newaxis]).transpose(0, 2, 1), offsets)
     products += ridge * np.eye(queries.shape[1])
-    sides = np.matmul(weighted.transpose(0, 2, 1), (targets - mean[:, np.newaxis])[:, :, np.newaxis])
-    slopes = np.linalg.solve(products, sides)[:, :, 0]
-    fitted: NDArray[np.float64] = mean - (centre * slopes).sum(axis=1)
-    return fitted
+    tilts = np.linalg.solve(products, centre[:, :, np.newaxis])
+    tilted: NDArray[np.float64] = weights * (1 - np.matmul(offsets, tilts)[:, :, 0])
+    return tilted

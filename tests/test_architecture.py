@@ -27,18 +27,8 @@ ORDER = [
         "fitting",
     ),
     *("transformers", "metric_learning", "local_fitting", "tuning", "distributed", "overfitting", "notebook_figures"),
-    *(
-        "estimators",
-        "synthesis",
-        "saving",
-        "models",
-        "fetching",
-        "study",
-        "searching",
-        "beyond",
-        "reporting",
-        "reproducing",
-    ),
+    *("estimators", "neighborhoods", "intervals", "explaining"),
+    *("synthesis", "saving", "models", "fetching", "study", "searching", "beyond", "reporting", "reproducing"),
     *("cli", "__main__"),
 ]
 FILES_ONLY_IN = {

@@ -10,7 +10,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from energyknn.estimators import LocalLinearRegressor, MetricMap, make_learned_regressor
-from energyknn.local_fitting import fit_locally
+from energyknn.local_fitting import weigh_locally
 from energyknn.metric_learning import differentiate_errors, learn_map, weigh_softly
 
 
@@ -127,7 +127,7 @@ def test_local_fits_are_weighted_ridge_regressions():
     queries, rows, targets = random.normal(size=(5, 3)), random.normal(size=(5, 20, 3)), random.normal(size=(5, 20))
     weights = random.random((5, 20))
     weights /= weights.sum(axis=1, keepdims=True)
-    found = fit_locally(queries, rows, targets, weights, ridge=0.3)
+    found = (weigh_locally(queries, rows, weights, ridge=0.3) * targets).sum(axis=1)
     for number in range(5):
         model = Ridge(alpha=0.3).fit(rows[number], targets[number], sample_weight=weights[number])
         assert found[number] == pytest.approx(model.predict(queries[number : number + 1])[0], rel=1e-9)
