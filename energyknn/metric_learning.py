@@ -370,9 +370,8 @@ def _compose(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _pull_back(rows: NDArray[Any], gradient: NDArray[Any], parameters: NDArray[np.float64]) -> NDArray[np.float64]:
     """Turn the gradient by mapped rows into one by the parameters."""
-    if parameters.ndim == 1:
-        return 2 * parameters * np.einsum("rc,rc->c", rows, gradient).astype(np.float64)
-    return (rows.T @ gradient).astype(np.float64)
+    pulled = 2 * parameters * np.einsum("rc,rc->c", rows, gradient) if parameters.ndim == 1 else rows.T @ gradient
+    return np.asarray(pulled, dtype=np.float64)
 
 
 @dataclass(eq=False)

@@ -454,7 +454,7 @@ def test_the_terminal_names_intervals_and_what_is_missing(with_beyond):
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(tabulate_models(with_beyond["beyond"], {"CatBoost": "pip install it"}))
     text = console.export_text()
-    assert "0.09000 │ 0.01000" in text
+    assert "  0.09000 0.01000" in text
     assert "not compared: CatBoost (pip install it)" in text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from energyknn.beyond.uncertainty import (
     estimate_rmse,
     estimate_rmse_difference,
 )
+from energyknn.fitting import evaluate
 from energyknn.progress import Track, track_silently
 from energyknn.schema import SPOTIFY, Schema
 from energyknn.splitting import fold_rows, fold_songs, label_songs
@@ -200,9 +201,8 @@ def _compare(
     name: str, data: Prepared, pair: tuple[NDArray[np.float64], NDArray[np.float64]], n_train: int, **options: Any
 ) -> Effect:
     usual, other = pair
-    rmse = [float(np.sqrt(np.mean((data.y_test - predicted) ** 2))) for predicted in pair]
     difference = estimate_rmse_difference(data.y_test, other, usual, **options)
-    return Effect(name, *rmse, difference, n_train)
+    return Effect(name, evaluate(data.y_test, usual).rmse, evaluate(data.y_test, other).rmse, difference, n_train)
 
 
 def measure_learning_curve(
@@ -268,7 +268,7 @@ def tabulate_errors(
     errs: predictions lie nearer the mean than targets do.
     """
     actual, predicted = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
-    labels = pd.Categorical(groups)
+    labels = pd.Categorical(cast("Any", groups))
     members = [(str(label), np.flatnonzero(labels.codes == code)) for code, label in enumerate(labels.categories)]
     return tuple(
         GroupErrors(
@@ -282,7 +282,7 @@ def tabulate_errors(
     )
 
 
-def label_decades(years: ArrayLike) -> NDArray[np.str_]:
+def label_decades(years: ArrayLike) -> pd.Categorical[str]:
     """Label years by their decade.
 
     Parameters
@@ -292,18 +292,21 @@ def label_decades(years: ArrayLike) -> NDArray[np.str_]:
 
     Returns
     -------
-    ndarray of shape (n_rows,), str
-        Labels, in the order of time where they are sorted.
+    Categorical of shape (n_rows,)
+        Labels such as "1990s", in the order of time.
 
     Examples
     --------
-    >>> label_decades([1999, 2020]).tolist()
-    ['1990s', '2020s']
+    >>> list(label_decades([2020, 1999]))
+    ['2020s', '1990s']
     """
-    return np.array([f"{year // 10 * 10}s" for year in np.asarray(years).astype(int)], dtype=np.str_)
+    decades, places = np.unique(np.asarray(years).astype(np.int64) // 10 * 10, return_inverse=True)
+    names = pd.Index([f"{decade}s" for decade in decades.tolist()])
+    labels: pd.Categorical[str] = pd.Categorical.from_codes(places, categories=names, ordered=True)
+    return labels
 
 
-def label_bins(values: ArrayLike, *, n_bins: int = 10) -> pd.Categorical:
+def label_bins(values: ArrayLike, *, n_bins: int = 10) -> pd.Categorical[str]:
     """Label values by equally wide bins: of 0 to 1 where all lie there, else between the least and the largest.
 
     Parameters
@@ -328,7 +331,8 @@ def label_bins(values: ArrayLike, *, n_bins: int = 10) -> pd.Categorical:
     edges = np.linspace(0, 1, n_bins + 1) if low >= 0 and high <= 1 else np.linspace(low, high, n_bins + 1)
     places = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, n_bins - 1)
     names = [f"{start:.6g} to {end:.6g}" for start, end in pairwise(edges)]
-    return pd.Categorical.from_codes(places, categories=names, ordered=True)
+    labels: pd.Categorical[str] = pd.Categorical.from_codes(places, categories=pd.Index(names), ordered=True)
+    return labels
 
 
 def estimate_nested(

@@ -196,7 +196,7 @@ def _sum_by_group(groups: ArrayLike | None, *columns: NDArray[np.float64]) -> tu
     if groups is None:
         return columns
     _, codes = np.unique(np.asarray(groups), return_inverse=True)
-    return tuple(np.bincount(codes, weights=column) for column in columns)
+    return tuple(np.bincount(codes, weights=column).astype(np.float64, copy=False) for column in columns)
 
 
 def _average(values: Any, axis: int) -> Any:

@@ -37,9 +37,10 @@ _ERROR = "energy score"
 def _plot_estimates(axes: Axes, places: Any, estimates: Sequence[Row], *, across: bool = False, **style: Any) -> None:
     """Plot figures with their intervals: upright, or across for names on the vertical axis."""
     value, low, high = (np.array([row[end] for row in estimates]) for end in ("value", "low", "high"))
-    bars = {"xerr" if across else "yerr": np.array([value - low, high - value]).clip(0)}
-    points = (value, places) if across else (places, value)
-    axes.errorbar(*points, **bars, **{"markersize": 4.5, "capsize": 2.5, "elinewidth": 1.2, **style})
+    reach = np.array([value - low, high - value]).clip(0)
+    x, y = (value, places) if across else (places, value)
+    options: dict[str, Any] = {"markersize": 4.5, "capsize": 2.5, "elinewidth": 1.2, **style}
+    axes.errorbar(x, y, xerr=reach if across else None, yerr=None if across else reach, **options)
 
 
 def _color(name: str) -> str:
@@ -76,9 +77,13 @@ def draw_models(models: Mapping[str, Row]) -> Figure:
     for place, value in zip(places, values, strict=True):
         above.annotate(f"{value:.4f}", (value, place), (3, 0), textcoords="offset points", va="center", fontsize=8.5)
     above.set_xlim(0, 1.16 * max(values))
-    for place, name in enumerate(best):
-        style = {"color": _color(name), "marker": "o" if _color(name) == BLUE else "s", "linestyle": "none"}
-        _plot_estimates(below, [place], [models[name]["test_rmse"]], across=True, **style)
+    for row, name in enumerate(best):
+        style: dict[str, Any] = {
+            "color": _color(name),
+            "marker": "o" if _color(name) == BLUE else "s",
+            "linestyle": "none",
+        }
+        _plot_estimates(below, [row], [models[name]["test_rmse"]], across=True, **style)
     for axes, shown in ((above, names), (below, best)):
         axes.set_yticks(range(len(shown)), shown)
         axes.set_ylim(len(shown) - 0.4, -0.6)
@@ -116,7 +121,7 @@ def draw_errors(errors: Mapping[str, Sequence[Row]], *, by: str) -> Figure:
         for number, (model, rows) in enumerate(errors.items()):
             color, marker = _STYLES[number % len(_STYLES)]
             places = np.array([groups.index(row["group"]) for row in rows]) + 0.12 * (number - (len(errors) - 1) / 2)
-            style = {"color": color, "marker": marker, "linewidth": 1.2, "label": model}
+            style: dict[str, Any] = {"color": color, "marker": marker, "linewidth": 1.2, "label": model}
             _plot_estimates(axes, places, [row[name] for row in rows], **style)
         shown = range(0, len(groups), -(-len(groups) // _MOST_NAMES))
         axes.set_xticks(shown, [groups[place] for place in shown], rotation=45, ha="right", rotation_mode="anchor")
@@ -156,7 +161,7 @@ def draw_learning_curve(curves: Mapping[str, Sequence[Row]]) -> Figure:
     figure, (axes,) = make_axes(4.2, title)
     for number, (model, points) in enumerate(curves.items()):
         color, marker = _STYLES[number % len(_STYLES)]
-        style = {"color": color, "marker": marker, "linewidth": 1.4, "label": model}
+        style: dict[str, Any] = {"color": color, "marker": marker, "linewidth": 1.4, "label": model}
         _plot_estimates(axes, [point["n_train"] for point in points], [point["rmse"] for point in points], **style)
     sizes = sorted({point["n_train"] for points in curves.values() for point in points})
     axes.set_xscale("log")
@@ -223,7 +228,7 @@ def draw_calibration(points: Sequence[Row]) -> Figure:
     figure, (axes,) = make_axes(4.4, f"Coverage is off by {off:+.1f} % at most")
     axes.plot([0, 100], [0, 100], color=RED, linewidth=1.2, label="observed = nominal")
     estimates = [_as_percent(point) for point in points]
-    style = {"color": BLUE, "marker": "o", "linewidth": 1.2, "label": "test rows"}
+    style: dict[str, Any] = {"color": BLUE, "marker": "o", "linewidth": 1.2, "label": "test rows"}
     _plot_estimates(axes, [100 * point["nominal"] for point in points], estimates, **style)
     axes.set_aspect("equal")
     label_axes(axes, "nominal coverage (% of rows)", "observed coverage (% of test rows)")
@@ -258,7 +263,7 @@ def draw_coverage(rows: Sequence[Row], *, nominal: float = 0.9, by: str = "decad
     title = f"{100 * nominal:g} % intervals cover {low:.1f} to {high:.1f} % of the rows of a group"
     figure, (above, below) = make_axes(5.0, title, heights=(1.2, 1))
     places = np.arange(len(rows))
-    style = {"color": BLUE, "marker": "o", "linestyle": "none"}
+    style: dict[str, Any] = {"color": BLUE, "marker": "o", "linestyle": "none"}
     _plot_estimates(above, places, [_as_percent(row) for row in rows], **style)
     above.axhline(100 * nominal, color=RED, linewidth=1.2)
     below.bar(places, [row["mean_width"] for row in rows], color=BLUE, width=0.65)
