@@ -29,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--models", default=",".join(MODELS), metavar="NAMES", help="with commas between them")
     parser.add_argument("--budget", type=float, default=60.0, metavar="SECONDS",
                         help="to tune the trees of each library, once (default: 60)")  # fmt: skip
+    parser.add_argument("--trials", type=int, metavar="N",
+                        help="settings to try of each library, at most (default: what the budget allows)")  # fmt: skip
     parser.add_argument("--rows", type=int, metavar="N", help="a random part of the file, to try things out")
     parser.add_argument("--honesty", action="store_true",
                         help="measure, on the first split, what the figures are worth, too")  # fmt: skip
@@ -40,7 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"--models names {', '.join(unknown)}. Known are {', '.join(MODELS)}")
     for name, advice in find_missing_libraries().items():
         sys.stderr.write(f"missing: {name}: {advice}\n")
-    plan = Plan(options.problem, tuple(options.splits), options.groups, names, options.budget, options.rows)
+    tuning = {"n_trials": options.trials}
+    seeds = tuple(options.splits)
+    plan = Plan(options.problem, seeds, options.groups, names, options.budget, options.rows, tuning=tuning)
     try:
         table = read_table(plan, Path(options.data) if options.data else None)
         run_plan(plan, table, options.out, say=_say)

@@ -76,7 +76,7 @@ def draw_models(models: Mapping[str, Row]) -> Figure:
     above.barh(places, values, color=[_color(name) for name in names], height=0.65)
     for place, value in zip(places, values, strict=True):
         above.annotate(f"{value:.4f}", (value, place), (3, 0), textcoords="offset points", va="center", fontsize=8.5)
-    above.set_xlim(0, 1.16 * max(values))
+    above.set_xlim(0, 1.35 * max(values))
     for row, name in enumerate(best):
         style: dict[str, Any] = {
             "color": _color(name),
@@ -87,8 +87,8 @@ def draw_models(models: Mapping[str, Row]) -> Figure:
     for axes, shown in ((above, names), (below, best)):
         axes.set_yticks(range(len(shown)), shown)
         axes.set_ylim(len(shown) - 0.4, -0.6)
-    label_axes(above, f"RMSE of the test rows ({_ERROR})", "model")
-    label_axes(below, f"RMSE of the test rows ({_ERROR})", "model", title="The best, with 95 % intervals")
+    label_axes(above, f"test RMSE ({_ERROR})", "model")
+    label_axes(below, f"test RMSE ({_ERROR})", "model", title="The best, with 95 % intervals")
     return figure
 
 
@@ -128,7 +128,7 @@ def draw_errors(errors: Mapping[str, Sequence[Row]], *, by: str) -> Figure:
     panels[0].set_ylim(bottom=0)
     panels[1].axhline(0, color="black", linewidth=1)
     label_axes(panels[0], by, f"RMSE\n({_ERROR})")
-    label_axes(panels[1], by, f"mean of actual - predicted\n({_ERROR})")
+    label_axes(panels[1], by, f"actual - predicted\n(mean, {_ERROR})")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=1, fontsize=9)
     return figure
@@ -226,7 +226,8 @@ def draw_calibration(points: Sequence[Row]) -> Figure:
     farthest = max(points, key=lambda point: abs(point["coverage"] - point["nominal"]))
     off = 100 * (farthest["coverage"] - farthest["nominal"])
     figure, (axes,) = make_axes(4.4, f"Coverage is off by {off:+.1f} % at most")
-    axes.plot([0, 100], [0, 100], color=RED, linewidth=1.2, label="observed = nominal")
+    ends = [100 * min(point["nominal"] for point in points) - 5, 100]
+    axes.plot(ends, ends, color=RED, linewidth=1.2, label="observed = nominal")
     estimates = [_as_percent(point) for point in points]
     style: dict[str, Any] = {"color": BLUE, "marker": "o", "linewidth": 1.2, "label": "test rows"}
     _plot_estimates(axes, [100 * point["nominal"] for point in points], estimates, **style)
