@@ -151,6 +151,15 @@ def test_the_page_says_what_was_kept(path, tmp_path):
     assert all(row.endswith("|") for row in lines)
 
 
+def test_a_page_without_intervals_has_no_picture(path):
+    state = read_state(path)
+    state["records"] = [record for record in state["records"] if record["seed"] == 43]
+    text, pictures = render_page(state | {"differences": []}, "results.json")
+    assert pictures == {}
+    assert "![" not in text
+    assert "no interval" in text
+
+
 def test_verdicts():
     def tell(low, high):
         return tell_outcome({"difference": {"value": 0.0, "low": low, "high": high}})

@@ -134,6 +134,7 @@ def draw_differences(settings: Sequence[Mapping[str, Any]]) -> Any:
 def render_page(state: Mapping[str, Any], source: str) -> tuple[str, dict[str, bytes]]:
     """Return the page as Markdown and its picture as PNG, by name."""
     settings = [setting for setting in list_settings(state) if setting["models"]]
+    has_picture = any(model["difference"]["low"] is not None for setting in settings for model in setting["models"])
     environment = jinja2.Environment(  # noqa: S701 - Markdown, from our own files
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
@@ -144,8 +145,14 @@ def render_page(state: Mapping[str, Any], source: str) -> tuple[str, dict[str, b
     text = template.render(
         settings=settings, names=MODELS, choices=state["choices"], honesty=state["honesty"], source=source,
         problems=state["problems"], missing=state.get("missing") or {}, environment=state["environment"],
-        picture=PICTURE, zip=zip, loads=[record["load_average"] for record in state["records"]],
+        picture=PICTURE if has_picture else None, zip=zip,
+        loads=[record["load_average"] for record in state["records"]],
     )  # fmt: skip
+    pictures = {PICTURE: draw_differences(settings)} if has_picture else {}
+    return re.sub(r"\n{3,}", "\n\n", text), {name: _encode(figure) for name, figure in pictures.items()}
+
+
+def _encode(figure: Any) -> bytes:
     file = io.BytesIO()
-    draw_differences(settings).savefig(file, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    return re.sub(r"\n{3,}", "\n\n", text), {PICTURE: file.getvalue()}
+    figure.savefig(file, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    return file.getvalue()

@@ -120,13 +120,21 @@ def _run_split(
             record["chosen"] = model.best_params_
         _keep_predictions(path, record, predicted)
         state["records"].append(record)
-        write_state(path, state)
+        _add_differences(path, state, split, compared, data.y_test, songs)
         say(f"{plan.problem}, {plan.groups}, split {seed}, {name}: RMSE {record['rmse']['value']:.5f}, {seconds:.0f} s")
+    _add_differences(path, state, split, compared, data.y_test, songs)
+
+
+def _add_differences(
+    path: Path, state: dict[str, Any], split: Mapping[str, Any], names: list[str], y_test: np.ndarray, songs: Any
+) -> None:
+    """Add the differences to ours that the kept predictions of a split can tell, and keep them."""
     ours = _read_predictions(path, {**split, "model": OURS})
-    for name in lacking:
+    for name in names:
         theirs = _read_predictions(path, {**split, "model": name})
-        if ours is not None and theirs is not None and len(ours) == len(theirs) == len(data.y_test):
-            difference = estimate_rmse_difference(data.y_test, ours, theirs, groups=songs)
+        known = find_record(state["differences"], **split, model=name)
+        if known is None and ours is not None and theirs is not None and len(ours) == len(theirs) == len(y_test):
+            difference = estimate_rmse_difference(y_test, ours, theirs, groups=songs)
             state["differences"].append({**split, "model": name, "rmse": difference._asdict()})
     write_state(path, state)
 
