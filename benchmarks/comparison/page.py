@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from harness.drawing import BLUE, DOTS_PER_INCH, GREY, RED, make_panels
 
 from comparison.running import MODELS, OURS
-from energyknn.beyond import estimate_over_splits
+from energyknn.beyond import LIBRARIES, estimate_over_splits
 
 PICTURE = "beyond-differences"
 GROUPS = {"none": "rows split at random", "songs": "every song on one side"}
@@ -111,11 +112,11 @@ def tell_outcome(model: Mapping[str, Any]) -> str:
 
 
 def draw_differences(settings: Sequence[Mapping[str, Any]]) -> Any:
-    """Draw the difference of RMSE to each rival, a panel for each file and protocol; left of 0, ours errs less."""
-    rows = [[model for model in setting["models"] if model["difference"]["low"] is not None] for setting in settings]
+    """Draw the difference of RMSE to tuned trees, a panel for each file and protocol; left of 0, ours errs less."""
+    rows = [[model for model in setting["models"] if _is_drawn(model)] for setting in settings]
     shown = [(setting, models) for setting, models in zip(settings, rows, strict=True) if models]
-    height = 0.9 + sum(0.9 + 0.27 * len(models) for _, models in shown)
-    figure, panels = make_panels(height, "RMSE of ours less that of each rival", rows=len(shown))
+    height = 0.9 + sum(1.2 + 0.27 * len(models) for _, models in shown)
+    figure, panels = make_panels(height, "RMSE of ours less that of tuned trees", rows=len(shown))
     colors = {"ahead": BLUE, "behind": RED, "too close to tell": GREY}
     for axes, (setting, models) in zip(panels, shown, strict=True):
         for place, model in enumerate(models):
@@ -123,18 +124,24 @@ def draw_differences(settings: Sequence[Mapping[str, Any]]) -> Any:
             axes.plot([difference["low"], difference["high"]], [place, place], color=color, linewidth=2.2)
             axes.plot([difference["value"]], [place], "o", color=color, markersize=5)
         axes.axvline(0, color="black", linewidth=1)
+        axes.locator_params(axis="x", nbins=4)
         axes.set_yticks(range(len(models)), [model["name"] for model in models], fontsize=8.5)
         axes.set_ylim(len(models) - 0.4, -0.6)
-        axes.set_title(f"{setting['title']}, {len(setting['seeds'])} split(s)", loc="left", fontsize=9.5)
-        axes.set_xlabel(f"difference of RMSE; {setting['target']}; 95 % interval", fontsize=8.5)
-        axes.set_ylabel("rival", fontsize=8.5)
+        title = f"{setting['title']} (splits: {len(setting['seeds'])})"
+        axes.set_title(textwrap.fill(title, 44), loc="left", fontsize=9.5)
+        axes.set_xlabel(textwrap.fill(f"difference, 95 % interval; {setting['target']}", 44), fontsize=8.5)
+        axes.set_ylabel("trees of", fontsize=8.5)
     return figure
+
+
+def _is_drawn(model: Mapping[str, Any]) -> bool:
+    return model["name"] in LIBRARIES and model["difference"]["low"] is not None
 
 
 def render_page(state: Mapping[str, Any], source: str) -> tuple[str, dict[str, bytes]]:
     """Return the page as Markdown and its picture as PNG, by name."""
     settings = [setting for setting in list_settings(state) if setting["models"]]
-    has_picture = any(model["difference"]["low"] is not None for setting in settings for model in setting["models"])
+    has_picture = any(_is_drawn(model) for setting in settings for model in setting["models"])
     environment = jinja2.Environment(  # noqa: S701 - Markdown, from our own files
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )

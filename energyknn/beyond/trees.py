@@ -243,7 +243,7 @@ def tune_trees(
     n_trials: int | None = 8,
     time_budget: float | None = None,
     learning_rate: float = 0.05,
-    max_trees: int = 6000,
+    max_trees: int = 10_000,
     validation_fraction: float = 0.1,
     random_state: int = 0,
     track: Track[int] = track_silently,
@@ -264,7 +264,7 @@ def tune_trees(
         Seconds after which no trial begins; the first always does. With a budget, runs need not repeat.
     learning_rate : float, default=0.05
         The slow rate, at which the best setting is used.
-    max_trees : int, default=6000
+    max_trees : int, default=10000
         Most trees.
     validation_fraction : float, default=0.1
         Share of the rows that are kept out, to score by and to stop by.
@@ -357,7 +357,7 @@ class TunedTreesRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         n_trials: int | None = 8,
         time_budget: float | None = None,
         learning_rate: float = 0.05,
-        max_trees: int = 6000,
+        max_trees: int = 10_000,
         random_state: int = 0,
         chosen: Mapping[str, Any] | None = None,
     ) -> None:
