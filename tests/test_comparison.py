@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from compare_models import main
 from comparison import running
+from comparison.mlkr import compare_with_mlkr, is_installed
 from comparison.page import list_settings, render_page, tell_outcome
 from comparison.problems import PROBLEMS
 from comparison.running import LINE, NOTEBOOK, OURS, Plan, read_table, run_honesty, run_plan
@@ -158,6 +159,24 @@ def test_a_page_without_intervals_has_no_picture(path):
     assert pictures == {}
     assert "![" not in text
     assert "no interval" in text
+
+
+def test_the_learned_map_beside_mlkr(table):
+    if not is_installed():
+        pytest.skip("metric-learn is not installed")
+    found = compare_with_mlkr(prepare(table, Protocol()), n_rows=100, n_components=2, max_iter=3)
+    assert found["mlkr"]["bytes_of_pairs"] == 80_000
+    for side in ("ours", "mlkr"):
+        assert 0 < found[side]["rmse"] < 0.5
+        assert found[side]["seconds"] > 0
+
+
+def test_the_page_shows_mlkr_where_it_was_run(path):
+    sides = {"ours": {"rmse": 0.1, "seconds": 2.0}, "mlkr": {"rmse": 0.2, "seconds": 9.0, "bytes_of_pairs": 8_000_000}}
+    found = {"rows": 1000, "components": 8, "neighbors": 50, "version": "1.2.3", **sides}
+    text, _ = render_page(read_state(path) | {"mlkr": {"tracks": found}}, "results.json")
+    assert "| MLKR, metric-learn 1.2.3 | 0.20000 | 9.0 |" in text
+    assert "MLKR" not in render_page(read_state(path), "results.json")[0]
 
 
 def test_verdicts():

@@ -15,6 +15,7 @@ from harness.machine import find_version
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
 
+from comparison.mlkr import compare_with_mlkr
 from comparison.problems import PROBLEMS, fingerprint
 from comparison.state import find_record, read_state, write_state
 from energyknn import KNNRegressor, KNNSearchCV
@@ -213,6 +214,18 @@ def run_honesty(plan: Plan, table: pd.DataFrame, path: Path, *, say: Say) -> dic
     state = read_state(path)
     state["honesty"][plan.problem] = described
     write_state(path, state)
+    return state
+
+
+def run_mlkr(plan: Plan, table: pd.DataFrame, path: Path, *, n_rows: int = 2000) -> dict[str, Any]:
+    """Compare the learned map with MLKR on training rows of a problem's first split, and keep it; return the state."""
+    state = read_state(path)
+    if plan.problem not in state["mlkr"]:
+        protocol = Protocol(scaling="train_only", random_state=plan.seeds[0])
+        data = prepare(table, protocol, schema=PROBLEMS[plan.problem].schema)
+        state["mlkr"][plan.problem] = compare_with_mlkr(data, n_rows=n_rows)
+        state["mlkr"][plan.problem]["version"] = find_version("metric-learn")
+        write_state(path, state)
     return state
 
 
