@@ -179,6 +179,15 @@ def test_the_page_shows_mlkr_where_it_was_run(path):
     assert "MLKR" not in render_page(read_state(path), "results.json")[0]
 
 
+def test_the_page_says_what_was_not_run(path):
+    text, _ = render_page(read_state(path), "results.json")
+    lacking = text[text.index("## Not run yet") :]
+    assert "- ours on real tracks, rows split at random, split 44, 45, 46, 47" in lacking
+    assert "- CatBoost on synthetic tracks, rows split at random, split 42" in lacking
+    assert "every song on one side, split 42" in lacking
+    assert "ours on real tracks, every song" not in lacking
+
+
 def test_verdicts():
     def tell(low, high):
         return tell_outcome({"difference": {"value": 0.0, "low": low, "high": high}})

@@ -13,11 +13,30 @@ import jinja2
 import numpy as np
 from harness.drawing import BLUE, DOTS_PER_INCH, GREY, RED, make_panels
 
+from comparison.problems import PROBLEMS
 from comparison.running import MODELS, OURS
 from energyknn.beyond import LIBRARIES, estimate_over_splits
 
 PICTURE = "beyond-differences"
 GROUPS = {"none": "rows split at random", "songs": "every song on one side"}
+
+WANTED = (("tracks", "none", range(42, 48)), ("tracks", "songs", (42,)), ("synthetic", "none", (42,)),
+          ("diamonds", "none", (42,)))  # fmt: skip
+"""Files, protocols and splits that the page is for."""
+
+
+def list_lacking(state: Mapping[str, Any]) -> list[str]:
+    """Say what of the page was not run yet."""
+    keys = ("problem", "groups", "seed", "model")
+    known = {tuple(record[key] for key in keys) for record in state["records"]}
+    lacking = []
+    for problem, groups, seeds in WANTED:
+        for name in MODELS:
+            absent = [str(seed) for seed in seeds if (problem, groups, seed, name) not in known]
+            if absent:
+                who = "ours" if name == OURS else name
+                lacking.append(f"{who} on {PROBLEMS[problem].what}, {GROUPS[groups]}, split {', '.join(absent)}")
+    return lacking
 
 
 def list_settings(state: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -151,7 +170,7 @@ def render_page(state: Mapping[str, Any], source: str) -> tuple[str, dict[str, b
     template = environment.from_string(Path(__file__).with_name("page.md.j2").read_text(encoding="utf-8"))
     text = template.render(
         settings=settings, names=MODELS, choices=state["choices"], honesty=state["honesty"], mlkr=state["mlkr"],
-        source=source,
+        source=source, lacking=list_lacking(state),
         problems=state["problems"], missing=state.get("missing") or {}, environment=state["environment"],
         picture=PICTURE if has_picture else None, zip=zip,
         loads=[record["load_average"] for record in state["records"]],
