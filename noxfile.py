@@ -124,6 +124,23 @@ def bench_report(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def compare(session: nox.Session) -> None:
+    """Compare ours with tuned trees on six splits: `-- [--data FILE] [--splits 42:47] [--budget SECONDS]`.
+
+    What is finished is kept in benchmarks/comparison/results.json at once, and a run that was ended goes on from there.
+    """
+    session.install("-e", ".[bench,formats]")
+    session.run("python", "benchmarks/compare_models.py", *session.posargs)
+
+
+@nox.session(default=False)
+def compare_report(session: nox.Session) -> None:
+    """Draw docs/beyond.md and its picture from what `compare` kept, or from `-- RESULTS.json`."""
+    session.install("-e", ".[report]")
+    session.run("python", "benchmarks/draw_comparison.py", *session.posargs)
+
+
+@nox.session(default=False)
 def ray_cpu(session: nox.Session) -> None:
     """Run what runs on Ray: on this machine's cores, and on a real cluster of three nodes that loses some."""
     session.install("-e", ".[report,formats,ray]", *groups("test"))

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from energyknn.neighbors import build_index
+from energyknn.neighbors import NeighborIndex, build_index
 from energyknn.neighbors.search import Engine
 from energyknn.progress import Track, track_silently
 
@@ -26,6 +26,8 @@ __all__ = ["LearnedMap", "Round", "differentiate_errors", "learn_map", "weigh_so
 _BETA_MEAN, _BETA_SQUARE = 0.9, 0.98  # of Adam; few steps are taken, so the memory of squares is short
 _LAST_RATE = 0.03  # share of the learning rate that is left in the last round
 _LARGEST_VALIDATION = 5000  # rows
+_CACHED_NUMBERS = 1 << 18  # 1 MiB of float32
+_ENOUGH_ROWS = 10_000  # to tell how columns vary together
 _FEWEST_ROWS = 3  # one to choose by, one to predict, one to predict it from
 
 
@@ -54,7 +56,8 @@ class LearnedMap:
     Parameters
     ----------
     components : ndarray of shape (n_features, n_components), float64
-        Rows times this are the mapped rows.
+        Rows times this are the mapped rows. Of a full map, mapped columns do not correlate, and those of most variance
+        come first.
     trace : tuple of Round
         Every round, the best not always last.
     best : int
@@ -93,13 +96,13 @@ def weigh_softly(distances: NDArray[np.float64], sharpness: float = 1.0) -> NDAr
 
 
 def differentiate_errors(
-    mapped: NDArray[np.float64], y: NDArray[np.float64], queries: NDArray[np.int64], neighbors: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    mapped: NDArray[Any], y: NDArray[np.float64], queries: NDArray[np.int64], neighbors: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[Any]]:
     """Predict rows from their neighbours, and differentiate the mean squared error by every mapped row.
 
     Parameters
     ----------
-    mapped : ndarray of shape (n_rows, n_components), float64
+    mapped : ndarray of shape (n_rows, n_components), float32 or float64
         Rows after the map.
     y : ndarray of shape (n_rows,), float64
         Their targets.
@@ -112,7 +115,7 @@ def differentiate_errors(
     -------
     errors : ndarray of shape (n_query,), float64
         Prediction less target.
-    gradient : ndarray of shape (n_rows, n_components), float64
+    gradient : ndarray of shape (n_rows, n_components), of the type of `mapped`
         Of the mean of the squared errors.
 
     Notes
@@ -121,23 +124,38 @@ def differentiate_errors(
     -w (y - p), and that of the squared distance by the query's mapped row twice the difference of the rows. Sums over
     pairs are products with a sparse matrix. Memory 8 n_query * n_neighbors bytes, a few times.
     """
-    compact = mapped.astype(np.float32)
-    squares = np.zeros(neighbors.shape, dtype=np.float32)
-    for column in compact.T:
-        differences = column[neighbors] - column[queries, np.newaxis]
-        squares += differences * differences
+    squares = _measure_squares(mapped.astype(np.float32, copy=False), queries, neighbors)
     weights = np.exp(squares.min(axis=1, keepdims=True) - squares).astype(np.float64)
     weights /= weights.sum(axis=1, keepdims=True)
     targets = y[neighbors]
     predictions = (weights * targets).sum(axis=1)
     errors = predictions - y[queries]
-    shares = -2 / len(queries) * errors[:, np.newaxis] * weights * (targets - predictions[:, np.newaxis])
+    shares = weights * (targets - predictions[:, np.newaxis])
+    shares *= (-4 / len(queries) * errors)[:, np.newaxis]
+    of_rows = np.bincount(neighbors.reshape(-1), weights=shares.reshape(-1), minlength=len(mapped))
+    of_queries = shares.sum(axis=1)
     edges = np.arange(0, shares.size + 1, neighbors.shape[1])
-    pairs = sparse.csr_array((shares.reshape(-1), neighbors.reshape(-1), edges), shape=(len(queries), len(mapped)))
-    gradient = 2 * (np.asarray(pairs.sum(axis=0)).reshape(-1, 1) * mapped - pairs.T @ mapped[queries])
-    at_queries = 2 * (shares.sum(axis=1)[:, np.newaxis] * mapped[queries] - pairs @ mapped)
+    entries = shares.reshape(-1).astype(mapped.dtype)
+    pairs = sparse.csr_array((entries, neighbors.reshape(-1), edges), shape=(len(queries), len(mapped)))
+    gradient = of_rows[:, np.newaxis].astype(mapped.dtype) * mapped
+    gradient -= pairs.T @ mapped[queries]
+    at_queries = of_queries[:, np.newaxis].astype(mapped.dtype) * mapped[queries] - pairs @ mapped
     np.add.at(gradient, queries, at_queries)
     return errors, gradient
+
+
+def _measure_squares(
+    mapped: NDArray[np.float32], queries: NDArray[np.int64], neighbors: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Measure the squared distances of some pairs of rows, as many queries at once as a cache holds."""
+    squares = np.empty(neighbors.shape, dtype=np.float32)
+    at_once = max(1, _CACHED_NUMBERS // (neighbors.shape[1] * mapped.shape[1]))
+    for start in range(0, len(queries), at_once):
+        block = slice(start, start + at_once)
+        differences = mapped[neighbors[block]]
+        differences -= mapped[queries[block], np.newaxis]
+        np.einsum("qkc,qkc->qk", differences, differences, out=squares[block])
+    return squares
 
 
 def learn_map(
@@ -230,22 +248,26 @@ def learn_map(
     parameters = _start(rows.shape[1], n_components, form, scale, random)
     adam = _Adam(parameters)
     start = time.perf_counter()
+    components = job.turn(parameters)
+    index = job.build_index(components)
     trace: list[Round] = []
-    kept, best = parameters, 0
+    kept, best = components, 0
     for number in track(range(n_rounds), "Learn the distance"):
         seconds = time.perf_counter() - start
         if trace and time_budget is not None and seconds >= time_budget:
             break
         share = max(number / n_rounds, seconds / time_budget if time_budget else 0.0)
         rate = learning_rate * (_LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + np.cos(np.pi * min(share, 1.0))))
-        errors = _learn_round(job, adam, random, n_queries=n_queries, n_steps=n_steps, rate=rate)
-        validation = job.measure_validation(_compose(adam.parameters))
+        errors = _learn_round(job, index, adam, random, n_queries=n_queries, n_steps=n_steps, rate=rate)
+        components = job.turn(adam.parameters)
+        index = job.build_index(components)
+        validation = job.measure_validation(index, components)
         trace.append(Round(time.perf_counter() - start, float(np.sqrt(np.mean(errors**2))), validation))
         if validation <= trace[best].validation_rmse:
-            kept, best = adam.parameters, number
+            kept, best = components, number
         if patience is not None and number - best >= patience:
             break
-    return LearnedMap(_compose(kept), tuple(trace), best)
+    return LearnedMap(kept, tuple(trace), best)
 
 
 def _check(rows: NDArray[np.float64], target: NDArray[np.float64], **numbers: float) -> None:
@@ -263,7 +285,7 @@ def _check(rows: NDArray[np.float64], target: NDArray[np.float64], **numbers: fl
         raise ValueError(message)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Job:
     """Rows to learn from, rows to choose by, and how to search."""
 
@@ -274,38 +296,58 @@ class _Job:
     n_neighbors: int
     engine: Engine
     n_jobs: int | None
+    compact: NDArray[np.float32] = field(init=False)
+    covariance: NDArray[np.float64] = field(init=False)
 
-    def find_others(self, mapped: NDArray[np.float64], queries: NDArray[np.int64]) -> NDArray[np.int64]:
+    def __post_init__(self) -> None:
+        self.compact = self.X.astype(np.float32)
+        self.covariance = np.atleast_2d(np.cov(self.X[:_ENOUGH_ROWS], rowvar=False, bias=True))
+
+    def turn(self, parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Make the map's matrix, turned so that mapped columns do not correlate, those of most variance first.
+
+        No distance changes by that, but boxes around near rows become small, and searches fast. A diagonal stays one.
+        """
+        components = _compose(parameters)
+        if parameters.ndim == 1:
+            return components
+        axes = np.linalg.eigh(components.T @ self.covariance @ components).eigenvectors[:, ::-1]
+        return np.ascontiguousarray(components @ axes)
+
+    def build_index(self, components: NDArray[np.float64]) -> NeighborIndex:
+        """Map the rows and prepare them for searches."""
+        return build_index(self.X @ components, engine=self.engine, n_jobs=self.n_jobs)
+
+    def find_others(self, index: NeighborIndex, queries: NDArray[np.int64]) -> NDArray[np.int64]:
         """Find the nearest rows of some, but themselves."""
-        index = build_index(mapped, engine=self.engine, n_jobs=self.n_jobs)
-        return index.search(mapped[queries], self.n_neighbors, own=queries, n_jobs=self.n_jobs).indices
+        return index.search(index.X_train[queries], self.n_neighbors, own=queries, n_jobs=self.n_jobs).indices
 
-    def measure_validation(self, components: NDArray[np.float64]) -> float:
+    def measure_validation(self, index: NeighborIndex, components: NDArray[np.float64]) -> float:
         """Measure the RMSE of the rows that are kept out."""
-        index = build_index(self.X @ components, engine=self.engine, n_jobs=self.n_jobs)
         found = index.search(self.X_validation @ components, self.n_neighbors, n_jobs=self.n_jobs)
         predictions = (weigh_softly(found.distances) * self.y[found.indices]).sum(axis=1)
         return float(np.sqrt(np.mean((predictions - self.y_validation) ** 2)))
 
 
 def _learn_round(
-    job: _Job, adam: _Adam, random: np.random.Generator, *, n_queries: int, n_steps: int, rate: float
+    job: _Job,
+    index: NeighborIndex,
+    adam: _Adam,
+    random: np.random.Generator,
+    *,
+    n_queries: int,
+    n_steps: int,
+    rate: float,
 ) -> NDArray[np.float64]:
     """Find the neighbours of some rows, and take a few steps with them; return the rows' errors."""
     queries = random.choice(len(job.X), size=min(n_queries, len(job.X)), replace=False)
-    neighbors = job.find_others(job.X @ _compose(adam.parameters), queries)
+    neighbors = job.find_others(index, queries)
     errors = []
     for part in np.array_split(np.arange(len(queries)), min(n_steps, len(queries))):
-        involved = np.unique(np.concatenate([queries[part], neighbors[part].reshape(-1)]))
-        rows = job.X[involved]
-        found, gradient = differentiate_errors(
-            rows @ _compose(adam.parameters),
-            job.y[involved],
-            np.searchsorted(involved, queries[part]),
-            np.searchsorted(involved, neighbors[part]),
-        )
+        mapped = job.compact @ _compose(adam.parameters).astype(np.float32)
+        found, gradient = differentiate_errors(mapped, job.y, queries[part], neighbors[part])
         errors.append(found)
-        adam.step(_pull_back(rows, gradient, adam.parameters), rate)
+        adam.step(_pull_back(job.compact, gradient, adam.parameters), rate)
     return np.concatenate(errors)
 
 
@@ -326,15 +368,10 @@ def _compose(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.diag(parameters**2) if parameters.ndim == 1 else parameters
 
 
-def _pull_back(
-    rows: NDArray[np.float64], gradient: NDArray[np.float64], parameters: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _pull_back(rows: NDArray[Any], gradient: NDArray[Any], parameters: NDArray[np.float64]) -> NDArray[np.float64]:
     """Turn the gradient by mapped rows into one by the parameters."""
-    if parameters.ndim == 1:
-        by_weight: NDArray[np.float64] = np.einsum("rc,rc->c", rows, gradient)
-        return 2 * parameters * by_weight
-    by_entry: NDArray[np.float64] = rows.T @ gradient
-    return by_entry
+    pulled = 2 * parameters * np.einsum("rc,rc->c", rows, gradient) if parameters.ndim == 1 else rows.T @ gradient
+    return np.asarray(pulled, dtype=np.float64)
 
 
 @dataclass(eq=False)

@@ -17,7 +17,19 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
-from energyknn.beyond import compare_models, list_models
+from energyknn.beyond import (
+    ModelScore,
+    compare_models,
+    estimate_nested,
+    find_missing_libraries,
+    label_bins,
+    label_decades,
+    list_models,
+    measure_effects,
+    measure_learning_curve,
+    tabulate_errors,
+)
+from energyknn.beyond.models import LEARNED, NOTEBOOK, TUNED_TREES
 from energyknn.encoding import NOTEBOOK_MISMATCH_COST
 from energyknn.loading import count_nulls, hash_file, load_table, sample_path
 from energyknn.progress import Track, track_silently
@@ -29,11 +41,25 @@ from energyknn.reporting import (
     tabulate_candidates,
     tabulate_models,
 )
-from energyknn.reporting.results import describe_environment, describe_notebook, describe_study
+from energyknn.reporting.results import (
+    describe_analyses,
+    describe_environment,
+    describe_models,
+    describe_notebook,
+    describe_study,
+)
 from energyknn.saving import save_and_reload, staged_folder
 from energyknn.schema import SPOTIFY, Schema
 from energyknn.searching import Tool, choose_search
-from energyknn.study import Prepared, Protocol, check_size, prepare, run_study
+from energyknn.study import (
+    COARSE_N_NEIGHBORS,
+    Prepared,
+    Protocol,
+    check_size,
+    micro_candidates,
+    prepare,
+    run_study,
+)
 from energyknn.synthesis import are_synthetic
 from energyknn.transformers import ColumnWeights
 from energyknn.tuning.candidates import Candidate, score_candidates
@@ -86,7 +112,8 @@ def reproduce(
     honest : bool, default=True
         Whether to run the study once more with the scale fitted on training rows and songs kept on one side.
     beyond : bool, default=False
-        Whether to compare lines, trees and learned distances too, on the same rows.
+        Whether to compare lines, trees and learned distances too, on the same rows, and to measure what the figures
+        are worth.
     report : bool, default=True
         Whether to write the report, which needs the extra `report`.
     track, callbacks
@@ -133,7 +160,7 @@ def reproduce(
             )
         described = describe_study(study, second, tool=tool)
         if beyond:
-            described["beyond"] = _go_beyond(table, protocol, study.tuned.n_neighbors, schema=schema, track=track)
+            described |= _go_beyond(table, protocol, study.tuned.n_neighbors, schema=schema, track=track)
         described["seconds"] = {
             "load": loaded,
             **described["seconds"],
@@ -160,18 +187,47 @@ def reproduce(
         written = tuple(sorted(str(file.relative_to(staged)) for file in staged.rglob("*") if file.is_file()))
     tables = [build_table(compare_with_notebook(results))]
     if beyond:
-        tables.append(tabulate_models(results["beyond"]))
+        tables.append(tabulate_models(results["beyond"], results["beyond_analyses"]["missing"]))
     return Outcome(results, Group(*tables), written)
+
+
+_CURVES = (NOTEBOOK, "neighbours, one learned map", "boosted trees")  # none that tunes or averages: hours
+_SHOWN = (NOTEBOOK, TUNED_TREES, LEARNED)  # by decade and by target
 
 
 def _go_beyond(
     table: pd.DataFrame, protocol: Protocol, n_neighbors: int, *, schema: Schema, track: Track[Any]
 ) -> dict[str, Any]:
-    """Compare models on the study's rows; return them as a part of `results.json`."""
-    prepared = prepare(table, protocol, schema=schema)
-    models = list_models(prepared.X_train.columns.tolist(), n_neighbors=n_neighbors, schema=schema)
-    scores = compare_models(prepared, models, track=track)
-    return {name: {**score._asdict(), "test": score.test._asdict()} for name, score in scores.items()}
+    """Compare models on the study's rows and say what the figures are worth, as parts of `results.json`."""
+    started = time.perf_counter()
+    data = prepare(table, protocol, schema=schema)
+    models = list_models(data.X_train.columns.tolist(), n_neighbors=n_neighbors, schema=schema)
+    scores = compare_models(data, models, track=track)
+    smallest = min(len(fold.train) for fold in data.folds) * (protocol.n_splits - 1) // protocol.n_splits
+    candidates = micro_candidates(1, smallest, n=max(COARSE_N_NEIGHBORS) + 5)
+    described = describe_analyses(
+        missing=find_missing_libraries(),
+        errors=_tabulate_errors(table, data, scores, schema),
+        learning_curve={name: measure_learning_curve(data, models[name], track=track) for name in _CURVES},
+        effects=(NOTEBOOK, measure_effects(table, protocol, models[NOTEBOOK], schema=schema, track=track)),
+        nested=estimate_nested(data, candidates, track=track),
+    )
+    described["seconds"] = time.perf_counter() - started
+    return {"beyond": describe_models(scores), "beyond_analyses": described}
+
+
+def _tabulate_errors(
+    table: pd.DataFrame, data: Prepared, scores: Mapping[str, ModelScore], schema: Schema
+) -> dict[str, dict[str, Any]]:
+    """Tabulate the errors of three models by decade, where there are years, and by target."""
+    groups = {"target": label_bins(data.y_test)}
+    if schema.years:
+        groups["decade"] = label_decades(table[schema.years[0]].to_numpy()[data.X_test.index])
+    tables = {
+        what: {name: tabulate_errors(data.y_test, scores[name].predicted_test, labels) for name in _SHOWN}
+        for what, labels in groups.items()
+    }
+    return {what: table for what, table in tables.items() if all(table.values())}
 
 
 def _write(path: Path, content: bytes) -> None:

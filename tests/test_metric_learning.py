@@ -68,6 +68,26 @@ def test_the_trace_says_which_round_was_kept(data):
     assert seconds == sorted(seconds)
 
 
+def test_mapped_columns_do_not_correlate_and_come_by_their_variance(data):
+    mapped = data[0] @ learn_map(*data, **QUICK).components
+    correlations = np.corrcoef(mapped, rowvar=False)
+    np.testing.assert_allclose(correlations, np.eye(4), atol=0.1)
+    variances = mapped.var(axis=0)
+    assert (np.diff(variances) < 0.05 * variances[0]).all()
+
+
+def test_single_precision_gives_the_same_gradient_but_for_rounding():
+    random = np.random.default_rng(5)
+    mapped, y = random.normal(size=(300, 6)), random.normal(size=300)
+    queries = np.arange(50)
+    neighbors = np.array([random.choice(np.arange(50, 300), 40, replace=False) for _ in queries])
+    errors, exact = differentiate_errors(mapped, y, queries, neighbors)
+    found, single = differentiate_errors(mapped.astype(np.float32), y, queries, neighbors)
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(found, errors, atol=1e-5)
+    np.testing.assert_allclose(single, exact, atol=1e-5 * np.abs(exact).max())
+
+
 def test_seeds_repeat_to_the_bit_and_differ(data):
     first, second = learn_map(*data, random_state=3, **QUICK), learn_map(*data, random_state=3, **QUICK)
     np.testing.assert_array_equal(first.components, second.components)

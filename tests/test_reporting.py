@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import re
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 from made_tracks import make_tracks
 
+from energyknn.beyond import CurvePoint, Effect, Estimate, GroupErrors, ModelScore, NestedEstimate
+from energyknn.fitting import Scores
 from energyknn.reporting import (
     StudyArrays,
     compare_with_notebook,
@@ -26,7 +29,17 @@ from energyknn.reporting import (
     render_report,
     render_table,
 )
-from energyknn.reporting.tables import compare_with_train_only, format_difference, format_value
+from energyknn.reporting.beyond_pictures import (
+    draw_beyond,
+    draw_calibration,
+    draw_coverage,
+    draw_errors,
+    draw_learning_curve,
+    draw_models,
+    draw_weights,
+)
+from energyknn.reporting.results import describe_analyses, describe_models
+from energyknn.reporting.tables import compare_with_train_only, format_difference, format_value, tabulate_models
 from energyknn.reproducing import reproduce
 from energyknn.schema import make_schema
 
@@ -111,6 +124,35 @@ def bare_results(results: dict[str, Any]) -> dict[str, Any]:
     for name in ("base", "tuned"):
         del bare[name]["train_without_self"]
     return bare
+
+
+def estimate(value: float, half: float = 0.01) -> Estimate:
+    return Estimate(value, value - half, value + half)
+
+
+@pytest.fixture
+def with_beyond(results: dict[str, Any]) -> dict[str, Any]:
+    """Add to the results everything that lies beyond the notebook."""
+    names = {"mean": 0.25, "notebook's neighbours": 0.12, "LightGBM, <tuned>": 0.095, "neighbours, learned": 0.09}
+    scores = {
+        name: ModelScore(rmse + 0.001, Scores(1 - rmse, rmse), estimate(rmse), 2.5, np.zeros(3))
+        for name, rmse in names.items()
+    }
+    groups = [GroupErrors(f"{year}s", 40, estimate(0.1), estimate(0.0)) for year in range(1920, 2030, 10)]
+    worst = GroupErrors("1910s", 30, estimate(0.2), estimate(0.05))
+    errors = {name: [worst, *groups] for name in list(names)[1:]}
+    analyses = describe_analyses(
+        missing={"CatBoost": "pip install <it>"},
+        errors={"decade": errors, "target": errors},
+        learning_curve={name: [CurvePoint(n, estimate(4 / n)) for n in (100, 200)] for name in ("one", "other")},
+        effects=("notebook's neighbours", [Effect("songs on both sides", 0.12, 0.125, estimate(0.005, 0.001), 900)]),
+        nested=NestedEstimate((13, 14), 14, (0.12, 0.13), (0.119, 0.13), estimate(0.0005, 0.0004)),
+    )
+    share = {"coverage": 0.91, "coverage_low": 0.88, "coverage_high": 0.93}
+    analyses["coverage"] = [{"group": group, "n_rows": 77, "mean_width": 0.3, **share} for group in ("all", "1990s")]
+    analyses["calibration"] = [{"nominal": 0.9, **share}, {"nominal": 0.5, **share, "coverage": 0.515}]
+    analyses["weights"] = {"loudness": estimate(0.6)._asdict(), "key": estimate(0.1)._asdict()}
+    return {**results, "beyond": describe_models(scores), "beyond_analyses": analyses}
 
 
 @pytest.fixture
@@ -353,6 +395,72 @@ def test_pictures_of_rows_that_are_all_alike(results, value):
     render_report(results, StudyArrays(same, same, same))
 
 
+def test_pictures_beyond_the_notebook_have_labels_with_units_and_a_title(with_beyond, results):
+    names = ["models", "errors_by_decade", "errors_by_target", "learning_curve", "weights", "calibration", "coverage"]
+    pictures = draw_beyond(with_beyond)
+    assert list(pictures) == [f"beyond_{name}" for name in names]
+    assert draw_beyond(results) == {}
+    for picture in pictures.values():
+        assert picture.figure.get_suptitle()
+        assert len(picture.alt) > 40
+        assert picture.caption.endswith(".")
+        for axes in picture.figure.axes:
+            assert axes.get_xlabel()
+            assert axes.get_ylabel()
+
+
+def test_models_are_drawn_from_the_best_on_with_their_intervals(with_beyond):
+    figure = draw_models(with_beyond["beyond"])
+    above, below = figure.axes
+    assert [bar.get_width() for bar in above.patches] == [0.09, 0.095, 0.12, 0.25]
+    assert below.get_yticklabels()[0].get_text() == "neighbours, learned"
+    (low, high) = below.containers[0].lines[2][0].get_segments()[0]
+    assert (low[0], high[0]) == pytest.approx((0.08, 0.10))
+    assert "0.0900, neighbours, learned" in " ".join(figure.get_suptitle().split())
+
+
+def test_errors_are_drawn_for_each_model_and_group(with_beyond):
+    errors = with_beyond["beyond_analyses"]["errors"]["decade"]
+    figure = draw_errors(errors, by="decade of release (years)")
+    above, below = figure.axes
+    bars = errorbars(above)
+    assert list(bars) == list(errors)
+    assert bars["neighbours, learned"][1] == pytest.approx([0.2, *[0.1] * 11])
+    assert bars["neighbours, learned"][2] == pytest.approx([0.01] * 12)
+    assert errorbars(below)["neighbours, learned"][1][0] == pytest.approx(0.05)
+    assert "largest RMSE 0.200, at 1910s" in " ".join(figure.get_suptitle().split())
+
+
+def test_the_learning_curve_says_what_the_last_doubling_brings(with_beyond):
+    figure = draw_learning_curve(with_beyond["beyond_analyses"]["learning_curve"])
+    assert "takes 0.0200 off the RMSE" in " ".join(figure.get_suptitle().split())
+    assert list(errorbars(figure.axes[0])["one"][0]) == [100, 200]
+    assert figure.axes[0].get_xscale() == "log"
+
+
+def test_coverage_and_calibration_are_drawn_in_percent(with_beyond):
+    analyses = with_beyond["beyond_analyses"]
+    figure = draw_coverage(analyses["coverage"])
+    x, y = figure.axes[0].containers[0].lines[0].get_data()
+    assert list(x) == [0, 1]
+    assert y == pytest.approx([91, 91])
+    assert "cover 91.0 to 91.0 %" in " ".join(figure.get_suptitle().split())
+    figure = draw_calibration(analyses["calibration"])
+    assert "off by +1.5 % at most" in " ".join(figure.get_suptitle().split())
+    weights = draw_weights({"a": {"value": 0.1, "low": 0, "high": 0.2}, "b": {"value": 0.3, "low": 0.2, "high": 0.4}})
+    assert [label.get_text() for label in weights.axes[0].get_yticklabels()] == ["b", "a"]
+
+
+def test_the_terminal_names_intervals_and_what_is_missing(with_beyond):
+    from rich.console import Console
+
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(tabulate_models(with_beyond["beyond"], {"CatBoost": "pip install it"}))
+    text = console.export_text()
+    assert "  0.09000 0.01000" in text
+    assert "not compared: CatBoost (pip install it)" in text
+
+
 # --------------------------------------------------------------------------------------------------- page
 
 
@@ -429,6 +537,23 @@ def test_the_report_of_a_file_full_of_markup(tmp_path):
     assert "onerror" not in page
     assert path.name in PageReader(page).text
     assert all(address.startswith("data:") for address in PageReader(page).addresses)
+
+
+def test_page_has_a_section_beyond_the_notebook(with_beyond, results, arrays):
+    pictures = draw_pictures(with_beyond, arrays)
+    page = render_page(with_beyond, pictures)
+    reader = PageReader(page)
+    section = reader.text[reader.text.index("Beyond the notebook") : reader.text.index("Every candidate")]
+    for text in (
+        "LightGBM, <tuned>", "0.08000 to 0.10000", "Not compared: CatBoost", "pip install <it>", "songs on both sides",
+        "+0.00500", "13, 14", "+0.00050", "Do the intervals hold", "0.91000",
+    ):  # fmt: skip
+        assert text in section, text
+    assert "<tuned>" not in page
+    assert len(reader.images) == len(pictures) == 12
+    files = render_report(with_beyond, arrays)
+    assert "pictures/beyond_coverage.png" in files
+    assert "Beyond the notebook" not in PageReader(render_page(results, {})).text
 
 
 def test_page_without_the_parts_that_may_be_missing(bare_results):

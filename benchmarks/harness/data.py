@@ -130,18 +130,23 @@ def make_track_problem(name: str, table: pd.DataFrame) -> Problem:
 
 def make_public_problem(name: str, n_rows: int) -> Problem:
     """Make the problem of a set without music, of `n_rows` of its rows at most."""
-    X, y = _read_diamonds() if name == "diamonds" else load_diabetes(return_X_y=True)
+    X, y = _encode_diamonds() if name == "diamonds" else load_diabetes(return_X_y=True)
     chosen = np.random.default_rng(0).permutation(len(X))[:n_rows]
     X = X[chosen]
     return split_problem(name, (X - X.mean(axis=0)) / X.std(axis=0), y[chosen])
 
 
-def _read_diamonds() -> tuple[np.ndarray, np.ndarray]:
-    """Read plotnine's diamonds without importing plotnine: numbers and indicators, and the price in dollars."""
+def read_diamonds() -> pd.DataFrame:
+    """Read plotnine's diamonds without importing plotnine."""
     found = importlib.util.find_spec("plotnine")
     if found is None or not found.submodule_search_locations:
         raise ModuleNotFoundError(name="plotnine")
-    table = pd.read_csv(Path(found.submodule_search_locations[0]) / "data" / "diamonds.csv")
+    return pd.read_csv(Path(found.submodule_search_locations[0]) / "data" / "diamonds.csv")
+
+
+def _encode_diamonds() -> tuple[np.ndarray, np.ndarray]:
+    """Return numbers and indicators, and the price in dollars."""
+    table = read_diamonds()
     price = table.pop("price").to_numpy(dtype=np.float64)
     return pd.get_dummies(table).to_numpy(dtype=np.float64), price
 

@@ -56,7 +56,8 @@ def add_command(commands: Any) -> None:
     command.add_argument(
         "--beyond",
         action="store_true",
-        help="compare lines, trees and learned distances on the same rows (more than half an hour on 170,000 tracks)",
+        help="compare lines, tuned trees and learned distances on the same rows, and measure what the figures are "
+        "worth (more than an hour on 170,000 tracks)",
     )
     command.add_argument("--no-honest", action="store_true", help="leave out the second study, without leaks")
     command.add_argument("--no-report", action="store_true", help="write results.json only; needs no extra")

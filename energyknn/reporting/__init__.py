@@ -4,6 +4,7 @@ Importing this package loads neither Matplotlib nor Jinja: the functions that ne
 the extra ``report`` load it.
 """
 
+from energyknn.reporting.beyond_pictures import draw_beyond
 from energyknn.reporting.page import render_page, render_report
 from energyknn.reporting.pictures import (
     Picture,
@@ -30,6 +31,7 @@ __all__ = [
     "StudyArrays",
     "build_table",
     "compare_with_notebook",
+    "draw_beyond",
     "draw_energy_distribution",
     "draw_pictures",
     "draw_predicted_against_actual",

@@ -44,10 +44,11 @@ def render_page(results: Mapping[str, Any], pictures: Mapping[str, Picture]) -> 
     Parameters
     ----------
     results : mapping
-        The study's results, shaped as `results.json`. `honest`, `micro`, `notebook`, `overfitting`, `seconds`
-        and `environment` may be missing: their sections then are as well.
+        The study's results, shaped as `results.json`. `honest`, `beyond`, `micro`, `notebook`, `overfitting`,
+        `seconds` and `environment` may be missing: their sections then are as well.
     pictures : mapping of str to Picture
-        What `draw_pictures` returns, or a part of it. They are embedded in this order.
+        What `draw_pictures` returns, or a part of it. They are embedded in this order, those whose names begin with
+        "beyond" in the section beyond the notebook.
 
     Returns
     -------
@@ -109,7 +110,9 @@ def _fill_template(results: Mapping[str, Any], images: Sequence[_Image]) -> str:
         autoescape=True, undefined=jinja.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= dict[str, Callable[..., str]](figure=format_value, difference=format_difference, say=_say)
-    return str(environment.from_string(source).render(**_describe(results), images=images))
+    beyond = [image for image in images if image.name.startswith("beyond")]
+    rest = [image for image in images if image not in beyond]
+    return str(environment.from_string(source).render(**_describe(results), images=rest, beyond_images=beyond))
 
 
 def _describe(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,6 +125,7 @@ def _describe(results: Mapping[str, Any]) -> dict[str, Any]:
         "gaps": _list_gaps(results),
         "steps": _group_by_step(compare_with_notebook(results)),
         "honest": _describe_honest(results),
+        "beyond": _describe_beyond(results),
         "searches": list(_list_searches(results)),
         "seconds": _list_seconds(results.get("seconds") or {}),
         "environment": results.get("environment"),
@@ -178,6 +182,22 @@ def _describe_honest(results: Mapping[str, Any]) -> dict[str, Any] | None:
         "steps": _group_by_step(rows),
         "change": change,
         "protocol": [(words, *sides) for words, sides in both if sides not in (["none", "none"], ["-", "-"])],
+    }
+
+
+def _describe_beyond(results: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the models in the order of their errors, the effects of the protocol and the nested estimate."""
+    models, analyses = results.get("beyond"), results.get("beyond_analyses") or {}
+    if not models:
+        return None
+    ordered = sorted(models.items(), key=lambda item: item[1]["test"]["rmse"])
+    return {
+        "models": ordered,
+        "best": ordered[0][0],
+        "missing": analyses.get("missing") or {},
+        "effects": analyses.get("effects"),
+        "nested": analyses.get("nested"),
+        "coverage": analyses.get("coverage"),
     }
 
 

@@ -1,12 +1,10 @@
 """Pictures of the study: pure functions from figures and arrays to Matplotlib figures.
 
-Nothing here touches pyplot, a window or the user's Matplotlib settings. Colours are those of Okabe and Ito,
-which people with any common colour blindness can tell apart; markers differ as well.
+Nothing here touches pyplot, a window or the user's Matplotlib settings.
 """
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,8 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from energyknn.errors import import_extra
+from energyknn.reporting._axes import BLUE, GREEN, GREY, ORANGE, RED, UNIT, Picture, label_axes, make_axes
+from energyknn.reporting.beyond_pictures import draw_beyond
 from energyknn.reporting.tables import QUANTITIES, SIDES
-from energyknn.schema import SPOTIFY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,9 +35,6 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 
-_BLUE, _ORANGE, _GREEN, _RED, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#555555"
-_WIDTH = 4.8  # inches: 10 pt is then 10 px high on a page 360 px wide
-_UNIT = f"score, {SPOTIFY[SPOTIFY.target].unit}"
 _MOST_POINTS = 30_000
 
 
@@ -61,25 +57,6 @@ class StudyArrays:
     predicted_test: FloatArray
 
 
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """A figure with the words that go with it.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        The figure.
-    alt : str
-        What the picture shows, for those who cannot see it.
-    caption : str
-        How to read it: what was measured, on how many rows.
-    """
-
-    figure: Figure
-    alt: str
-    caption: str
-
-
 class _Curve(NamedTuple):
     """Scores of one search in the order of k, each candidate once; arrays of shape (n_candidates,)."""
 
@@ -95,28 +72,6 @@ def _read_curve(search: Mapping[str, Any]) -> _Curve:
     folds = np.asarray(search["fold_test_scores"], dtype=np.float64)[order]
     error = folds.std(axis=1) / np.sqrt(folds.shape[1])
     return _Curve(n_neighbors, folds.mean(axis=1), error, folds)
-
-
-def _make_axes(height: float, title: str, *, heights: tuple[float, ...] = (1,)) -> tuple[Figure, list[Axes]]:
-    """Return a white figure with panels one above the other, under a title that wraps."""
-    figure_module = import_extra("matplotlib.figure", extra="report")
-    figure = figure_module.Figure(figsize=(_WIDTH, height), layout="constrained", facecolor="white")
-    grid = figure.subplots(len(heights), squeeze=False, height_ratios=heights)
-    figure.suptitle(textwrap.fill(title, 48), x=0.01, ha="left", fontsize=11.5, fontweight="bold", color="black")
-    for axes in grid[:, 0]:
-        axes.set_facecolor("white")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color="#dddddd", linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.tick_params(labelsize=9.5)
-    return figure, list(grid[:, 0])
-
-
-def _label(axes: Axes, x: str, y: str, *, title: str = "") -> None:
-    axes.set_xlabel(x, fontsize=10)
-    axes.set_ylabel(y, fontsize=10)
-    if title:
-        axes.set_title(textwrap.fill(title, 46), loc="left", fontsize=10)
 
 
 def draw_validation_curve(results: Mapping[str, Any]) -> Figure:
@@ -152,17 +107,17 @@ def draw_validation_curve(results: Mapping[str, Any]) -> Figure:
     title = f"Best k is {best}: validation R² {search.mean[at]:.4f} ± {search.error[at]:.4f}"
     if results.get("curve") and results["curve"]["best"] != best:
         title += f"; of every k it is {results['curve']['best']}, which the searches pass by"
-    figure, panels = _make_axes(5.6 if micro else 3.9, title, heights=(1.35, 1) if micro else (1,))
+    figure, panels = make_axes(5.6 if micro else 3.9, title, heights=(1.35, 1) if micro else (1,))
     if results.get("curve"):
         every_k = _read_curve(results["curve"])
-        _draw_curve(panels[0], every_k, label="every k from one search, this run", color=_GREY, marker="")
-    _draw_curve(panels[0], coarse, label="coarse search, this run", color=_BLUE)
+        _draw_curve(panels[0], every_k, label="every k from one search, this run", color=GREY, marker="")
+    _draw_curve(panels[0], coarse, label="coarse search, this run", color=BLUE)
     if micro:
-        _draw_points(panels[0], micro, label="micro search, this run", style={"color": _GREEN, "marker": "s"})
+        _draw_points(panels[0], micro, label="micro search, this run", style={"color": GREEN, "marker": "s"})
         _draw_micro(panels[1], micro, best)
     _draw_notebook(panels[0], (results.get("notebook") or {}).get("coarse"))
     _mark_best(panels[0], best, search.mean[at])
-    _label(panels[0], "neighbours k (count)", "mean validation R² (no unit)")
+    label_axes(panels[0], "neighbours k (count)", "mean validation R² (no unit)")
     panels[0].legend(fontsize=9, loc="best", framealpha=0.9)
     return figure
 
@@ -188,16 +143,16 @@ def _draw_notebook(axes: Axes, search: Mapping[str, Any] | None) -> None:
     if not search:
         return
     curve = _read_curve(search)
-    style = {"color": _RED, "marker": "D", "markerfacecolor": "none", "markersize": 5.5}
+    style = {"color": RED, "marker": "D", "markerfacecolor": "none", "markersize": 5.5}
     _draw_points(axes, curve, label="coarse search, notebook", style=style)
     n_folds = curve.folds.shape[1]
-    axes.scatter(np.repeat(curve.n_neighbors, n_folds), curve.folds.ravel(), s=3, color=_RED, alpha=0.7)
+    axes.scatter(np.repeat(curve.n_neighbors, n_folds), curve.folds.ravel(), s=3, color=RED, alpha=0.7)
 
 
 def _mark_best(axes: Axes, best: int, mean: float) -> None:
-    style: dict[str, Any] = {"marker": "*", "markersize": 13, "color": _ORANGE, "markeredgecolor": "black"}
+    style: dict[str, Any] = {"marker": "*", "markersize": 13, "color": ORANGE, "markeredgecolor": "black"}
     axes.plot([best], [mean], linestyle="none", zorder=5, **style)
-    axes.axvline(best, color=_GREY, linewidth=0.8, linestyle=":")
+    axes.axvline(best, color=GREY, linewidth=0.8, linestyle=":")
 
 
 def _draw_micro(axes: Axes, curve: _Curve, best: int) -> None:
@@ -207,12 +162,12 @@ def _draw_micro(axes: Axes, curve: _Curve, best: int) -> None:
     near = int(np.count_nonzero(curve.mean >= limit))
     total = len(curve.n_neighbors)
     share = f"All {total}" if near == total else f"{near} of {total}"
-    _draw_curve(axes, curve, label="micro search, this run", color=_GREEN)
-    axes.axhline(limit, color=_GREY, linewidth=1, linestyle="--")
+    _draw_curve(axes, curve, label="micro search, this run", color=GREEN)
+    axes.axhline(limit, color=GREY, linewidth=1, linestyle="--")
     _mark_best(axes, best, curve.mean[at])
     axes.set_xticks(curve.n_neighbors)
     title = f"{share} micro candidates are within one standard error (dashed) of the best (star)"
-    _label(axes, "neighbours k (count)", "mean validation R² (no unit)", title=title)
+    label_axes(axes, "neighbours k (count)", "mean validation R² (no unit)", title=title)
 
 
 def draw_predicted_against_actual(
@@ -244,15 +199,15 @@ def draw_predicted_against_actual(
     actual, predicted = np.asarray(y_test, dtype=np.float64), np.asarray(predicted_test, dtype=np.float64)
     rmse = float(np.sqrt(np.mean((actual - predicted) ** 2)))
     title = f"Predicted energy misses actual energy by {rmse:.3f} (RMSE, test rows)"
-    figure, (axes,) = _make_axes(4.5, title)
+    figure, (axes,) = make_axes(4.5, title)
     if len(actual) > n_points:
         chosen = np.random.default_rng(random_state).choice(len(actual), n_points, replace=False)
         actual, predicted = actual[chosen], predicted[chosen]
     low, high = min(actual.min(), predicted.min(), 0.0), max(actual.max(), predicted.max(), 1.0)
     cells = _draw_cells(axes, (actual, predicted), (low, high))
-    axes.plot([low, high], [low, high], color=_RED, linewidth=1.6, label="predicted = actual")
+    axes.plot([low, high], [low, high], color=RED, linewidth=1.6, label="predicted = actual")
     axes.set_aspect("equal")
-    _label(axes, f"actual energy ({_UNIT})", f"predicted energy ({_UNIT})")
+    label_axes(axes, f"actual energy ({UNIT})", f"predicted energy ({UNIT})")
     axes.legend(fontsize=9, loc="upper left")
     bar = figure.colorbar(cells, ax=axes, shrink=0.85, format="{x:g}")
     bar.set_label("test rows in a cell (count, log scale)", fontsize=10)
@@ -320,18 +275,18 @@ def draw_residuals(y_test: ArrayLike, predicted_test: ArrayLike) -> Figure:
     largest = float(np.max(np.abs(bins.median)))
     low, high = np.quantile(residuals, [0.05, 0.95])
     title = f"Median residual within ±{largest:.3f} in every bin; 90 % of all between {low:+.2f} and {high:+.2f}"
-    figure, (above, below) = _make_axes(5.0, title, heights=(1.2, 1))
-    style: dict[str, Any] = {"color": _BLUE, "alpha": 0.25, "linewidth": 0, "label": "5 to 95 % of the rows"}
+    figure, (above, below) = make_axes(5.0, title, heights=(1.2, 1))
+    style: dict[str, Any] = {"color": BLUE, "alpha": 0.25, "linewidth": 0, "label": "5 to 95 % of the rows"}
     above.fill_between(bins.centre, bins.low, bins.high, **style)
-    above.plot(bins.centre, bins.median, color=_BLUE, marker="o", markersize=3.5, label="median")
-    above.axhline(0, color=_RED, linewidth=1.2)
-    _label(above, f"predicted energy ({_UNIT})", "actual - predicted\n(energy score)")
+    above.plot(bins.centre, bins.median, color=BLUE, marker="o", markersize=3.5, label="median")
+    above.axhline(0, color=RED, linewidth=1.2)
+    label_axes(above, f"predicted energy ({UNIT})", "actual - predicted\n(energy score)")
     above.legend(fontsize=9, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
-    below.hist(residuals, bins=_count_bins(len(residuals)), color=_BLUE)
-    below.axvline(0, color=_RED, linewidth=1.2)
+    below.hist(residuals, bins=_count_bins(len(residuals)), color=BLUE)
+    below.axvline(0, color=RED, linewidth=1.2)
     for value in (low, high):
-        below.axvline(value, color=_GREY, linestyle="--", linewidth=1)
-    _label(below, "actual - predicted energy (energy score)", "test rows (count)", title="Dashed lines: 5 and 95 %")
+        below.axvline(value, color=GREY, linestyle="--", linewidth=1)
+    label_axes(below, "actual - predicted energy (energy score)", "test rows (count)", title="Dashed lines: 5 and 95 %")
     return figure
 
 
@@ -359,11 +314,11 @@ def draw_train_against_test(results: Mapping[str, Any]) -> Figure:
     side, words = ("train_without_self", ", self left out") if _leaves_self_out(results) else ("train", "")
     before, after = (results[name][side]["r2"] - results[name]["test"]["r2"] for name in ("base", "tuned"))
     title = f"Train minus test R²{words}: {before:+.3f} before tuning, {after:+.3f} after"
-    figure, panels = _make_axes(5.4, title, heights=(1, 1))
+    figure, panels = make_axes(5.4, title, heights=(1, 1))
     for axes, quantity in zip(panels, QUANTITIES, strict=True):
         _draw_scores(axes, results, quantity)
-    _label(panels[0], "R² (no unit; higher is better)", "model and rows")
-    _label(panels[1], "RMSE (energy score; lower is better)", "model and rows")
+    label_axes(panels[0], "R² (no unit; higher is better)", "model and rows")
+    label_axes(panels[1], "RMSE (energy score; lower is better)", "model and rows")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=9)
     return figure
@@ -376,7 +331,7 @@ def _leaves_self_out(results: Mapping[str, Any]) -> bool:
 def _draw_scores(axes: Axes, results: Mapping[str, Any], quantity: str) -> None:
     """Draw one score of both models as dots, one line for each side, and write the value beside each."""
     notebook = results.get("notebook") or {}
-    markers = dict(zip(SIDES, ((_BLUE, "o"), (_GREEN, "^"), (_ORANGE, "s")), strict=True))
+    markers = dict(zip(SIDES, ((BLUE, "o"), (GREEN, "^"), (ORANGE, "s")), strict=True))
     lines = [(name, side) for name in ("base", "tuned") for side in SIDES if results[name].get(side)]
     values = [results[name][side][quantity] for name, side in lines]
     printed = [((notebook.get(name) or {}).get(side) or {}).get(quantity, np.nan) for name, side in lines]
@@ -387,7 +342,7 @@ def _draw_scores(axes: Axes, results: Mapping[str, Any], quantity: str) -> None:
         where: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 8.5}
         axes.annotate(f"{value:.3f}", (value, height), (0, 6), **where)
     if results.get("notebook"):
-        style: dict[str, Any] = {"color": _RED, "marker": "D", "markerfacecolor": "none", "linestyle": "none"}
+        style: dict[str, Any] = {"color": RED, "marker": "D", "markerfacecolor": "none", "linestyle": "none"}
         axes.plot(printed, heights, markersize=6, label="what the notebook printed", **style)
     axes.set_yticks(heights, [f"k = {results[name]['n_neighbors']}, {SIDES[side]}" for name, side in lines])
     axes.set_ylim(len(lines) - 0.5, -0.8)
@@ -417,15 +372,15 @@ def draw_energy_distribution(y_train: ArrayLike, y_test: ArrayLike) -> Figure:
     train, test = np.asarray(y_train, dtype=np.float64), np.asarray(y_test, dtype=np.float64)
     everything = np.concatenate([train, test])
     title = f"Energy of {len(everything):,} rows: mean {everything.mean():.3f}, sd {everything.std():.3f}"
-    figure, (axes,) = _make_axes(3.4, title)
+    figure, (axes,) = make_axes(3.4, title)
     edges = np.linspace(min(everything.min(), 0.0), max(everything.max(), 1.0), _count_bins(len(test)) + 1)
     shares = [100 * np.histogram(values, edges)[0] / len(values) for values in (everything, train, test)]
     axes.stairs(shares[0], edges, fill=True, color="#c9d6df", label=f"all rows ({len(everything):,})")
     label = f"train ({len(train):,}), sd {train.std():.3f}"
-    axes.stairs(shares[1], edges, color=_BLUE, linewidth=1.6, label=label)
+    axes.stairs(shares[1], edges, color=BLUE, linewidth=1.6, label=label)
     label = f"test ({len(test):,}), sd {test.std():.3f}"
-    axes.stairs(shares[2], edges, color=_RED, linewidth=1.4, linestyle="--", label=label)
-    _label(axes, f"energy ({_UNIT})", "rows in a bin (% of each group)")
+    axes.stairs(shares[2], edges, color=RED, linewidth=1.4, linestyle="--", label=label)
+    label_axes(axes, f"energy ({UNIT})", "rows in a bin (% of each group)")
     axes.set_ylim(0, 1.4 * max(float(share.max()) for share in shares))
     axes.legend(fontsize=9, loc="upper left")
     return figure
@@ -444,7 +399,8 @@ def draw_pictures(results: Mapping[str, Any], arrays: StudyArrays) -> dict[str, 
     Returns
     -------
     dict of str to Picture
-        By name, in the order in which the page shows them; a name is also that of the picture's file.
+        By name, in the order in which the page shows them; a name is also that of the picture's file. Those of
+        `draw_beyond` come last.
 
     Raises
     ------
@@ -463,7 +419,7 @@ def draw_pictures(results: Mapping[str, Any], arrays: StudyArrays) -> dict[str, 
     return {
         name: Picture(figure, f"{' '.join(figure.get_suptitle().split())}. {_KINDS[name]}", captions[name])
         for name, figure in figures.items()
-    }
+    } | draw_beyond(results)
 
 
 _KINDS = {

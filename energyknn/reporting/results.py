@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from energyknn import notebook_figures as notebook
+from energyknn.beyond import CurvePoint, Effect, GroupErrors, ModelScore, NestedEstimate
 from energyknn.fitting import Scores
 from energyknn.searching import TOOLS, Tool
 from energyknn.study import ModelFigures, Study
 from energyknn.tuning import SearchScores
 
-__all__ = ["describe_environment", "describe_notebook", "describe_study"]
+__all__ = ["describe_analyses", "describe_environment", "describe_models", "describe_notebook", "describe_study"]
 
 _PACKAGES = (
     "energyknn",
@@ -115,6 +116,74 @@ def _describe_scores(scores: SearchScores) -> dict[str, Any]:
         "std_test_score": scores.std_test_score.tolist(),
         "best": scores.best,
     }
+
+
+def describe_models(scores: Mapping[str, ModelScore]) -> dict[str, Any]:
+    """Describe models beyond the notebook, as the part `beyond` of `results.json`.
+
+    Parameters
+    ----------
+    scores : mapping of str to ModelScore
+        As of `energyknn.beyond.compare_models`.
+
+    Returns
+    -------
+    dict
+        By model, the keys `cv_rmse`, `test`, `test_rmse` and `seconds`.
+    """
+    return {
+        name: {part: value for part, value in _make_plain(score).items() if part != "predicted_test"}
+        for name, score in scores.items()
+    }
+
+
+def describe_analyses(
+    *,
+    missing: Mapping[str, str],
+    errors: Mapping[str, Mapping[str, Sequence[GroupErrors]]],
+    learning_curve: Mapping[str, Sequence[CurvePoint]],
+    effects: tuple[str, Sequence[Effect]],
+    nested: NestedEstimate,
+) -> dict[str, Any]:
+    """Describe what the figures of `describe_models` are worth, as the part `beyond_analyses` of `results.json`.
+
+    Parameters
+    ----------
+    missing : mapping of str to str
+        What to do about each library that is not installed.
+    errors : mapping of str to mapping
+        By "decade" and "target", for each model its errors by group.
+    learning_curve : mapping of str to sequence of CurvePoint
+        By model.
+    effects : tuple of str and sequence of Effect
+        Of which model, and the effects.
+    nested : NestedEstimate
+        Of the notebook's k.
+
+    Returns
+    -------
+    dict
+        The same keys; each estimate a mapping with `value`, `low` and `high`.
+    """
+    described: dict[str, Any] = _make_plain(
+        {
+            "missing": missing,
+            "errors": errors,
+            "learning_curve": learning_curve,
+            "effects": {"model": effects[0], "effects": effects[1]},
+            "nested": nested,
+        }
+    )
+    return described
+
+
+def _make_plain(value: Any) -> Any:
+    """Turn named tuples into mappings and other sequences into lists, whatever lies within."""
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return {str(name): _make_plain(part) for name, part in value.items()}
+    return [_make_plain(part) for part in value] if isinstance(value, tuple | list) else value
 
 
 def describe_notebook() -> dict[str, Any]:

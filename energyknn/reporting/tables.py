@@ -281,26 +281,32 @@ def tabulate_candidates(rows: Sequence[Mapping[str, Any]], scoring: str, varied:
     return table
 
 
-def tabulate_models(models: Mapping[str, Mapping[str, Any]]) -> Table:
+def tabulate_models(models: Mapping[str, Mapping[str, Any]], missing: Mapping[str, str] | None = None) -> Table:
     """Build the table of models beyond the notebook for a terminal.
 
     Parameters
     ----------
     models : mapping of str to mapping
         The part `beyond` of `results.json`.
+    missing : mapping of str to str or None
+        What to do about each library whose models are missing.
 
     Returns
     -------
     rich.table.Table
-        One line for each model, the least RMSE of the test rows in bold.
+        One line for each model, the least RMSE of the test rows in bold; below it, what is missing.
     """
-    table = Table(title="Beyond the notebook, on the same rows", title_justify="left")
+    table = Table(title="Beyond the notebook, on the same rows", title_justify="left", caption_justify="left")
+    table.box, table.pad_edge, table.padding = None, False, (0, 1, 0, 0)  # so that 80 columns hold it
+    absent = "".join(f"\nnot compared: {name} ({advice})" for name, advice in (missing or {}).items())
+    table.caption = "± half of the 95 % interval of the test RMSE, by bootstrap over test rows" + absent
     table.add_column("model", no_wrap=True)
-    for name in ("RMSE over folds", "test RMSE", "test R²", "seconds"):
+    for name in ("cv RMSE", "test RMSE", "±", "test R²", "seconds"):
         table.add_column(name, justify="right")
     best = min(models, key=lambda name: models[name]["test"]["rmse"])
     for name, model in models.items():
-        figures = (model["cv_rmse"], model["test"]["rmse"], model["test"]["r2"])
-        shown = [f"{figure:.5f}" for figure in figures]
+        cv_rmse, rmse, r2 = (f"{value:.5f}" for value in (model["cv_rmse"], model["test"]["rmse"], model["test"]["r2"]))
+        half = (model["test_rmse"]["high"] - model["test_rmse"]["low"]) / 2
+        shown = (cv_rmse, rmse, f"{half:.5f}", r2)
         table.add_row(name, *shown, f"{model['seconds']:.1f}", style="bold" if name == best else None)
     return table

@@ -1,4 +1,4 @@
-"""Beyond the notebook: what neighbours can do once their distance is learned, beside lines and trees."""
+"""What neighbours can do once their distance is learned, beside lines and trees, on the same rows and folds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyRegressor
@@ -15,6 +16,8 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import root_mean_squared_error
 from sklearn.pipeline import make_pipeline
 
+from energyknn.beyond.trees import LIBRARIES, TunedTreesRegressor, find_missing_libraries
+from energyknn.beyond.uncertainty import Estimate, estimate_rmse
 from energyknn.estimators import KNNRegressor, MetricMap, make_learned_regressor
 from energyknn.fitting import Scores, evaluate
 from energyknn.metric_learning import weigh_softly
@@ -22,7 +25,10 @@ from energyknn.progress import Track, track_silently
 from energyknn.schema import SPOTIFY, Schema
 from energyknn.study import Prepared
 
-__all__ = ["ModelScore", "compare_models", "list_models"]
+__all__ = ["LEARNED", "NOTEBOOK", "TUNED_TREES", "ModelScore", "compare_models", "list_models"]
+
+NOTEBOOK, LEARNED, TUNED_TREES = "notebook's neighbours", "neighbours, mean of learned maps", "boosted trees, tuned"
+"""Names of three models that others refer to."""
 
 
 class ModelScore(NamedTuple):
@@ -34,13 +40,19 @@ class ModelScore(NamedTuple):
         Mean RMSE over the folds of the training rows, in the target's unit.
     test : Scores
         R² and RMSE of the test rows, which nothing was fitted to or chosen by.
+    test_rmse : Estimate
+        The same RMSE with its interval over samples of test rows.
     seconds : float
         To fit all training rows and predict the test rows.
+    predicted_test : ndarray of shape (n_test,)
+        Predictions of the test rows, in the target's unit.
     """
 
     cv_rmse: float
     test: Scores
+    test_rmse: Estimate
     seconds: float
+    predicted_test: NDArray[np.float64]
 
 
 def list_models(
@@ -50,6 +62,7 @@ def list_models(
     schema: Schema = SPOTIFY,
     random_state: int = 42,
     learning: Mapping[str, Any] | None = None,
+    tuning: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """List the models that are compared, unfitted.
 
@@ -65,11 +78,14 @@ def list_models(
         Seed of forests, trees and maps.
     learning : mapping or None, default=None
         Other options of `make_learned_regressor` than its defaults.
+    tuning : mapping or None, default=None
+        Other options of `TunedTreesRegressor` than 4 trials.
 
     Returns
     -------
     dict of str to estimator
-        From the plainest to the learned distance.
+        From the plainest to tuned trees. Trees of libraries that are not installed are left out:
+        `find_missing_libraries` names them.
     """
     numbers = [name for name in columns if name in schema.numbers]
     indicators = [name for name in columns if name not in schema.numbers]
@@ -82,20 +98,27 @@ def list_models(
         )
     return models | {
         "ordinary least squares": LinearRegression(),
-        "notebook's neighbours": KNNRegressor(n_neighbors),
+        NOTEBOOK: KNNRegressor(n_neighbors),
         "neighbours, one weight per column": make_pipeline(
             MetricMap(**{**of_map, "form": "diagonal"}),
             KNNRegressor(of_map.get("n_neighbors", 100), weights=weigh_softly),
         ),
         "neighbours, one learned map": make_learned_regressor(numbers, indicators, **{**options, "n_maps": 1}),
-        "neighbours, mean of learned maps": make_learned_regressor(numbers, indicators, **options),
+        LEARNED: make_learned_regressor(numbers, indicators, **options),
         "random forest": RandomForestRegressor(
             min_samples_leaf=2, max_features=1 / 3, n_jobs=-1, random_state=random_state
         ),
         "boosted trees": HistGradientBoostingRegressor(random_state=random_state),
-        "boosted trees, tuned": HistGradientBoostingRegressor(
-            learning_rate=0.06, max_iter=1000, max_leaf_nodes=63, random_state=random_state
-        ),
+        **_list_tuned_trees({"n_trials": 4, "random_state": random_state, **(tuning or {})}),
+    }
+
+
+def _list_tuned_trees(options: Mapping[str, Any]) -> dict[str, TunedTreesRegressor]:
+    """List the tuned trees of the libraries that are installed; scikit-learn's always are."""
+    names = [name for name in LIBRARIES if name not in find_missing_libraries()]
+    return {
+        TUNED_TREES if name == "scikit-learn" else f"{name}, tuned": TunedTreesRegressor(name, **options)
+        for name in names
     }
 
 
@@ -134,4 +157,5 @@ def _score(data: Prepared, model: Any) -> ModelScore:
     start = time.perf_counter()
     predicted = clone(model).fit(data.X_train, data.y_train).predict(data.X_test)
     seconds = time.perf_counter() - start
-    return ModelScore(float(np.mean(errors)), evaluate(data.y_test, predicted), seconds)
+    interval = estimate_rmse(data.y_test, predicted)
+    return ModelScore(float(np.mean(errors)), evaluate(data.y_test, predicted), interval, seconds, predicted)

@@ -1,0 +1,48 @@
+"""Beyond the notebook: models on the same rows, trees tuned with care, and how sure each figure is."""
+
+from energyknn.beyond.honesty import (
+    CurvePoint,
+    Effect,
+    GroupErrors,
+    NestedEstimate,
+    estimate_nested,
+    label_bins,
+    label_decades,
+    measure_effects,
+    measure_learning_curve,
+    tabulate_errors,
+)
+from energyknn.beyond.models import ModelScore, compare_models, list_models
+from energyknn.beyond.trees import LIBRARIES, TunedTreesRegressor, find_missing_libraries, tune_trees
+from energyknn.beyond.uncertainty import (
+    Estimate,
+    estimate_mean,
+    estimate_over_splits,
+    estimate_rmse,
+    estimate_rmse_difference,
+)
+
+__all__ = [
+    "LIBRARIES",
+    "CurvePoint",
+    "Effect",
+    "Estimate",
+    "GroupErrors",
+    "ModelScore",
+    "NestedEstimate",
+    "TunedTreesRegressor",
+    "compare_models",
+    "estimate_mean",
+    "estimate_nested",
+    "estimate_over_splits",
+    "estimate_rmse",
+    "estimate_rmse_difference",
+    "find_missing_libraries",
+    "label_bins",
+    "label_decades",
+    "list_models",
+    "measure_effects",
+    "measure_learning_curve",
+    "tabulate_errors",
+    "tune_trees",
+]

@@ -1,0 +1,432 @@
+"""Boosted trees of three libraries, tuned with the care that a learned distance gets: the rivals of the comparison.
+
+Settings are tried at a fast learning rate and scored on rows that are kept out. The best then gets a slow rate, and as
+many trees as serve these rows best; that many are grown on all rows.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import loguniform
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.model_selection import ParameterSampler
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from energyknn.errors import import_extra
+from energyknn.progress import Track, track_silently
+from energyknn.splitting import split_rows
+
+__all__ = [
+    "LIBRARIES",
+    "Grown",
+    "Library",
+    "Trial",
+    "TunedTrees",
+    "TunedTreesRegressor",
+    "find_missing_libraries",
+    "tune_trees",
+]
+
+FAST_RATE = 0.15
+"""Learning rate of the trials."""
+
+_PATIENCE = 50  # trees that may bring nothing at the fast rate; a slower one is given more in proportion
+_MOST_TRIALS = 1000
+
+Rows = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+class Grown(NamedTuple):
+    """Trees that have been grown.
+
+    Attributes
+    ----------
+    predict : callable
+        Rows to predictions.
+    n_trees : int
+        Trees that serve the rows kept out best; all, where none were.
+    rmse : float or None
+        Of the rows kept out, with that many trees.
+    """
+
+    predict: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    n_trees: int
+    rmse: float | None = None
+
+
+class Library(NamedTuple):
+    """A library of boosted trees.
+
+    Attributes
+    ----------
+    module : str
+        What is imported.
+    first : mapping
+        The first setting that is tried: one known to be good.
+    settings : mapping
+        Where the others are drawn from: lists, or distributions of `scipy.stats`.
+    grow : callable
+        ``grow(setting, rows, kept_out, n_trees, patience, random_state)`` returns `Grown`; `kept_out` is None or
+        the rows that choose how many trees are used.
+    """
+
+    module: str
+    first: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    grow: Callable[..., Grown]
+
+
+class Trial(NamedTuple):
+    """One setting that was tried.
+
+    Attributes
+    ----------
+    setting : dict
+        The library's own parameters.
+    n_trees : int
+        Trees that served the rows kept out best.
+    rmse : float
+        Of these rows, in the target's unit.
+    seconds : float
+        What it took.
+    """
+
+    setting: dict[str, Any]
+    n_trees: int
+    rmse: float
+    seconds: float
+
+
+class TunedTrees(NamedTuple):
+    """What tuning found.
+
+    Attributes
+    ----------
+    setting : dict
+        The library's own parameters, with the slow learning rate.
+    n_trees : int
+        Trees to grow on all rows.
+    trials : tuple of Trial
+        All that was tried, the best setting at the slow rate last.
+    """
+
+    setting: dict[str, Any]
+    n_trees: int
+    trials: tuple[Trial, ...]
+
+
+def _grow_scikit_learn(
+    setting: Mapping[str, Any], rows: Rows, kept_out: Rows | None, *, n_trees: int, patience: int, random_state: int
+) -> Grown:
+    model = HistGradientBoostingRegressor(
+        **setting,
+        max_iter=n_trees,
+        early_stopping=kept_out is not None,
+        n_iter_no_change=patience,
+        tol=0,
+        random_state=random_state,
+    )
+    if kept_out is None:
+        return Grown(model.fit(*rows).predict, n_trees)
+    model.fit(*rows, X_val=kept_out[0], y_val=kept_out[1])
+    losses = -np.asarray(model.validation_score_)  # halves of mean squared errors, the first that of no tree
+    best = 1 + int(np.argmin(losses[1:]))
+    return Grown(model.predict, best, float(np.sqrt(2 * losses[best])))
+
+
+def _grow_lightgbm(
+    setting: Mapping[str, Any], rows: Rows, kept_out: Rows | None, *, n_trees: int, patience: int, random_state: int
+) -> Grown:
+    lightgbm = import_extra("lightgbm", extra="trees")
+    options = {
+        **setting,
+        "objective": "regression",
+        "metric": "rmse",
+        "seed": random_state,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbosity": -1,
+    }
+    train = lightgbm.Dataset(*rows)
+    if kept_out is None:
+        return Grown(lightgbm.train(options, train, n_trees).predict, n_trees)
+    stop = lightgbm.early_stopping(patience, verbose=False)
+    trees = lightgbm.train(options, train, n_trees, valid_sets=[train.create_valid(*kept_out)], callbacks=[stop])
+    return Grown(trees.predict, trees.best_iteration or n_trees, float(trees.best_score["valid_0"]["rmse"]))
+
+
+def _grow_catboost(
+    setting: Mapping[str, Any], rows: Rows, kept_out: Rows | None, *, n_trees: int, patience: int, random_state: int
+) -> Grown:
+    catboost = import_extra("catboost", extra="trees")
+    stopping = {} if kept_out is None else {"od_type": "Iter", "od_wait": patience, "use_best_model": True}
+    trees = catboost.CatBoostRegressor(
+        **setting,
+        **stopping,
+        iterations=n_trees,
+        random_seed=random_state,
+        allow_writing_files=False,
+        logging_level="Silent",
+    )
+    trees.fit(*rows, eval_set=kept_out)
+    rmse = None if kept_out is None else float(trees.best_score_["validation"]["RMSE"])
+    return Grown(trees.predict, int(trees.tree_count_), rmse)
+
+
+LIBRARIES: Mapping[str, Library] = {
+    "scikit-learn": Library(
+        "sklearn",
+        {"max_leaf_nodes": 63, "min_samples_leaf": 20, "l2_regularization": 0.0, "max_features": 1.0},
+        {
+            "max_leaf_nodes": [31, 63, 127, 255],
+            "min_samples_leaf": [5, 10, 20, 50, 100],
+            "l2_regularization": loguniform(0.01, 30),
+            "max_features": [0.3, 0.5, 0.7, 1.0],
+        },
+        _grow_scikit_learn,
+    ),
+    "LightGBM": Library(
+        "lightgbm",
+        {"num_leaves": 63, "min_data_in_leaf": 20, "lambda_l2": 0.0, "feature_fraction_bynode": 1.0},
+        {
+            "num_leaves": [31, 63, 127, 255],
+            "min_data_in_leaf": [5, 10, 20, 50, 100],
+            "lambda_l2": loguniform(0.01, 30),
+            "feature_fraction_bynode": [0.3, 0.5, 0.7, 1.0],
+            "bagging_fraction": [0.6, 0.8, 1.0],
+            "bagging_freq": [1],
+        },
+        _grow_lightgbm,
+    ),
+    "CatBoost": Library(
+        "catboost",
+        {"depth": 8, "l2_leaf_reg": 3.0},
+        {
+            "depth": [6, 7, 8, 9, 10],
+            "l2_leaf_reg": loguniform(0.5, 30),
+            "random_strength": [0.0, 0.5, 1.0, 2.0],
+            "bagging_temperature": [0.0, 0.5, 1.0],
+        },
+        _grow_catboost,
+    ),
+}
+"""Libraries of boosted trees by the names that tables call them."""
+
+
+def find_missing_libraries() -> dict[str, str]:
+    """Find the libraries that are not installed.
+
+    Returns
+    -------
+    dict of str to str
+        What to do, by the name of the library. Empty where all are there.
+    """
+    return {
+        name: "pip install 'energyknn[trees]'"
+        for name, library in LIBRARIES.items()
+        if importlib.util.find_spec(library.module) is None
+    }
+
+
+def tune_trees(
+    X: ArrayLike,
+    y: ArrayLike,
+    library: str,
+    *,
+    n_trials: int | None = 8,
+    time_budget: float | None = None,
+    learning_rate: float = 0.05,
+    max_trees: int = 10_000,
+    validation_fraction: float = 0.1,
+    random_state: int = 0,
+    track: Track[int] = track_silently,
+) -> TunedTrees:
+    """Choose the setting of a library's boosted trees, and how many trees to grow.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_rows, n_features)
+        Training rows.
+    y : array-like of shape (n_rows,)
+        Their targets.
+    library : {"scikit-learn", "LightGBM", "CatBoost"}
+        Whose trees.
+    n_trials : int or None, default=8
+        Settings to try: the library's good one, then random ones. None tries as many as the budget allows.
+    time_budget : float or None, default=None
+        Seconds after which no trial begins; the first always does. With a budget, runs need not repeat.
+    learning_rate : float, default=0.05
+        The slow rate, at which the best setting is used.
+    max_trees : int, default=10000
+        Most trees.
+    validation_fraction : float, default=0.1
+        Share of the rows that are kept out, to score by and to stop by.
+    random_state : int, default=0
+        Seed of the rows kept out, of the settings and of the trees.
+    track : Track, default=track_silently
+        Shows progress by trials.
+
+    Returns
+    -------
+    TunedTrees
+        The choice and its trials.
+
+    Raises
+    ------
+    ImportError
+        If the library is not installed.
+    ValueError
+        If the library is unknown, or neither `n_trials` nor `time_budget` is given.
+    """
+    if library not in LIBRARIES:
+        message = f"Library {library!r} is unknown. Known are {', '.join(LIBRARIES)}."
+        raise ValueError(message)
+    if n_trials is None and time_budget is None:
+        message = "n_trials and time_budget are both None: tuning would never end. Give one of them."
+        raise ValueError(message)
+    matrix, target = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    split = split_rows(len(matrix), test_size=validation_fraction, random_state=random_state)
+    rows, kept_out = (matrix[split.train], target[split.train]), (matrix[split.test], target[split.test])
+
+    def try_setting(setting: Mapping[str, Any], rate: float) -> Trial:
+        start = time.perf_counter()
+        whole = {**setting, "learning_rate": rate}
+        patience = round(_PATIENCE * max(1.0, FAST_RATE / rate))
+        grown = LIBRARIES[library].grow(
+            whole, rows, kept_out, n_trees=max_trees, patience=patience, random_state=random_state
+        )
+        return Trial(whole, grown.n_trees, float(grown.rmse or 0.0), time.perf_counter() - start)
+
+    start = time.perf_counter()
+    trials: list[Trial] = []
+    settings = _draw_settings(library, random_state)
+    for _ in track(range(_MOST_TRIALS if n_trials is None else n_trials), f"Tune the trees of {library}"):
+        if trials and time_budget is not None and time.perf_counter() - start >= time_budget:
+            break
+        trials.append(try_setting(next(settings), FAST_RATE))
+    best = min(trials, key=lambda trial: trial.rmse)
+    slow = try_setting(best.setting, learning_rate)
+    return TunedTrees(slow.setting, slow.n_trees, (*trials, slow))
+
+
+def _draw_settings(library: str, random_state: int) -> Iterator[dict[str, Any]]:
+    """Yield the library's good setting, then random ones without end, as plain numbers."""
+    yield dict(LIBRARIES[library].first)
+    sampler = ParameterSampler(dict(LIBRARIES[library].settings), _MOST_TRIALS, random_state=random_state)
+    for setting in sampler:
+        yield {name: getattr(value, "item", lambda value=value: value)() for name, value in sorted(setting.items())}
+
+
+class TunedTreesRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Predict by boosted trees that are tuned on the rows they are fitted to; see `tune_trees`.
+
+    Cross-validated, each fold's trees are tuned on its own training rows: the estimate is nested.
+
+    Parameters
+    ----------
+    library : {"scikit-learn", "LightGBM", "CatBoost"}, default="scikit-learn"
+        Whose trees.
+    n_trials, time_budget, learning_rate, max_trees, random_state
+        As in `tune_trees`.
+    chosen : mapping or None, default=None
+        `setting` and `n_trees` of an earlier choice, to use instead of tuning.
+
+    Attributes
+    ----------
+    chosen_ : dict
+        `setting` and `n_trees` of the choice.
+    trials_ : tuple of Trial
+        What was tried; empty where nothing was.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where `X` was a data frame with names that are all text.
+    """
+
+    def __init__(
+        self,
+        library: str = "scikit-learn",
+        *,
+        n_trials: int | None = 8,
+        time_budget: float | None = None,
+        learning_rate: float = 0.05,
+        max_trees: int = 10_000,
+        random_state: int = 0,
+        chosen: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.library = library
+        self.n_trials = n_trials
+        self.time_budget = time_budget
+        self.learning_rate = learning_rate
+        self.max_trees = max_trees
+        self.random_state = random_state
+        self.chosen = chosen
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Tune the trees, then grow them on all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Finite real numbers.
+        y : array-like of shape (n_rows,)
+            Targets.
+
+        Returns
+        -------
+        TunedTreesRegressor
+            The estimator itself.
+
+        Raises
+        ------
+        ImportError
+            If the library is not installed.
+        ValueError
+            As in `tune_trees`.
+        """
+        rows, target = validate_data(self, X, y, dtype=np.float64, order="C", y_numeric=True, ensure_min_samples=10)
+        target = np.asarray(target, dtype=np.float64)
+        self.trials_: tuple[Trial, ...] = ()
+        self.chosen_ = dict(self.chosen or {})
+        if self.chosen is None:
+            options = {name: value for name, value in self.get_params().items() if name != "chosen"}
+            setting, n_trees, self.trials_ = tune_trees(rows, target, **options)
+            self.chosen_ = {"setting": setting, "n_trees": n_trees}
+        self.grown_ = LIBRARIES[self.library].grow(
+            self.chosen_["setting"],
+            (rows, target),
+            None,
+            n_trees=self.chosen_["n_trees"],
+            patience=_PATIENCE,
+            random_state=self.random_state,
+        )
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Predict the targets of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_query, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_query,), float64
+            Predictions, in the target's unit.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        """
+        check_is_fitted(self)
+        rows = validate_data(self, X, dtype=np.float64, reset=False)
+        return np.asarray(self.grown_.predict(rows), dtype=np.float64)

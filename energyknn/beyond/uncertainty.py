@@ -1,0 +1,234 @@
+"""How sure a figure is: intervals over test rows by bootstrap, and over splits that share rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import bootstrap, t
+
+from energyknn.tuning.choosing import compare_candidates
+
+__all__ = [
+    "CONFIDENCE",
+    "Estimate",
+    "estimate_mean",
+    "estimate_over_splits",
+    "estimate_rmse",
+    "estimate_rmse_difference",
+]
+
+CONFIDENCE = 0.95
+"""Share of the intervals that hold what they estimate."""
+
+_N_RESAMPLES = 999
+_NUMBERS_AT_ONCE = 1 << 21  # of resampled rows: 16 MiB
+
+
+class Estimate(NamedTuple):
+    """A figure and its 95 % interval.
+
+    Attributes
+    ----------
+    value : float
+        The figure.
+    low, high : float
+        The ends of the interval, in the same unit.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def estimate_mean(values: ArrayLike, *, n_resamples: int = _N_RESAMPLES, random_state: int = 0) -> Estimate:
+    """Estimate a mean, with its interval over samples of rows.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_rows,)
+        At least two numbers.
+    n_resamples : int, default=999
+        Samples of the bootstrap.
+    random_state : int, default=0
+        Seed of the samples.
+
+    Returns
+    -------
+    Estimate
+        In the values' unit.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two values.
+    """
+    column = np.asarray(values, dtype=np.float64)
+    return _resample(_average, (column,), n_resamples=n_resamples, random_state=random_state)
+
+
+def estimate_rmse(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    n_resamples: int = _N_RESAMPLES,
+    random_state: int = 0,
+) -> Estimate:
+    """Estimate an RMSE, with its interval over samples of rows or of groups.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_rows,)
+        Actual and predicted targets.
+    groups : array-like of shape (n_rows,) or None, default=None
+        Rows of a group err alike, so groups are drawn whole; None draws rows.
+    n_resamples : int, default=999
+        Samples of the bootstrap.
+    random_state : int, default=0
+        Seed of the samples.
+
+    Returns
+    -------
+    Estimate
+        In the target's unit.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two rows or groups.
+
+    Notes
+    -----
+    Percentiles of the bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993).
+
+    Examples
+    --------
+    >>> found = estimate_rmse([0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0])
+    >>> found.value, found.low, found.high
+    (1.0, 1.0, 1.0)
+    """
+    squares = _square_errors(y_true, y_pred)
+    columns = _sum_by_group(groups, squares, np.ones_like(squares))
+    return _resample(_root_of_share, columns, n_resamples=n_resamples, random_state=random_state)
+
+
+def estimate_rmse_difference(
+    y_true: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    n_resamples: int = _N_RESAMPLES,
+    random_state: int = 0,
+) -> Estimate:
+    """Estimate the RMSE of some predictions less that of others of the same rows.
+
+    Parameters
+    ----------
+    y_true, first, second : array-like of shape (n_rows,)
+        Actual targets and the two predictions.
+    groups, n_resamples, random_state
+        As in `estimate_rmse`.
+
+    Returns
+    -------
+    Estimate
+        Below 0 where the first are better. Both are scored on the same sample each time, so what makes a row hard
+        for both cancels out.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two rows or groups.
+    """
+    squares = _square_errors(y_true, first), _square_errors(y_true, second)
+    columns = _sum_by_group(groups, *squares, np.ones_like(squares[0]))
+    return _resample(_difference_of_roots, columns, n_resamples=n_resamples, random_state=random_state)
+
+
+def estimate_over_splits(first: ArrayLike, second: ArrayLike, *, test_share: float) -> Estimate:
+    """Estimate the mean difference of two models over the same splits.
+
+    Parameters
+    ----------
+    first, second : array-like of shape (n_splits,)
+        Their scores on each split.
+    test_share : float
+        Test rows of a split divided by its training rows: 1/4 where a fifth is held out. 0 gives the interval that
+        would hold if the splits shared no rows.
+
+    Returns
+    -------
+    Estimate
+        Of `first` less `second`.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two splits.
+
+    Notes
+    -----
+    A t-interval. Splits of one file share rows, so their differences vary less than those of fresh files would: the
+    variance is widened as in `energyknn.tuning.choosing.compare_candidates`.
+
+    Examples
+    --------
+    >>> estimate_over_splits([1.0, 2.0], [1.0, 2.0], test_share=0.25)
+    Estimate(value=0.0, low=0.0, high=0.0)
+    """
+    compared = compare_candidates(first, second, test_share=test_share)
+    n_splits = len(np.asarray(first))
+    half = float(t.ppf((1 + CONFIDENCE) / 2, n_splits - 1)) * compared.standard_error
+    return Estimate(compared.difference, compared.difference - half, compared.difference + half)
+
+
+def _square_errors(y_true: ArrayLike, y_pred: ArrayLike) -> NDArray[np.float64]:
+    squares: NDArray[np.float64] = (np.asarray(y_true, dtype=np.float64) - np.asarray(y_pred, dtype=np.float64)) ** 2
+    return squares
+
+
+def _sum_by_group(groups: ArrayLike | None, *columns: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """Sum each column over the rows of a group."""
+    if groups is None:
+        return columns
+    _, codes = np.unique(np.asarray(groups), return_inverse=True)
+    return tuple(np.bincount(codes, weights=column).astype(np.float64, copy=False) for column in columns)
+
+
+def _average(values: Any, axis: int) -> Any:
+    return values.mean(axis=axis)
+
+
+def _root_of_share(squares: Any, counts: Any, axis: int) -> Any:
+    return np.sqrt(squares.sum(axis=axis) / counts.sum(axis=axis))
+
+
+def _difference_of_roots(first: Any, second: Any, counts: Any, axis: int) -> Any:
+    return _root_of_share(first, counts, axis) - _root_of_share(second, counts, axis)
+
+
+def _resample(
+    statistic: Callable[..., Any], columns: tuple[NDArray[np.float64], ...], *, n_resamples: int, random_state: int
+) -> Estimate:
+    """Compute a statistic of columns and its percentile interval over samples of their rows."""
+    n_rows = len(columns[0])
+    if n_rows < 2:
+        message = f"{n_rows} row or group. An interval needs at least two, to tell a figure from chance."
+        raise ValueError(message)
+    found = bootstrap(
+        columns,
+        statistic,
+        n_resamples=n_resamples,
+        batch=max(1, _NUMBERS_AT_ONCE // n_rows),
+        vectorized=True,
+        paired=True,
+        axis=-1,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(random_state),
+    ).confidence_interval
+    return Estimate(float(statistic(*columns, axis=-1)), float(found.low), float(found.high))
