@@ -179,6 +179,7 @@ def docs(session: nox.Session) -> None:
     """Build the documentation, warnings as errors, check every link in it, and run every example."""
     session.install("-e", ".[report,formats]", *groups("docs", "test"))
     site = Path("docs", "_build", "html")
+    shutil.rmtree(site, ignore_errors=True)
     session.run("sphinx-build", "-W", "--keep-going", "-E", "-q", "-b", "html", "docs", str(site))
     session.run("python", "docs/check_site.py", str(site))
     session.run("pytest", "tests/test_docs.py", "tests/test_readme.py", "energyknn", *session.posargs)
@@ -187,7 +188,7 @@ def docs(session: nox.Session) -> None:
 @nox.session(default=False, python=nox.project.python_versions(PROJECT, max_version=NEWEST_PYTHON))
 def pythons(session: nox.Session) -> None:
     """Run the tests on every supported Python: `nox -s pythons`, or one of them, `nox -s pythons-3.13`."""
-    session.install(".[report,formats]", *groups("test"))
+    session.install("-e", ".[report,formats]", *groups("test"))
     session.run("pytest", *session.posargs)
 
 
@@ -228,7 +229,7 @@ def audit(session: nox.Session) -> None:
     """Look every locked version up in a service of known vulnerabilities; fails where it cannot be reached."""
     session.install(*groups("audit"))
     try:
-        urllib.request.urlopen(ADVISORIES, timeout=20).close()  # noqa: S310 - a constant https address
+        urllib.request.urlopen(ADVISORIES, timeout=20).close()
     except OSError as error:
         session.error(f"{ADVISORIES} cannot be reached ({error}): nothing was audited. Run this with internet access.")
     session.run("pip-audit", "--strict", "--require-hashes", "--disable-pip", "-r", str(LOCKS / "development.txt"))

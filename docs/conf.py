@@ -16,25 +16,27 @@ FOLDER = Path(__file__).parent
 GENERATED = FOLDER / "generated"  # git ignores it
 sys.path[:0] = [str(FOLDER), str(FOLDER.parent / "benchmarks")]
 
-import energyknn  # noqa: E402
 import pictures  # noqa: E402
 from harness.page import make_readme_table, render_page, sort_cases  # noqa: E402
 from harness.runs import read_run  # noqa: E402
+
+import energyknn  # noqa: E402
 
 RUN = read_run(FOLDER.parent / "benchmarks" / "results" / "full.json")
 
 project = "energyknn"
 author = "The energyknn developers"
 release = version = energyknn.__version__
-extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.viewcode"]
+extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary"]
 exclude_patterns = ["_build"]
 default_role = "py:name"
-suppress_warnings = ["toc.empty_glob"]  # a page that is not written yet has its place already
+suppress_warnings = ["toc.not_readable"]  # pages that are not written yet have their place already
 
 html_theme = "furo"
 html_title = f"energyknn {release}"
 html_static_path = ["_static"]
 html_css_files = ["notebook.css"]
+html_show_copyright = False
 html_show_sourcelink = False
 html_copy_source = False
 html_math_renderer = "mathml"
@@ -104,7 +106,7 @@ class NameRole(PyXRefRole):
     """What stands between single backticks: a link where it names something documented, else code as it stands."""
 
     def process_link(
-        self, env: Any, refnode: nodes.Element, has_explicit_title: bool, title: str, target: str
+        self, env: Any, refnode: nodes.Element, _has_explicit_title: bool, title: str, target: str
     ) -> tuple[str, str]:
         """Resolve from the module and the class that the text belongs to, and keep every character."""
         refnode["py:module"], refnode["py:class"] = (env.ref_context.get(f"py:{kind}") for kind in ("module", "class"))

@@ -7,10 +7,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from energyknn.loading import load_table, sample_path
-from energyknn.neighbors import search_neighbors
-from energyknn.study import COARSE_N_NEIGHBORS, Prepared, Protocol, micro_candidates, prepare
-from energyknn.tuning.candidates import Candidate, CandidateScores, score_candidates
 from harness.drawing import BLUE, GREEN, GREY, ORANGE, RED
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -18,7 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 from numpy.typing import NDArray
 
-PALE = "#d9d9d9"
+from energyknn.loading import load_table, sample_path
+from energyknn.neighbors import search_neighbors
+from energyknn.study import COARSE_N_NEIGHBORS, Prepared, Protocol, micro_candidates, prepare
+from energyknn.tuning.candidates import Candidate, CandidateScores, score_candidates
+
+PALE = "#b0b0b0"
 EVERY_K = range(1, 57)
 ROWS_IN_A_BLOCK = 16
 
@@ -52,15 +53,12 @@ class Visit(NamedTuple):
 def visit_blocks(points: NDArray[np.float64], blocks: list[Block], query: NDArray[np.float64], k: int) -> Visit:
     """Open blocks from near to far, and stop at the first that is farther than the k-th neighbour so far."""
     bounds = [float(np.hypot(*np.maximum(0, np.maximum(b.low - query, query - b.high)))) for b in blocks]
-    order = np.argsort(bounds, kind="stable")
-    nearest = np.full(k, np.inf)
-    for n_opened, number in enumerate(order):
-        if bounds[number] > nearest[-1]:
-            break
-        distances = np.hypot(*(points[blocks[number].rows] - query).T)
+    order = [int(number) for number in np.argsort(bounds, kind="stable")]
+    nearest, n_opened = np.full(k, np.inf), 0
+    while n_opened < len(order) and bounds[order[n_opened]] <= nearest[-1]:
+        distances = np.hypot(*(points[blocks[order[n_opened]].rows] - query).T)
         nearest = np.sort(np.concatenate([nearest, distances]))[:k]
-    else:
-        n_opened = len(order)
+        n_opened += 1
     return Visit([blocks[number] for number in order], n_opened, float(nearest[-1]))
 
 

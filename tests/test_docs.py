@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from check_site import find_faults, main as check_site
+from check_site import find_faults
+from check_site import main as check_site
 
 from energyknn import notebook_figures
 from energyknn.cli import main
@@ -69,7 +70,7 @@ def run_page(page, capsys, folder):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """An empty working folder, and a terminal wide enough for tables."""
+    """Work in an empty folder, on a terminal wide enough for tables."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
     return tmp_path
@@ -190,7 +191,7 @@ def find_places(page):
     return {re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower()).strip().replace(" ", "-") for heading in headings}
 
 
-HOME = [path for path in sorted([*ROOT.glob("*.md"), *ROOT.glob(".github/**/*.md"), *ROOT.glob("*/README.md")])]
+HOME = sorted([*ROOT.glob("*.md"), *ROOT.glob(".github/**/*.md"), *ROOT.glob("*/README.md")])
 
 
 @pytest.mark.parametrize("page", [*PAGES, *HOME], ids=lambda page: page.relative_to(ROOT).as_posix())
