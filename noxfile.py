@@ -22,7 +22,7 @@ TORCH = "torch==2.13.0"
 LOCKS = Path("locks")
 WITHOUT_ADDRESSES = ("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links")
 NEWEST_PYTHON = "3.14"  # for which every dependency has wheels
-ADVISORIES = "https://pypi.org/pypi/pip/json"  # what pip-audit asks, for one package
+ADVISORIES = "https://pypi.org/pypi/pip/24.0/json"  # what pip-audit asks, for one package
 IN_WHEEL = ("energyknn/py.typed", "energyknn/data_sample/tracks.csv", "licenses/LICENSE")
 IN_SDIST = ("LICENSE", "README.md", "CHANGELOG.md", "docs/index.md", "tests/conftest.py", "locks/lowest.txt")
 
@@ -231,12 +231,12 @@ def audit(session: nox.Session) -> None:
     try:
         urllib.request.urlopen(ADVISORIES, timeout=20).close()
     except OSError as error:
-        session.error(f"{ADVISORIES} cannot be reached ({error}): nothing was audited. Run this with internet access.")
+        session.error(f"{ADVISORIES} does not answer ({error}): nothing was audited. Run this on the internet")
     session.run("pip-audit", "--strict", "--require-hashes", "--disable-pip", "-r", str(LOCKS / "development.txt"))
 
 
 @nox.session(default=False)
 def licences(session: nox.Session) -> None:
     """List the licences of all that a user installs, and fail on one that pyproject.toml does not allow."""
-    session.install(".[report,formats,ray,kaggle]", *groups("audit"))
+    session.install(".[report,formats,ray,kaggle]", *groups("licences"))
     session.run("pip-licenses", *session.posargs)
