@@ -85,7 +85,7 @@ def write_if_new(path: Path, content: bytes) -> None:
 def generate_pages(_: Sphinx) -> None:
     """Write a page for each module, the page of the saved benchmark run, and all pictures."""
     for name in list_modules():
-        page = f"{name}\n{'=' * len(name)}\n\n.. automodule:: {name}\n   :members:\n   :no-value:\n"
+        page = f"{name}\n{'=' * len(name)}\n\n.. automodule:: {name}\n   :members:\n"
         write_if_new(GENERATED / "reference" / f"{name}.rst", page.encode())
     text, charts = render_page(RUN, "full.json")
     write_if_new(GENERATED / "results.md", text.encode())
