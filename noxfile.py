@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
+import tarfile
+import urllib.request
+import zipfile
 from pathlib import Path
 
 import nox
@@ -15,6 +19,12 @@ nox.options.reuse_existing_virtualenvs = True
 PROJECT = nox.project.load_toml("pyproject.toml")
 # uv does not look where a CPU build of torch may lie, so sessions with torch use pip; the pin is for them alone.
 TORCH = "torch==2.13.0"
+LOCKS = Path("locks")
+WITHOUT_ADDRESSES = ("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links")
+NEWEST_PYTHON = "3.14"  # for which every dependency has wheels
+ADVISORIES = "https://pypi.org/pypi/pip/24.0/json"  # what pip-audit asks, for one package
+IN_WHEEL = ("energyknn/py.typed", "energyknn/data_sample/tracks.csv", "licenses/LICENSE")
+IN_SDIST = ("LICENSE", "README.md", "CHANGELOG.md", "docs/index.md", "tests/conftest.py", "locks/lowest.txt")
 
 
 def groups(*names: str) -> list[str]:
@@ -78,14 +88,33 @@ def reproduce(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def wheel(session: nox.Session) -> None:
-    """Build the wheel and the sdist, install the wheel alone, and run the study from it elsewhere."""
-    session.install(*groups("build"))
-    out = Path(session.create_tmp()).resolve()
+    """Build the sdist, and the wheel from it; look into both, install each, and run the tests from it elsewhere."""
+    session.install(*groups("build", "test", "typecheck"))
+    out = Path(session.create_tmp()).resolve() / "wheel"
+    shutil.rmtree(out, ignore_errors=True)
     session.run("python", "-m", "build", "--outdir", str(out / "dist"))
-    built = max((out / "dist").glob("*.whl"))
-    session.install(f"energyknn[report] @ {built.as_uri()}")
-    session.cd(out)
-    session.run("energyknn", "reproduce", "--out", str(out / "results"))
+    built, source = next((out / "dist").glob("*.whl")), next((out / "dist").glob("*.tar.gz"))
+    with zipfile.ZipFile(built) as archive:
+        require_files(session, built.name, archive.namelist(), IN_WHEEL)
+    with tarfile.open(source) as archive:
+        require_files(session, source.name, archive.getnames(), IN_SDIST)
+        archive.extractall(out, filter="data")
+    tree = out / source.name.removesuffix(".tar.gz")
+    shutil.rmtree(tree / "energyknn")  # what the tests import is what was installed
+    session.install(f"energyknn[report,formats] @ {built.as_uri()}")
+    session.cd(tree)
+    for file in (built, source):
+        session.install("--force-reinstall", "--no-deps", str(file))
+        session.run("energyknn", "reproduce", "--out", str(out / "results"))
+        session.run("mypy", "--strict", "--config-file=", "-c", "import energyknn.neighbors")
+        session.run("pytest", *(session.posargs or ["tests"]))
+
+
+def require_files(session: nox.Session, archive: str, names: list[str], wanted: tuple[str, ...]) -> None:
+    """End the session where an archive lacks a file."""
+    missing = [path for path in wanted if not any(name.endswith(path) for name in names)]
+    if missing:
+        session.error(f"{archive} lacks {', '.join(missing)}. Name it in pyproject.toml, where archives are described.")
 
 
 @nox.session(default=False)
@@ -167,3 +196,71 @@ def tune_sklearn_legacy(session: nox.Session) -> None:
     """Run the unmodified tune-sklearn on the last releases that it works with, and compare its scores."""
     session.install("-r", "tests/legacy/requirements.txt")
     session.run("python", "tests/legacy/check_tune_sklearn_legacy.py", *session.posargs)
+
+
+@nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """Build the documentation, warnings as errors, check every link in it, and run every example."""
+    session.install("-e", ".[report,formats]", *groups("docs", "test"))
+    site = Path("docs", "_build", "html")
+    shutil.rmtree(site, ignore_errors=True)
+    session.run("sphinx-build", "-W", "--keep-going", "-E", "-q", "-b", "html", "docs", str(site))
+    session.run("python", "docs/check_site.py", str(site))
+    session.run("pytest", "tests/test_docs.py", "tests/test_readme.py", "energyknn", *session.posargs)
+
+
+@nox.session(default=False, python=nox.project.python_versions(PROJECT, max_version=NEWEST_PYTHON))
+def pythons(session: nox.Session) -> None:
+    """Run the tests on every supported Python: `nox -s pythons`, or one of them, `nox -s pythons-3.13`."""
+    session.install("-e", ".[report,formats]", *groups("test"))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(default=False)
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the lowest versions of the dependencies that pyproject.toml allows."""
+    session.install("-r", str(LOCKS / "lowest.txt"))
+    session.install("--no-deps", "-e", ".")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(default=False)
+def locked(session: nox.Session) -> None:
+    """Run the tests with the locked versions, each file held to its hash."""
+    session.install("--require-hashes", "-r", str(LOCKS / "development.txt"))
+    session.install("--no-deps", "--no-build-isolation", "-e", ".")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(default=False)
+def lock(session: nox.Session) -> None:
+    """Write locks/ anew: development.txt, every version with its hashes, and lowest.txt."""
+    session.install(*groups("lock"))
+    command = ("uv", "pip", "compile", "pyproject.toml", "--quiet", "--upgrade", *WITHOUT_ADDRESSES)
+    extras = [f"--extra={name}" for name in PROJECT["project"]["optional-dependencies"] if name not in {"all", "gpu"}]
+    session.run(
+        *(*command, "--universal", "--generate-hashes", "--output-file", str(LOCKS / "development.txt")),
+        *(*extras, *(f"--group={name}" for name in PROJECT["dependency-groups"])),
+    )
+    session.run(
+        *(*command, "--resolution", "lowest-direct", "--output-file", str(LOCKS / "lowest.txt")),
+        *("--extra=report", "--extra=formats", "--group=test", "--python-version", "3.11"),
+    )
+
+
+@nox.session(default=False)
+def audit(session: nox.Session) -> None:
+    """Look every locked version up in a service of known vulnerabilities; fails where it cannot be reached."""
+    session.install(*groups("audit"))
+    try:
+        urllib.request.urlopen(ADVISORIES, timeout=20).close()
+    except OSError as error:
+        session.error(f"{ADVISORIES} does not answer ({error}): nothing was audited. Run this on the internet")
+    session.run("pip-audit", "--strict", "--require-hashes", "--disable-pip", "-r", str(LOCKS / "development.txt"))
+
+
+@nox.session(default=False)
+def licences(session: nox.Session) -> None:
+    """List the licences of all that a user installs, and fail on one that pyproject.toml does not allow."""
+    session.install(".[report,formats,ray,kaggle]", *groups("licences"))
+    session.run("pip-licenses", *session.posargs)

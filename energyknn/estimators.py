@@ -77,7 +77,7 @@ class KNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ig
         The targets.
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, where `X` was a data frame with names that are all text.
 
     Notes
@@ -636,13 +636,13 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_features_in_, n_components), float64
+    components_ : ndarray of shape (n_features, n_components), float64
         The map.
     trace_ : tuple of Round
         How it was learned.
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, where `X` was a data frame with names that are all text.
     """
 
@@ -746,7 +746,7 @@ class LocalLinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         The targets.
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, where `X` was a data frame with names that are all text.
     """
 

@@ -30,11 +30,11 @@ class ColumnWeights(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Attributes
     ----------
-    weights_ : ndarray of shape (n_features_in_,), float64
+    weights_ : ndarray of shape (n_features,), float64
         Weight of each column.
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, where `X` was a data frame with names that are all text.
 
     Examples
@@ -142,7 +142,7 @@ class RankFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         What turns values into ranks.
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, where `X` was a data frame with names that are all text.
 
     Notes

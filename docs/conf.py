@@ -1,0 +1,133 @@
+"""How Sphinx builds the documentation: `nox -s docs`. What can be generated is generated, and nothing is fetched."""
+
+from __future__ import annotations
+
+import pkgutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.application import Sphinx
+from sphinx.domains.python import PyXRefRole
+
+FOLDER = Path(__file__).parent
+GENERATED = FOLDER / "generated"  # git ignores it
+sys.path[:0] = [str(FOLDER), str(FOLDER.parent / "benchmarks")]
+
+import pictures  # noqa: E402
+from harness.page import make_readme_table, render_page, sort_cases  # noqa: E402
+from harness.runs import read_run  # noqa: E402
+
+import energyknn  # noqa: E402
+
+RUN = read_run(FOLDER.parent / "benchmarks" / "results" / "full.json")
+
+project = "energyknn"
+author = "The energyknn developers"
+release = version = energyknn.__version__
+extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary"]
+exclude_patterns = ["_build"]
+default_role = "py:name"
+suppress_warnings = ["toc.not_readable"]  # pages that are not written yet have their place already
+
+html_theme = "furo"
+html_title = f"energyknn {release}"
+html_static_path = ["_static"]
+html_css_files = ["notebook.css"]
+html_show_copyright = False
+html_show_sourcelink = False
+html_copy_source = False
+html_math_renderer = "mathml"
+
+myst_enable_extensions = ["colon_fence", "substitution"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the docstrings say what goes in and comes out
+autodoc_preserve_defaults = True
+autodoc_mock_imports = ["ray", "tune_sklearn"]
+autosummary_generate = False
+numpydoc_show_class_members = False
+numpydoc_validation_checks: set[str] = set()
+
+
+def list_modules() -> list[str]:
+    """Name every public module, a package before its modules."""
+    names = ("energyknn", *(module.name for module in pkgutil.walk_packages(energyknn.__path__, "energyknn.")))
+    return sorted(name for name in names if not any(part.startswith("_") for part in name.split(".")))
+
+
+def list_figures(run: Any, question: str) -> str:
+    """Return the figures without a rival, and the notes, of one of a run's questions, as a Markdown list."""
+    found = next((asked for asked in sort_cases(run) if asked["name"] == question), None)
+    if found is None:
+        return f"The saved run does not ask: {question}."
+    figures = [f"{case['case']}: {case['value']:.3g} {case['unit']}" for case in found["figures"]]
+    return "\n".join(f"- {line}" for line in (*figures, *found["notes"]))
+
+
+myst_substitutions = {
+    "benchmark_table": make_readme_table(RUN),
+    "search_figures": list_figures(RUN, "neighbors"),
+    "version": release,
+}
+
+
+def write_if_new(path: Path, content: bytes) -> None:
+    """Write a file unless it holds that already, so that a second build reads nothing anew."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.is_file() or path.read_bytes() != content:
+        path.write_bytes(content)
+
+
+def generate_pages(_: Sphinx) -> None:
+    """Write a page for each module, the page of the saved benchmark run, and all pictures."""
+    for name in list_modules():
+        page = f"{name}\n{'=' * len(name)}\n\n.. automodule:: {name}\n   :members:\n"
+        write_if_new(GENERATED / "reference" / f"{name}.rst", page.encode())
+    text, charts = render_page(RUN, "full.json")
+    write_if_new(GENERATED / "results.md", text.encode())
+    for name, picture in charts.items():
+        write_if_new(GENERATED / "pictures" / f"{name}.png", picture)
+    for name, picture in pictures.draw_all().items():
+        write_if_new(GENERATED / "pictures" / f"{name}.svg", picture)
+
+
+def skip_inherited(_app: Sphinx, _what: str, name: str, member: object, skip: bool, _options: Any) -> bool | None:
+    """Leave out what other libraries add to our classes: metadata requests, and fields of named tuples."""
+    is_request = name.startswith("set_") and name.endswith("_request")
+    is_field = (getattr(member, "__doc__", None) or "").startswith("Alias for field number")
+    return True if skip or is_request or is_field else None
+
+
+class NameRole(PyXRefRole):
+    """What stands between single backticks: a link where it names something documented, else code as it stands."""
+
+    def process_link(
+        self, env: Any, refnode: nodes.Element, _has_explicit_title: bool, title: str, target: str
+    ) -> tuple[str, str]:
+        """Resolve from the module and the class that the text belongs to, and keep every character."""
+        refnode["py:module"], refnode["py:class"] = (env.ref_context.get(f"py:{kind}") for kind in ("module", "class"))
+        return title, target
+
+
+def write_inline_math(translator: Any, node: nodes.math) -> None:
+    """Write a formula as MathML, which browsers show by themselves."""
+    translator.body.append(tex2mathml(node.astext(), as_block=False))
+    raise nodes.SkipNode
+
+
+def write_math_block(translator: Any, node: nodes.math_block) -> None:
+    """Write a formula of its own line as MathML."""
+    translator.body.append(tex2mathml(node.astext(), as_block=True))
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> None:
+    """Connect the functions above."""
+    app.add_role_to_domain("py", "name", NameRole())
+    app.add_html_math_renderer("mathml", (write_inline_math, None), (write_math_block, None))
+    app.connect("builder-inited", generate_pages)
+    app.connect("autodoc-skip-member", skip_inherited)
