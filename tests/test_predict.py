@@ -16,7 +16,9 @@ from sklearn.preprocessing import StandardScaler
 
 from energyknn.cli import main
 from energyknn.encoding import encode_features, fit_levels
-from energyknn.models import describe_model, files, load_model
+from energyknn.estimators import KNNRegressor
+from energyknn.intervals import IntervalRegressor
+from energyknn.models import describe_model, files, fit_model, load_model
 from energyknn.schema import SPOTIFY
 
 
@@ -50,7 +52,8 @@ def test_predictions_are_those_of_scikit_learn(folder, capsys):
     expected = KNeighborsRegressor(4).fit(X, train["energy"]).predict(queries)
     np.testing.assert_allclose(printed["predicted_energy"], expected, rtol=1e-12)
     assert printed["name"].tolist() == new["name"].tolist()
-    assert printed.columns.tolist() == ["artists", "id", "name", "release_date", "predicted_energy"]
+    given = ["artists", "id", "name", "release_date"]
+    assert printed.columns.tolist() == [*given, "predicted_energy", "lower_energy", "upper_energy"]
 
 
 def test_every_way_out_gives_the_same_predictions(folder, capsys):
@@ -93,7 +96,7 @@ def test_a_learned_model(folder, monkeypatch, capsys):
         estimators, "make_learned_regressor", lambda *columns: whole(*columns, n_maps=1, n_rounds=1, n_components=2)
     )
     model = fit(folder, "--model", "learned")
-    assert describe_model(model)["estimator"] == "VotingRegressor"
+    assert describe_model(model)["estimator"] == "IntervalRegressor"
     assert run("predict", "--model", model, "--data", folder / "new.csv") == 0
     assert capsys.readouterr().err == ""
 
@@ -106,7 +109,7 @@ def test_other_peoples_columns(folder, capsys):
     capsys.readouterr()
     assert run("predict", "--model", model, "--data", folder / "train.csv") == 0
     printed = pd.read_csv(io.StringIO(capsys.readouterr().out))
-    assert printed.columns.tolist() == ["street", "predicted_price"]
+    assert printed.columns.tolist() == ["street", "predicted_price", "lower_price", "upper_price"]
     assert printed["predicted_price"].tolist() == homes["price"].tolist()
 
 
@@ -114,6 +117,85 @@ def test_the_model_names_its_data(folder):
     described = describe_model(fit(folder))
     assert described["training"]["source"] == "train.csv"
     assert len(described["training"]["source_sha256"]) == 64
+
+
+def read_rows(capsys):
+    return pd.DataFrame(json.loads(capsys.readouterr().out))
+
+
+def test_intervals_are_those_of_the_estimator_and_follow_the_coverage(folder, capsys):
+    path, new = fit(folder), make_tracks(20, seed=1)
+    capsys.readouterr()
+    widths = []
+    for more, coverage in (((), 0.9), (("--coverage", 0.5), 0.5)):
+        assert run("predict", "--model", path, "--data", folder / "new.csv", "--json", *more) == 0
+        rows = read_rows(capsys)
+        train = fit_model(make_tracks(150))
+        direct = IntervalRegressor(KNNRegressor(13), bounds=(0, 1)).fit(train.rows, train.targets)
+        lower, upper = direct.predict_interval(load_model(path).encode(new).to_numpy(), coverage=coverage)
+        np.testing.assert_array_equal(rows["lower_energy"], lower)
+        np.testing.assert_array_equal(rows["upper_energy"], upper)
+        widths.append((upper - lower).mean())
+    assert widths[1] < widths[0]
+
+
+def test_a_model_without_intervals(folder, capsys):
+    path = fit(folder, "--no-intervals")
+    capsys.readouterr()
+    assert run("predict", "--model", path, "--data", folder / "new.csv", "--json") == 0
+    assert "lower_energy" not in read_rows(capsys)
+    assert run("predict", "--model", path, "--data", folder / "new.csv", "--coverage", 0.5) == 2
+    assert "fitted without intervals" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["notebook", "learned"])
+def test_why_names_training_rows_and_shares(folder, capsys, monkeypatch, kind):
+    from energyknn import estimators
+
+    whole = estimators.make_learned_regressor
+    monkeypatch.setattr(
+        estimators, "make_learned_regressor", lambda *columns: whole(*columns, n_maps=2, n_rounds=1, n_components=3)
+    )
+    path, train = fit(folder, "--model", kind), make_tracks(150)
+    capsys.readouterr()
+    assert run("predict", "--model", path, "--data", folder / "new.csv", "--json", "--why", 13) == 0
+    rows = json.loads(capsys.readouterr().out)
+    columns = ["loudness", "tempo", "key", "mode", "explicit", "valence"]
+    for row in rows:
+        why = pd.DataFrame(row["why"])
+        assert why["name"].tolist() == train["name"].iloc[why["training_row"]].tolist()
+        assert why["energy"].tolist() == train["energy"].iloc[why["training_row"]].tolist()
+        assert {*columns} <= {*why}
+        shares = why.drop(
+            columns=["training_row", "energy", "weight", "distance", "release_date", "artists", "id", "name"]
+        )
+        np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-9)
+        if kind == "notebook":  # all thirteen are shown, each counts for as much
+            np.testing.assert_allclose(why["weight"], 1 / 13)
+            np.testing.assert_allclose(row["predicted_energy"], why["energy"].mean())
+
+
+def test_why_on_the_screen(folder, capsys):
+    path, train = fit(folder), make_tracks(150).assign(name="[bold]<script>")
+    train.to_csv(folder / "train.csv", index=False)
+    path = fit(folder)
+    capsys.readouterr()
+    assert run("predict", "--model", path, "--data", folder / "new.csv", "--why", 2, "--out", folder / "p.csv") == 0
+    shown = capsys.readouterr().out
+    assert shown.count("differs in") == 20
+    assert shown.count("[bold]<script>") == 40
+    assert "Song 0" in shown
+    assert len(pd.read_csv(folder / "p.csv")) == 20
+
+
+def test_why_of_more_rows_than_are_shown(folder, capsys):
+    path = fit(folder)
+    make_tracks(1001, seed=1).to_csv(folder / "new.csv", index=False)
+    assert run("predict", "--model", path, "--data", folder / "new.csv", "--why") == 2
+    assert "up to 1000 rows, and the file has 1001" in capsys.readouterr().err
+    make_tracks(3, seed=1).to_csv(folder / "new.csv", index=False)
+    assert run("predict", "--model", path, "--data", folder / "new.csv", "--why", 99) == 2
+    assert "n_neighbors is 99" in capsys.readouterr().err
 
 
 class Burglar:
@@ -186,7 +268,7 @@ def test_what_cannot_be_predicted_ends_in_one_line(folder, capsys, monkeypatch, 
     ("options", "message"),
     [
         (["--n-neighbors", "0"], "n_neighbors is 0"),
-        (["--n-neighbors", "151"], "n_neighbors is 151. It must be from 1 to 150"),
+        (["--n-neighbors", "151"], "n_neighbors is 151. It must be from 1 to 149"),
         (["--n-neighbors", "many"], "invalid int value"),
         (["--model", "learned", "--n-neighbors", "3"], "--n-neighbors is for --model notebook"),
         (["--model", "forest"], "invalid choice: 'forest'"),

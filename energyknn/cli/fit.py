@@ -39,6 +39,11 @@ def add_command(commands: Any) -> None:
     command.add_argument(
         "--n-neighbors", type=int, metavar="K", help="neighbours of the notebook's model (default: 13, its tuned one)"
     )
+    command.add_argument(
+        "--no-intervals",
+        action="store_true",
+        help="leave out the calibration of intervals: it needs at least 9 rows, of a learned model a fifth of all",
+    )
     command.add_argument("--reference-year", type=int, default=2021, metavar="Y", help="as in reproduce")
     add_columns(command)
     command.set_defaults(run=_run)
@@ -73,10 +78,15 @@ def _make_estimator(options: argparse.Namespace, table: Any, schema: Any) -> Any
     """Make the estimator that is asked for, unfitted."""
     from energyknn.encoding import fit_levels, name_features
     from energyknn.estimators import KNNRegressor, make_learned_regressor
+    from energyknn.intervals import IntervalRegressor
     from energyknn.models.model import NOTEBOOK_N_NEIGHBORS
 
+    target = schema[schema.target]
+    bounds = None if None in (target.minimum, target.maximum) else (target.minimum, target.maximum)
     if options.model == "notebook":
-        return KNNRegressor(NOTEBOOK_N_NEIGHBORS if options.n_neighbors is None else options.n_neighbors)
+        model = KNNRegressor(NOTEBOOK_N_NEIGHBORS if options.n_neighbors is None else options.n_neighbors)
+        return model if options.no_intervals else IntervalRegressor(model, bounds=bounds)
     columns = name_features(fit_levels(table, schema), schema)
     numbers = [name for name in columns if name in schema.numbers]
-    return make_learned_regressor(numbers, [name for name in columns if name not in numbers])
+    learned = make_learned_regressor(numbers, [name for name in columns if name not in numbers])
+    return learned if options.no_intervals else IntervalRegressor(learned, method="split", refill=True, bounds=bounds)

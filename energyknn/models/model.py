@@ -27,6 +27,8 @@ from energyknn.encoding import (
 )
 from energyknn.errors import DataFileError, ModelFileError
 from energyknn.estimators import KNNRegressor
+from energyknn.explaining import Explanation, explain_predictions, group_columns
+from energyknn.intervals import IntervalRegressor, Intervals
 from energyknn.loading import check_table
 from energyknn.models.files import Content, read_content, write_content
 from energyknn.models.states import decode_state, encode_state
@@ -115,6 +117,10 @@ class Model:
         Fitted on encoded, scaled rows.
     training : Training
         What it was fitted on.
+    rows : ndarray of shape (n_train, n_features), float64
+        The training rows, encoded and scaled, so that a prediction can be explained by them.
+    targets : ndarray of shape (n_train,), float64
+        Their targets.
     labels : mapping of str to Texts
         The text columns of the training rows, so that a neighbour can be named.
     probe : Probe
@@ -130,6 +136,8 @@ class Model:
     mismatch_cost: float
     estimator: Any
     training: Training
+    rows: NDArray[np.float64]
+    targets: NDArray[np.float64]
     labels: Mapping[str, Texts]
     probe: Probe
     versions: Mapping[str, str]
@@ -221,6 +229,70 @@ class Model:
         encoded = self.encode(self.check(tracks, latest_year=latest_year))
         return np.asarray(self.estimator.predict(encoded), dtype=np.float64)
 
+    def predict_interval(
+        self, tracks: pd.DataFrame, *, coverage: float | None = None, latest_year: int | None = None
+    ) -> Intervals:
+        """Give each raw row an interval for its target.
+
+        Parameters
+        ----------
+        tracks, latest_year
+            As in `check`.
+        coverage : float or None, default=None
+            Share of targets to cover; None for what the model was calibrated for.
+
+        Returns
+        -------
+        Intervals
+            `lower` and `upper` (n_rows,), float64, in the target's unit.
+
+        Raises
+        ------
+        DataFileError
+            As in `check`.
+        TypeError
+            If the model was fitted without intervals.
+        ValueError
+            If `coverage` is not between 0 and 1.
+        """
+        return self._ask_intervals(self.encode(self.check(tracks, latest_year=latest_year)), coverage)
+
+    def _ask_intervals(self, X: pd.DataFrame, coverage: float | None) -> Intervals:
+        if not isinstance(self.estimator, IntervalRegressor):
+            message = "The model was fitted without intervals. Fit an IntervalRegressor, as `energyknn fit` does."
+            raise TypeError(message)
+        return self.estimator.predict_interval(X, coverage=coverage)
+
+    def explain(self, tracks: pd.DataFrame, *, n_neighbors: int = 5, latest_year: int | None = None) -> Explanation:
+        """Say which training rows count most in each prediction, and which columns make them near.
+
+        Parameters
+        ----------
+        tracks, latest_year
+            As in `check`; a few rows.
+        n_neighbors : int, default=5
+            Training rows to show, at most as many as the model predicts from.
+
+        Returns
+        -------
+        Explanation
+            As `explain_predictions` returns it, a category's indicators as one column.
+
+        Raises
+        ------
+        DataFileError
+            As in `check`.
+        TypeError
+            If the model has no neighbours.
+        ValueError
+            If `n_neighbors` is out of its range.
+        """
+        X = self.encode(self.check(tracks, latest_year=latest_year))
+        model = self.estimator.estimator_ if isinstance(self.estimator, IntervalRegressor) else self.estimator
+        groups = group_columns(list(X.columns), self.schema)
+        rows = pd.DataFrame(self.rows, columns=X.columns)
+        return explain_predictions(model, X, rows, n_neighbors=n_neighbors, columns=groups)
+
     def name_rows(self, rows: ArrayLike) -> pd.DataFrame:
         """Say which training rows some are, by their text columns.
 
@@ -306,6 +378,8 @@ def fit_model(
         mismatch_cost=float(mismatch_cost),
         estimator=fitted,
         training=Training(len(X), _hash_rows(X, y), source, source_sha256),
+        rows=X.to_numpy(),
+        targets=y,
         labels={name: Texts.of(table[name]) for name in schema.texts if name in table},
         probe=Probe(probes.to_numpy(), np.asarray(fitted.predict(probes), dtype=np.float64)),
         versions={"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
@@ -334,6 +408,8 @@ def save_model(model: Model, path: str | Path) -> None:
     Whatever ends the process, the old file or the new stands there, whole.
     """
     arrays: dict[str, NDArray[Any]] = {
+        "training.rows": model.rows,
+        "training.targets": model.targets,
         "probe.rows": model.probe.rows,
         "probe.predictions": model.probe.predictions,
     }
@@ -444,7 +520,12 @@ def describe_model(path: str | Path) -> dict[str, Any]:
 
 
 def tabulate_predictions(
-    model: Model, tracks: pd.DataFrame, *, latest_year: int | None = None, source: str = "table"
+    model: Model,
+    tracks: pd.DataFrame,
+    *,
+    coverage: float | None = None,
+    latest_year: int | None = None,
+    source: str = "table",
 ) -> pd.DataFrame:
     """Predict raw rows, and set each prediction beside what names the row.
 
@@ -454,20 +535,31 @@ def tabulate_predictions(
         Predicts.
     tracks, latest_year, source
         As in `Model.check`.
+    coverage : float or None, default=None
+        As in `Model.predict_interval`.
 
     Returns
     -------
-    DataFrame of shape (n_rows, n_texts + 1)
-        The text columns that are there, then `predicted_` and the target's name, in the target's unit.
+    DataFrame of shape (n_rows, n_texts + 1 or n_texts + 3)
+        The text columns that are there, then `predicted_` and the target's name, in the target's unit; where the model
+        has intervals, `lower_` and `upper_` too.
 
     Raises
     ------
     DataFileError
         As in `Model.check`.
+    TypeError
+        If a coverage is asked of a model without intervals.
+    ValueError
+        If `coverage` is not between 0 and 1.
     """
     table = model.check(tracks, latest_year=latest_year, source=source)
-    named = table[[name for name in model.schema.texts if name in table]]
-    return named.assign(**{f"predicted_{model.schema.target}": model.estimator.predict(model.encode(table))})
+    X, target = model.encode(table), model.schema.target
+    columns = {f"predicted_{target}": model.estimator.predict(X)}
+    if coverage is not None or isinstance(model.estimator, IntervalRegressor):
+        lower, upper = model._ask_intervals(X, coverage)
+        columns |= {f"lower_{target}": lower, f"upper_{target}": upper}
+    return table[[name for name in model.schema.texts if name in table]].assign(**columns)
 
 
 def _is_needed(column: Column, tracks: pd.DataFrame) -> bool:
@@ -510,6 +602,8 @@ def _decode_model(content: Content) -> Model:
         mismatch_cost=held["mismatch_cost"],
         estimator=decode_state(held["estimator"], arrays),
         training=Training(**held["training"]),
+        rows=arrays["training.rows"],
+        targets=arrays["training.targets"],
         labels={
             name: Texts(arrays[f"labels.{name}.content"], arrays[f"labels.{name}.edges"]) for name in held["labels"]
         },
@@ -526,6 +620,9 @@ def _decode_model(content: Content) -> Model:
     _require(type(year) is int and abs(year) < 1 << 31, "the reference year")
     _require(_is_number(model.mismatch_cost) and model.mismatch_cost >= 0, "the mismatch cost")
     _require(all(isinstance(text, str) for pair in model.versions.items() for text in pair), "versions")
+    shape = (model.training.n_rows, len(name_features(model.levels, schema)))
+    _require(model.rows.dtype == model.targets.dtype == np.float64, "training rows")
+    _require((model.rows.shape, model.targets.shape) == (shape, shape[:1]), "training rows")
     _require(all(len(texts) == model.training.n_rows for texts in model.labels.values()), "names of training rows")
     _require(len(model.probe.rows) > 0 and model.probe.predictions.ndim == 1, "the rows that are predicted again")
     return model

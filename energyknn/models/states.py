@@ -28,6 +28,7 @@ from sklearn.preprocessing import (
 
 from energyknn.errors import ModelFileError
 from energyknn.estimators import KNNRegressor, LocalLinearRegressor, MetricMap
+from energyknn.intervals import IntervalRegressor
 from energyknn.metric_learning import Round, weigh_softly
 from energyknn.neighbors import NeighborIndex, build_index
 from energyknn.transformers import ColumnWeights, RankFeatures
@@ -66,11 +67,29 @@ def _has_a_target_for_each_row(estimator: Any) -> bool:
     return not hasattr(estimator, "index_") or len(estimator.y_) == len(estimator.index_.X_train)
 
 
+def _has_a_range_for_each_score(estimator: Any) -> bool:
+    if not hasattr(estimator, "scores_"):
+        return True
+    scores, groups, edges = estimator.scores_, estimator.groups_, estimator.edges_
+    is_alike = scores.ndim == edges.ndim == 1 and scores.shape == groups.shape and groups.dtype == np.int64
+    counts = np.bincount(groups, minlength=len(edges) + 1) if is_alike and (groups >= 0).all() else np.zeros(1)
+    return bool(len(counts) == len(edges) + 1 and (counts > 0).all() and (np.diff(edges) > 0).all())
+
+
 KINDS: dict[str, Kind] = {
     kind.estimator.__name__: kind
     for kind in (
         Kind(KNNRegressor, ("n_neighbors", "weights", "p"), ("index_", "y_"), _has_a_target_for_each_row),
         Kind(LocalLinearRegressor, ("n_neighbors", "sharpness", "ridge"), ("index_", "y_"), _has_a_target_for_each_row),
+        Kind(
+            IntervalRegressor,
+            (
+                *("estimator", "method", "coverage", "neighbors", "n_neighbors", "shrinkage", "by", "n_groups"),
+                *("bounds", "calibration_size", "refill", "random_state"),
+            ),
+            ("estimator_", "neighbors_", "scale_", "scores_", "groups_", "edges_"),
+            _has_a_range_for_each_score,
+        ),
         Kind(
             MetricMap,
             (
