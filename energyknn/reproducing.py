@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from energyknn.beyond import (
+    IntervalReport,
     ModelScore,
     compare_models,
     estimate_nested,
@@ -25,11 +26,13 @@ from energyknn.beyond import (
     label_bins,
     label_decades,
     list_models,
+    measure_columns,
     measure_effects,
+    measure_intervals,
     measure_learning_curve,
     tabulate_errors,
 )
-from energyknn.beyond.models import LEARNED, NOTEBOOK, TUNED_TREES
+from energyknn.beyond.models import LEARNED, NOTEBOOK, ONE_MAP, TUNED_TREES
 from energyknn.encoding import NOTEBOOK_MISMATCH_COST
 from energyknn.loading import count_nulls, hash_file, load_table, sample_path
 from energyknn.progress import Track, track_silently
@@ -191,7 +194,7 @@ def reproduce(
     return Outcome(results, Group(*tables), written)
 
 
-_CURVES = (NOTEBOOK, "neighbours, one learned map", "boosted trees")  # none that tunes or averages: hours
+_CURVES = (NOTEBOOK, ONE_MAP, "boosted trees")  # none that tunes or averages: hours
 _SHOWN = (NOTEBOOK, TUNED_TREES, LEARNED)  # by decade and by target
 
 
@@ -211,9 +214,21 @@ def _go_beyond(
         learning_curve={name: measure_learning_curve(data, models[name], track=track) for name in _CURVES},
         effects=(NOTEBOOK, measure_effects(table, protocol, models[NOTEBOOK], schema=schema, track=track)),
         nested=estimate_nested(data, candidates, track=track),
+        intervals=_measure_intervals(table, data, models[LEARNED], schema),
+        columns=measure_columns(data, models[ONE_MAP], schema=schema),
     )
     described["seconds"] = time.perf_counter() - started
     return {"beyond": describe_models(scores), "beyond_analyses": described}
+
+
+def _measure_intervals(table: pd.DataFrame, data: Prepared, model: Any, schema: Schema) -> IntervalReport:
+    """Count what the learned model's intervals cover, by decade where there are years."""
+    target = schema[schema.target]
+    bounds = None if target.minimum is None or target.maximum is None else (target.minimum, target.maximum)
+    decades = None
+    if schema.years:
+        decades = label_decades(table[schema.years[0]].to_numpy()[data.X_test.index]).astype(str)
+    return measure_intervals(data, model, groups=decades, bounds=bounds)
 
 
 def _tabulate_errors(

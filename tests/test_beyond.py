@@ -14,7 +14,7 @@ from scipy.stats import norm, t
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import root_mean_squared_error
-from sklearn.model_selection import GridSearchCV, KFold, cross_val_score, learning_curve
+from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, cross_val_score, learning_curve
 
 from energyknn import KNNRegressor
 from energyknn.beyond import (
@@ -30,7 +30,9 @@ from energyknn.beyond import (
     label_bins,
     label_decades,
     list_models,
+    measure_columns,
     measure_effects,
+    measure_intervals,
     measure_learning_curve,
     tabulate_errors,
     tune_trees,
@@ -353,6 +355,34 @@ def test_a_nested_estimate_can_keep_songs_on_one_side(data):
 # ------------------------------------------------------------------------------------------- command line
 
 
+def test_intervals_cover_rows_that_calibrated_nothing(data):
+    report = measure_intervals(data, KNNRegressor(7), groups=np.arange(len(data.y_test)) % 2, bounds=(0, 1))
+    assert report.coverage.index.tolist() == ["all", 0, 1]
+    assert report.coverage["n_rows"].tolist() == [80, 40, 40]
+    assert (np.diff(report.calibration["mean_width"]) > 0).all()
+    at_90 = report.calibration.set_index("nominal").loc[0.9]
+    assert at_90["coverage"] == report.coverage["coverage"]["all"]
+    moved = measure_intervals(replace(data, y_test=1 - data.y_test), KNNRegressor(7), bounds=(0, 1))
+    pd.testing.assert_series_equal(moved.calibration["mean_width"], report.calibration["mean_width"])
+    assert moved.constant_width == report.constant_width
+
+
+def test_one_width_for_all_is_the_quantile_of_left_out_errors(data):
+    report = measure_intervals(data, KNNRegressor(7), coverage=0.8)
+    whole = KNNRegressor(7).fit(data.X_train, data.y_train)
+    errors = np.abs(data.y_train - whole.predict(None))
+    _, held = next(ShuffleSplit(1, test_size=0.2, random_state=0).split(data.y_train))
+    expected = 2 * np.sort(errors[held])[int(np.ceil(0.8 * (len(held) + 1))) - 1]
+    assert report.constant_width == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_column_that_is_all_that_matters_is_found(data):
+    only = replace(data, y_train=data.X_train["tempo"].to_numpy())
+    report = measure_columns(only, KNNRegressor(5))
+    assert max(report.importance, key=lambda name: report.importance[name].value) == "tempo"
+    assert sum(weight.value for weight in report.weights.values()) == pytest.approx(1)
+
+
 def test_the_command_line_shows_and_writes_them(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(
         "energyknn.reproducing.list_models",
@@ -369,7 +399,14 @@ def test_the_command_line_shows_and_writes_them(tmp_path, capsys, monkeypatch):
     written, analyses = results["beyond"], results["beyond_analyses"]
     assert set(written["boosted trees"]) == {"cv_rmse", "test", "test_rmse", "seconds"}
     assert set(written["boosted trees"]["test"]) == {"r2", "rmse"}
-    assert set(analyses) == {"missing", "errors", "learning_curve", "effects", "nested", "seconds"}
+    assert set(analyses) == {
+        *("missing", "errors", "learning_curve", "effects", "nested", "seconds"),
+        *("coverage", "calibration", "constant_width", "weights", "importance"),
+    }
+    assert [row["nominal"] for row in analyses["calibration"]] == [0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
+    assert analyses["coverage"][0]["group"] == "all"
+    assert sum(row["n_rows"] for row in analyses["coverage"][1:]) == analyses["coverage"][0]["n_rows"] == 400
+    assert set(analyses["weights"]) == set(analyses["importance"]) == {*SPOTIFY.numbers, *SPOTIFY.categories}
     assert set(analyses["errors"]) == {"decade", "target"}
     for tables in analyses["errors"].values():
         assert list(tables) == [NOTEBOOK, TUNED_TREES, LEARNED]

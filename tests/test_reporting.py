@@ -11,10 +11,20 @@ from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_tracks import make_tracks
 
-from energyknn.beyond import CurvePoint, Effect, Estimate, GroupErrors, ModelScore, NestedEstimate
+from energyknn.beyond import (
+    ColumnReport,
+    CurvePoint,
+    Effect,
+    Estimate,
+    GroupErrors,
+    IntervalReport,
+    ModelScore,
+    NestedEstimate,
+)
 from energyknn.fitting import Scores
 from energyknn.reporting import (
     StudyArrays,
@@ -141,17 +151,19 @@ def with_beyond(results: dict[str, Any]) -> dict[str, Any]:
     groups = [GroupErrors(f"{year}s", 40, estimate(0.1), estimate(0.0)) for year in range(1920, 2030, 10)]
     worst = GroupErrors("1910s", 30, estimate(0.2), estimate(0.05))
     errors = {name: [worst, *groups] for name in list(names)[1:]}
+    share = {"coverage": 0.91, "coverage_low": 0.88, "coverage_high": 0.93}
+    covered = pd.DataFrame([{"n_rows": 77, "mean_width": 0.3, **share}] * 2, index=["all", "1990s"])
+    points = pd.DataFrame([{"nominal": 0.9, **share}, {"nominal": 0.5, **share, "coverage": 0.515}])
+    counted = {"loudness": estimate(0.6), "key": estimate(0.1)}
     analyses = describe_analyses(
         missing={"CatBoost": "pip install <it>"},
         errors={"decade": errors, "target": errors},
         learning_curve={name: [CurvePoint(n, estimate(4 / n)) for n in (100, 200)] for name in ("one", "other")},
         effects=("notebook's neighbours", [Effect("songs on both sides", 0.12, 0.125, estimate(0.005, 0.001), 900)]),
         nested=NestedEstimate((13, 14), 14, (0.12, 0.13), (0.119, 0.13), estimate(0.0005, 0.0004)),
+        intervals=IntervalReport(covered, points, 0.34),
+        columns=ColumnReport(counted, counted),
     )
-    share = {"coverage": 0.91, "coverage_low": 0.88, "coverage_high": 0.93}
-    analyses["coverage"] = [{"group": group, "n_rows": 77, "mean_width": 0.3, **share} for group in ("all", "1990s")]
-    analyses["calibration"] = [{"nominal": 0.9, **share}, {"nominal": 0.5, **share, "coverage": 0.515}]
-    analyses["weights"] = {"loudness": estimate(0.6)._asdict(), "key": estimate(0.1)._asdict()}
     return {**results, "beyond": describe_models(scores), "beyond_analyses": analyses}
 
 
@@ -383,7 +395,7 @@ def test_train_against_test_title_states_the_fair_gap(results, bare_results):
 
 def test_energy_distribution_draws_shares_that_add_up(arrays):
     axes = draw_energy_distribution(arrays.y_train, arrays.y_test).axes[0]
-    values = [patch.get_data().values for patch in axes.patches]
+    values = [patch.get_data()[0] for patch in axes.patches]
     assert [share.sum() for share in values] == pytest.approx([100, 100, 100])
     everything = np.concatenate([arrays.y_train, arrays.y_test])
     assert values[0] == pytest.approx(np.histogram(everything, np.linspace(0, 1, 16))[0] / 12.5)
@@ -396,7 +408,8 @@ def test_pictures_of_rows_that_are_all_alike(results, value):
 
 
 def test_pictures_beyond_the_notebook_have_labels_with_units_and_a_title(with_beyond, results):
-    names = ["models", "errors_by_decade", "errors_by_target", "learning_curve", "weights", "calibration", "coverage"]
+    names = ["models", "errors_by_decade", "errors_by_target", "learning_curve", "weights", "importance"]
+    names += ["calibration", "coverage"]
     pictures = draw_beyond(with_beyond)
     assert list(pictures) == [f"beyond_{name}" for name in names]
     assert draw_beyond(results) == {}
@@ -546,11 +559,11 @@ def test_page_has_a_section_beyond_the_notebook(with_beyond, results, arrays):
     section = reader.text[reader.text.index("Beyond the notebook") : reader.text.index("Every candidate")]
     for text in (
         "LightGBM, <tuned>", "0.08000 to 0.10000", "Not compared: CatBoost", "pip install <it>", "songs on both sides",
-        "+0.00500", "13, 14", "+0.00050", "Do the intervals hold", "0.91000",
+        "+0.00500", "13, 14", "+0.00050", "Do the intervals hold", "0.91000", "0.34000",
     ):  # fmt: skip
         assert text in section, text
     assert "<tuned>" not in page
-    assert len(reader.images) == len(pictures) == 12
+    assert len(reader.images) == len(pictures) == 13
     files = render_report(with_beyond, arrays)
     assert "pictures/beyond_coverage.png" in files
     assert "Beyond the notebook" not in PageReader(render_page(results, {})).text

@@ -13,6 +13,7 @@ from energyknn.beyond.honesty import (
     tabulate_errors,
 )
 from energyknn.beyond.models import ModelScore, compare_models, list_models
+from energyknn.beyond.reliability import ColumnReport, IntervalReport, measure_columns, measure_intervals
 from energyknn.beyond.trees import LIBRARIES, TunedTreesRegressor, find_missing_libraries, tune_trees
 from energyknn.beyond.uncertainty import (
     Estimate,
@@ -24,10 +25,12 @@ from energyknn.beyond.uncertainty import (
 
 __all__ = [
     "LIBRARIES",
+    "ColumnReport",
     "CurvePoint",
     "Effect",
     "Estimate",
     "GroupErrors",
+    "IntervalReport",
     "ModelScore",
     "NestedEstimate",
     "TunedTreesRegressor",
@@ -41,7 +44,9 @@ __all__ = [
     "label_bins",
     "label_decades",
     "list_models",
+    "measure_columns",
     "measure_effects",
+    "measure_intervals",
     "measure_learning_curve",
     "tabulate_errors",
     "tune_trees",

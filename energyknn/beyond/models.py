@@ -25,10 +25,11 @@ from energyknn.progress import Track, track_silently
 from energyknn.schema import SPOTIFY, Schema
 from energyknn.study import Prepared
 
-__all__ = ["LEARNED", "NOTEBOOK", "TUNED_TREES", "ModelScore", "compare_models", "list_models"]
+__all__ = ["LEARNED", "NOTEBOOK", "ONE_MAP", "TUNED_TREES", "ModelScore", "compare_models", "list_models"]
 
 NOTEBOOK, LEARNED, TUNED_TREES = "notebook's neighbours", "neighbours, mean of learned maps", "boosted trees, tuned"
-"""Names of three models that others refer to."""
+ONE_MAP = "neighbours, one learned map"
+"""Names of models that others refer to."""
 
 
 class ModelScore(NamedTuple):
@@ -103,7 +104,7 @@ def list_models(
             MetricMap(**{**of_map, "form": "diagonal"}),
             KNNRegressor(of_map.get("n_neighbors", 100), weights=weigh_softly),
         ),
-        "neighbours, one learned map": make_learned_regressor(numbers, indicators, **{**options, "n_maps": 1}),
+        ONE_MAP: make_learned_regressor(numbers, indicators, **{**options, "n_maps": 1}),
         LEARNED: make_learned_regressor(numbers, indicators, **options),
         "random forest": RandomForestRegressor(
             min_samples_leaf=2, max_features=1 / 3, n_jobs=-1, random_state=random_state

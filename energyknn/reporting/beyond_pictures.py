@@ -172,15 +172,19 @@ def draw_learning_curve(curves: Mapping[str, Sequence[Row]]) -> Figure:
     return figure
 
 
-def draw_weights(weights: Mapping[str, Row], *, unit: str = "share of the squared distance") -> Figure:
-    """Draw what each column weighs, with its spread.
+def draw_weights(
+    weights: Mapping[str, Row], *, unit: str = "weight (share of the squared distance)", verb: str = "weighs"
+) -> Figure:
+    """Draw what each column counts for, with its spread.
 
     Parameters
     ----------
     weights : mapping of str to mapping
         By column, an estimate; its interval may be a range over folds.
     unit : str
-        What a weight is.
+        What the figures are.
+    verb : str
+        What the first column does most.
 
     Returns
     -------
@@ -193,7 +197,7 @@ def draw_weights(weights: Mapping[str, Row], *, unit: str = "share of the square
         If the extra ``report`` is not installed.
     """
     names = sorted(weights, key=lambda name: -weights[name]["value"])
-    figure, (axes,) = make_axes(1.4 + 0.26 * len(names), f"{names[0]} weighs most")
+    figure, (axes,) = make_axes(1.4 + 0.26 * len(names), f"{names[0]} {verb} most")
     places = np.arange(len(names))
     axes.barh(places, [weights[name]["value"] for name in names], color=BLUE, alpha=0.6, height=0.65)
     _plot_estimates(
@@ -201,7 +205,7 @@ def draw_weights(weights: Mapping[str, Row], *, unit: str = "share of the square
     )
     axes.set_yticks(places, names)
     axes.set_ylim(len(names) - 0.4, -0.6)
-    label_axes(axes, f"weight ({unit})", "column")
+    label_axes(axes, unit, "column")
     return figure
 
 
@@ -318,7 +322,12 @@ def draw_beyond(results: Mapping[str, Any]) -> dict[str, Picture]:
          "Models that learn from a part of one fold's training rows, all scored on that fold's validation rows. "
          + _BOOTSTRAP),
         ("weights", found.get("weights"), draw_weights, "Bars of the columns' weights.",
-         "What each column weighs in the learned distance. Bars: the range over folds."),
+         "What each column weighs in a learned distance. Lines: a standard deviation over folds to either side."),
+        ("importance", found.get("importance"),
+         lambda table: draw_weights(table, unit="rise of the RMSE when shuffled (score)", verb="tells"),
+         "Bars of the columns' importance.",
+         "What a column tells a map, by the harm of shuffling it among validation rows, a category's indicators "
+         "together. Lines: a standard deviation over folds to either side."),
         ("calibration", found.get("calibration"), draw_calibration, "Observed over nominal coverage.",
          "Share of the test rows whose energy lies in its interval. Bars: 95 % intervals of the share."),
         ("coverage", found.get("coverage"), draw_coverage, "Coverage and mean width of intervals by group.",

@@ -198,6 +198,7 @@ def _describe_beyond(results: Mapping[str, Any]) -> dict[str, Any] | None:
         "effects": analyses.get("effects"),
         "nested": analyses.get("nested"),
         "coverage": analyses.get("coverage"),
+        "constant_width": analyses.get("constant_width"),
     }
 
 

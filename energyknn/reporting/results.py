@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from energyknn import notebook_figures as notebook
-from energyknn.beyond import CurvePoint, Effect, GroupErrors, ModelScore, NestedEstimate
+from energyknn.beyond import (
+    ColumnReport,
+    CurvePoint,
+    Effect,
+    GroupErrors,
+    IntervalReport,
+    ModelScore,
+    NestedEstimate,
+)
 from energyknn.fitting import Scores
 from energyknn.searching import TOOLS, Tool
 from energyknn.study import ModelFigures, Study
@@ -144,6 +152,8 @@ def describe_analyses(
     learning_curve: Mapping[str, Sequence[CurvePoint]],
     effects: tuple[str, Sequence[Effect]],
     nested: NestedEstimate,
+    intervals: IntervalReport,
+    columns: ColumnReport,
 ) -> dict[str, Any]:
     """Describe what the figures of `describe_models` are worth, as the part `beyond_analyses` of `results.json`.
 
@@ -159,11 +169,16 @@ def describe_analyses(
         Of which model, and the effects.
     nested : NestedEstimate
         Of the notebook's k.
+    intervals : IntervalReport
+        Of the learned model, by decade.
+    columns : ColumnReport
+        Of one learned map.
 
     Returns
     -------
     dict
-        The same keys; each estimate a mapping with `value`, `low` and `high`.
+        The same keys, but `coverage`, `calibration` and `constant_width` of the intervals, `weights` and `importance`
+        of the columns; each estimate a mapping with `value`, `low` and `high`.
     """
     described: dict[str, Any] = _make_plain(
         {
@@ -172,6 +187,11 @@ def describe_analyses(
             "learning_curve": learning_curve,
             "effects": {"model": effects[0], "effects": effects[1]},
             "nested": nested,
+            "coverage": intervals.coverage.rename_axis("group").reset_index().to_dict("records"),
+            "calibration": intervals.calibration.to_dict("records"),
+            "constant_width": intervals.constant_width,
+            "weights": columns.weights,
+            "importance": columns.importance,
         }
     )
     return described
