@@ -227,7 +227,7 @@ def _measure_intervals(table: pd.DataFrame, data: Prepared, model: Any, schema: 
     bounds = None if target.minimum is None or target.maximum is None else (target.minimum, target.maximum)
     decades = None
     if schema.years:
-        decades = label_decades(table[schema.years[0]].to_numpy()[data.X_test.index]).astype(str)
+        decades = np.asarray(label_decades(table[schema.years[0]].to_numpy()[data.X_test.index]), dtype=str)
     return measure_intervals(data, model, groups=decades, bounds=bounds)
 
 
