@@ -9,7 +9,7 @@ from pathlib import Path
 
 from comparison.mlkr import is_installed
 from comparison.problems import PROBLEMS
-from comparison.running import MODELS, Plan, read_table, run_honesty, run_mlkr, run_plan
+from comparison.running import MODELS, Plan, read_table, run_honesty, run_mlkr, run_plan, run_reliability
 
 from energyknn.beyond import find_missing_libraries
 from energyknn.cli import parse_sizes
@@ -35,6 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, metavar="N", help="a random part of the file, to try things out")
     parser.add_argument("--honesty", action="store_true",
                         help="measure, on the first split, what the figures are worth, too")  # fmt: skip
+    parser.add_argument("--reliability", action="store_true",
+                        help="measure, on the first split, what intervals cover and columns tell, too")  # fmt: skip
     parser.add_argument("--mlkr", action="store_true",
                         help="compare the learned map with metric-learn's MLKR on 2,000 rows, too")  # fmt: skip
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="the JSON file that is added to")
@@ -57,6 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(str(error))
     if options.honesty:
         run_honesty(plan, table, options.out, say=_say)
+    if options.reliability:
+        run_reliability(plan, table, options.out, say=_say)
     if options.mlkr:
         if is_installed():
             run_mlkr(plan, table, options.out)

@@ -18,7 +18,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from energyknn.beyond import (
-    IntervalReport,
     ModelScore,
     compare_models,
     estimate_nested,
@@ -28,7 +27,7 @@ from energyknn.beyond import (
     list_models,
     measure_columns,
     measure_effects,
-    measure_intervals,
+    measure_intervals_by_decade,
     measure_learning_curve,
     tabulate_errors,
 )
@@ -49,6 +48,7 @@ from energyknn.reporting.results import (
     describe_environment,
     describe_models,
     describe_notebook,
+    describe_reliability,
     describe_study,
 )
 from energyknn.saving import save_and_reload, staged_folder
@@ -214,21 +214,13 @@ def _go_beyond(
         learning_curve={name: measure_learning_curve(data, models[name], track=track) for name in _CURVES},
         effects=(NOTEBOOK, measure_effects(table, protocol, models[NOTEBOOK], schema=schema, track=track)),
         nested=estimate_nested(data, candidates, track=track),
-        intervals=_measure_intervals(table, data, models[LEARNED], schema),
-        columns=measure_columns(data, models[ONE_MAP], schema=schema),
+    )
+    described |= describe_reliability(
+        measure_intervals_by_decade(table, data, models[LEARNED], schema=schema),
+        measure_columns(data, models[ONE_MAP], schema=schema),
     )
     described["seconds"] = time.perf_counter() - started
     return {"beyond": describe_models(scores), "beyond_analyses": described}
-
-
-def _measure_intervals(table: pd.DataFrame, data: Prepared, model: Any, schema: Schema) -> IntervalReport:
-    """Count what the learned model's intervals cover, by decade where there are years."""
-    target = schema[schema.target]
-    bounds = None if target.minimum is None or target.maximum is None else (target.minimum, target.maximum)
-    decades = None
-    if schema.years:
-        decades = np.asarray(label_decades(table[schema.years[0]].to_numpy()[data.X_test.index]), dtype=str)
-    return measure_intervals(data, model, groups=decades, bounds=bounds)
 
 
 def _tabulate_errors(

@@ -14,7 +14,7 @@ from comparison import running
 from comparison.mlkr import compare_with_mlkr, is_installed
 from comparison.page import list_settings, render_page, tell_outcome
 from comparison.problems import PROBLEMS
-from comparison.running import LINE, NOTEBOOK, OURS, Plan, read_table, run_honesty, run_plan
+from comparison.running import LINE, NOTEBOOK, OURS, Plan, read_table, run_honesty, run_plan, run_reliability
 from comparison.state import read_state, write_state
 from draw_comparison import main as draw
 from made_tracks import make_tracks
@@ -48,6 +48,7 @@ def path(table, tmp_path_factory):
     run_plan(PLAN, table, path, say=say)
     run_plan(replace(PLAN, groups="songs", seeds=(42,)), table, path, say=say)
     run_honesty(PLAN, table, path, say=say)
+    run_reliability(PLAN, table, path, say=say)
     return path
 
 
@@ -93,7 +94,17 @@ def test_what_is_finished_is_not_run_again(table, path, monkeypatch):
     monkeypatch.setattr(running, "_make_model", refuse)
     run_plan(PLAN, table, path, say=say)
     run_honesty(PLAN, table, path, say=say)
+    run_reliability(PLAN, table, path, say=say)
     assert path.read_text(encoding="utf-8") == before
+
+
+def test_intervals_and_columns_are_kept_and_shown(path):
+    found = read_state(path)["reliability"]["tracks"]
+    assert found["coverage"][0]["n_rows"] == sum(row["n_rows"] for row in found["coverage"][1:])
+    text, _ = render_page(read_state(path), "results.json")
+    assert "Do the intervals hold" in text
+    assert f"| all | {found['coverage'][0]['n_rows']:,} | {100 * found['coverage'][0]['coverage']:.2f} |" in text
+    assert f"| loudness | {found['weights']['loudness']['value']:.4f} (" in text
 
 
 def test_a_run_that_was_interrupted_goes_on(table, tmp_path, monkeypatch):

@@ -48,7 +48,7 @@ from energyknn.reporting.beyond_pictures import (
     draw_models,
     draw_weights,
 )
-from energyknn.reporting.results import describe_analyses, describe_models
+from energyknn.reporting.results import describe_analyses, describe_models, describe_reliability
 from energyknn.reporting.tables import compare_with_train_only, format_difference, format_value, tabulate_models
 from energyknn.reproducing import reproduce
 from energyknn.schema import make_schema
@@ -161,9 +161,8 @@ def with_beyond(results: dict[str, Any]) -> dict[str, Any]:
         learning_curve={name: [CurvePoint(n, estimate(4 / n)) for n in (100, 200)] for name in ("one", "other")},
         effects=("notebook's neighbours", [Effect("songs on both sides", 0.12, 0.125, estimate(0.005, 0.001), 900)]),
         nested=NestedEstimate((13, 14), 14, (0.12, 0.13), (0.119, 0.13), estimate(0.0005, 0.0004)),
-        intervals=IntervalReport(covered, points, 0.34),
-        columns=ColumnReport(counted, counted),
     )
+    analyses |= describe_reliability(IntervalReport(covered, points, 0.34), ColumnReport(counted, counted))
     return {**results, "beyond": describe_models(scores), "beyond_analyses": analyses}
 
 

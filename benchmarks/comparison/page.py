@@ -170,6 +170,7 @@ def render_page(state: Mapping[str, Any], source: str) -> tuple[str, dict[str, b
     template = environment.from_string(Path(__file__).with_name("page.md.j2").read_text(encoding="utf-8"))
     text = template.render(
         settings=settings, names=MODELS, choices=state["choices"], honesty=state["honesty"], mlkr=state["mlkr"],
+        reliability=state["reliability"],
         source=source, lacking=list_lacking(state),
         problems=state["problems"], missing=state.get("missing") or {}, environment=state["environment"],
         picture=PICTURE if has_picture else None, zip=zip,

@@ -28,14 +28,16 @@ from energyknn.beyond import (
     find_missing_libraries,
     label_bins,
     label_decades,
+    measure_columns,
     measure_effects,
+    measure_intervals_by_decade,
     measure_learning_curve,
     tabulate_errors,
     tune_trees,
 )
 from energyknn.estimators import make_learned_regressor
 from energyknn.fitting import evaluate
-from energyknn.reporting.results import describe_analyses, describe_environment
+from energyknn.reporting.results import describe_analyses, describe_environment, describe_reliability
 from energyknn.splitting import label_songs
 from energyknn.study import Prepared, Protocol, prepare
 
@@ -213,6 +215,28 @@ def run_honesty(plan: Plan, table: pd.DataFrame, path: Path, *, say: Say) -> dic
     )  # fmt: skip
     state = read_state(path)
     state["honesty"][plan.problem] = described
+    write_state(path, state)
+    return state
+
+
+def run_reliability(plan: Plan, table: pd.DataFrame, path: Path, *, say: Say) -> dict[str, Any]:
+    """Measure intervals and columns of ours on a problem's first split, and keep them; return the state."""
+    state = read_state(path)
+    if plan.problem in state["reliability"]:
+        return state
+    schema, seed = PROBLEMS[plan.problem].schema, plan.seeds[0]
+    data = prepare(table, Protocol(scaling="train_only", random_state=seed), schema=schema)
+    numbers = [column for column in data.X_train if column in schema.numbers]
+    rest = [column for column in data.X_train if column not in schema.numbers]
+    options = {**plan.learning, "random_state": seed}
+    intervals = measure_intervals_by_decade(
+        table, data, make_learned_regressor(numbers, rest, **options), schema=schema
+    )
+    say(f"{plan.problem}: intervals done, {intervals.coverage['coverage']['all']:.2%} of 90 % covered")
+    columns = measure_columns(data, make_learned_regressor(numbers, rest, **{**options, "n_maps": 1}), schema=schema)
+    say(f"{plan.problem}: weights and importance of columns done")
+    state = read_state(path)
+    state["reliability"][plan.problem] = describe_reliability(intervals, columns)
     write_state(path, state)
     return state
 

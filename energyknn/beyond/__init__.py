@@ -13,7 +13,13 @@ from energyknn.beyond.honesty import (
     tabulate_errors,
 )
 from energyknn.beyond.models import ModelScore, compare_models, list_models
-from energyknn.beyond.reliability import ColumnReport, IntervalReport, measure_columns, measure_intervals
+from energyknn.beyond.reliability import (
+    ColumnReport,
+    IntervalReport,
+    measure_columns,
+    measure_intervals,
+    measure_intervals_by_decade,
+)
 from energyknn.beyond.trees import LIBRARIES, TunedTreesRegressor, find_missing_libraries, tune_trees
 from energyknn.beyond.uncertainty import (
     Estimate,
@@ -47,6 +53,7 @@ __all__ = [
     "measure_columns",
     "measure_effects",
     "measure_intervals",
+    "measure_intervals_by_decade",
     "measure_learning_curve",
     "tabulate_errors",
     "tune_trees",

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.model_selection import ShuffleSplit
 
+from energyknn.beyond.honesty import label_decades
 from energyknn.beyond.uncertainty import Estimate
 from energyknn.explaining import explain_columns, group_columns
 from energyknn.intervals import IntervalRegressor, conformal_quantile, measure_coverage
@@ -18,7 +19,7 @@ from energyknn.schema import SPOTIFY, Schema
 from energyknn.splitting import Split
 from energyknn.study import Prepared
 
-__all__ = ["ColumnReport", "IntervalReport", "measure_columns", "measure_intervals"]
+__all__ = ["ColumnReport", "IntervalReport", "measure_columns", "measure_intervals", "measure_intervals_by_decade"]
 
 NOMINAL = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 _MOST_SHUFFLED = 5000  # rows of a fold
@@ -103,6 +104,37 @@ def measure_intervals(
         for share in NOMINAL
     ]
     return IntervalReport(counted, pd.concat(points, ignore_index=True), _measure_constant_width(fitted, data))
+
+
+def measure_intervals_by_decade(
+    table: pd.DataFrame, data: Prepared, model: Any, *, schema: Schema = SPOTIFY, coverage: float = 0.9
+) -> IntervalReport:
+    """Count what intervals cover by decade, where there are years, within the target's range, where it has one.
+
+    Parameters
+    ----------
+    table : DataFrame of shape (n_rows, n_columns)
+        The raw rows that `data` was made of.
+    data, model, coverage
+        As in `measure_intervals`.
+    schema : Schema, default=SPOTIFY
+        What the columns are.
+
+    Returns
+    -------
+    IntervalReport
+        As `measure_intervals` returns it.
+
+    Raises
+    ------
+    ValueError
+        If there are too few rows to calibrate by.
+    """
+    target, decades = schema[schema.target], None
+    bounds = None if target.minimum is None or target.maximum is None else (target.minimum, target.maximum)
+    if schema.years:
+        decades = np.asarray(label_decades(table[schema.years[0]].to_numpy()[data.X_test.index]), dtype=str)
+    return measure_intervals(data, model, groups=decades, coverage=coverage, bounds=bounds)
 
 
 def _measure_constant_width(fitted: IntervalRegressor, data: Prepared) -> float:

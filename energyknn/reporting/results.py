@@ -152,8 +152,6 @@ def describe_analyses(
     learning_curve: Mapping[str, Sequence[CurvePoint]],
     effects: tuple[str, Sequence[Effect]],
     nested: NestedEstimate,
-    intervals: IntervalReport,
-    columns: ColumnReport,
 ) -> dict[str, Any]:
     """Describe what the figures of `describe_models` are worth, as the part `beyond_analyses` of `results.json`.
 
@@ -169,16 +167,11 @@ def describe_analyses(
         Of which model, and the effects.
     nested : NestedEstimate
         Of the notebook's k.
-    intervals : IntervalReport
-        Of the learned model, by decade.
-    columns : ColumnReport
-        Of one learned map.
 
     Returns
     -------
     dict
-        The same keys, but `coverage`, `calibration` and `constant_width` of the intervals, `weights` and `importance`
-        of the columns; each estimate a mapping with `value`, `low` and `high`.
+        The same keys; each estimate a mapping with `value`, `low` and `high`.
     """
     described: dict[str, Any] = _make_plain(
         {
@@ -187,6 +180,28 @@ def describe_analyses(
             "learning_curve": learning_curve,
             "effects": {"model": effects[0], "effects": effects[1]},
             "nested": nested,
+        }
+    )
+    return described
+
+
+def describe_reliability(intervals: IntervalReport, columns: ColumnReport) -> dict[str, Any]:
+    """Describe what a learned model can be relied on for, as more keys of the part `beyond_analyses`.
+
+    Parameters
+    ----------
+    intervals : IntervalReport
+        Of the learned model, by decade.
+    columns : ColumnReport
+        Of one learned map.
+
+    Returns
+    -------
+    dict
+        `coverage` and `calibration`, lists of mappings; `constant_width`; `weights` and `importance` by column.
+    """
+    described: dict[str, Any] = _make_plain(
+        {
             "coverage": intervals.coverage.rename_axis("group").reset_index().to_dict("records"),
             "calibration": intervals.calibration.to_dict("records"),
             "constant_width": intervals.constant_width,
