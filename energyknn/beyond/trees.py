@@ -346,7 +346,7 @@ class TunedTreesRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         What was tried; empty where nothing was.
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, where `X` was a data frame with names that are all text.
     """
 

@@ -4,10 +4,10 @@ Importing this package loads neither Matplotlib nor Jinja: the functions that ne
 the extra ``report`` load it.
 """
 
+from energyknn.reporting._axes import Picture
 from energyknn.reporting.beyond_pictures import draw_beyond
 from energyknn.reporting.page import render_page, render_report
 from energyknn.reporting.pictures import (
-    Picture,
     StudyArrays,
     draw_energy_distribution,
     draw_pictures,

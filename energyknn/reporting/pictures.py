@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "Picture",
     "StudyArrays",
     "draw_energy_distribution",
     "draw_pictures",
