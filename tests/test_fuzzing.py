@@ -365,6 +365,8 @@ def test_a_search_finds_or_refuses(n_cases):
         assert found.indices.max() < len(train)
         assert np.isfinite(found.distances).all()
 
+    for p in (1, 2):  # what compiling takes is no case's time
+        search_neighbors(X, None, 1, p=p, engine="blocked")
     odd_jobs = st.sampled_from([None, 1, 2, -1, 0, -5, 10**9, True, 1.5, "2", "many"])
     cases = st.tuples(
         ODD_ROWS, ODD_ROWS, ODD_NUMBERS, st.one_of(st.sampled_from([1, 2]), ODD_NUMBERS), ENGINES, odd_jobs
