@@ -56,7 +56,8 @@ def open_index(index: NeighborIndex) -> NeighborIndex:
     if tree is None:
         return index
     values: dict[str, Any] = tree._asdict()
-    opened = tree._replace(**{name: open_array(value) for name, value in values.items() if hasattr(value, "flags")})
+    arrays: Any = {name: open_array(value) for name, value in values.items() if isinstance(value, np.ndarray)}
+    opened = tree._replace(**arrays)
     return replace(index, X_train=opened.rows, tree=opened)
 
 
