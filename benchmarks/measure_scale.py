@@ -179,9 +179,10 @@ class Peaks:
     def __init__(self) -> None:
         self.store = self.worker = 0
 
-    def look(self, stub: Any, request: Any) -> None:
+    def look(self, ray: Any) -> None:
         """Look once."""
-        used = stub.GetNodeStats(request, timeout=10).store_stats.object_store_bytes_used
+        name = "object_store_memory"
+        used = ray.cluster_resources().get(name, 0) - ray.available_resources().get(name, 0)
         self.store = max(self.store, int(used))
         for status in Path("/proc").glob("[0-9]*/status"):
             try:
@@ -201,18 +202,12 @@ def read_status(status: Path, name: str) -> int:
 def watch_memory() -> Iterator[Peaks]:
     """Watch the memory of a Ray that runs on this machine alone."""
     import ray
-    from ray._private.grpc_utils import init_grpc_channel
-    from ray.core.generated import node_manager_pb2, node_manager_pb2_grpc
 
-    (node,) = ray.nodes()
-    channel = init_grpc_channel(f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}")
-    stub = node_manager_pb2_grpc.NodeManagerServiceStub(channel)
-    request = node_manager_pb2.GetNodeStatsRequest(include_memory_info=False)
     peaks, done = Peaks(), Event()
 
     def watch() -> None:
         while not done.wait(EVERY):
-            peaks.look(stub, request)
+            peaks.look(ray)
 
     watcher = Thread(target=watch, daemon=True)
     watcher.start()
@@ -221,7 +216,6 @@ def watch_memory() -> Iterator[Peaks]:
     finally:
         done.set()
         watcher.join()
-        channel.close()
 
 
 def run_on_ray(kind: str, folder: str, n_rows: int, n_query: int, n_shards: int) -> dict[str, Any]:
