@@ -169,7 +169,7 @@ def _prepare(X: Any, part: _Part, fold: int, *, n_jobs: int) -> _Fold:
     """Build a fold's index."""
     job, plan = replace(part.job, X=X), replace(part.plan, n_jobs=n_jobs)
     if part.transformer is None:
-        plan = replace(plan, X=X)
+        plan = replace(plan, X=X if isinstance(X, np.ndarray) else check_rows(X, name="X"))
     else:
         plan = replace(plan, transform=partial(job.transform, part.transformer))
     return _Fold(part._replace(job=job, plan=plan), plan.prepare_fold(fold))
