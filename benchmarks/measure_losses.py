@@ -102,11 +102,15 @@ def kill_the_driver(cluster: Any, X: np.ndarray) -> ClusterNeighbors:
     return found
 
 
+KINDS = {"node lost": lose_a_node, "driver killed": kill_the_driver}
+
+
 def main() -> int:
     """Run both as often as asked; 1 where a result differs, or too much was done again."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--only", choices=KINDS, help="one of both")
     parser.add_argument("--drive", nargs=2, metavar=("ADDRESS", "JOURNAL"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     X = make_rows(options.rows)
@@ -114,9 +118,10 @@ def main() -> int:
         search(X, options.drive[0], journal=options.drive[1])
         return 0
     expected = search_neighbors(X, None, N_NEIGHBORS)
-    good = {"node lost": 0, "driver killed": 0}
+    kinds = KINDS if options.only is None else {options.only: KINDS[options.only]}
+    good = dict.fromkeys(kinds, 0)
     with start_cluster() as cluster:
-        for kind, run in (("node lost", lose_a_node), ("driver killed", kill_the_driver)):
+        for kind, run in kinds.items():
             for number in range(options.runs):
                 seconds = -time.perf_counter()
                 found = run(cluster, X)
