@@ -10,7 +10,7 @@ import pytest
 from harness.scale import Cluster, Costs, fit_power, predict_run, predict_search, predict_tuning, render_page
 
 ROOT = Path(__file__).parent.parent
-MEASURED = ROOT / "benchmarks" / "results" / "scale.json"
+MEASURED, PAGE = ROOT / "benchmarks" / "results" / "scale.json", ROOT / "docs" / "scale.md"
 CASES = [{"rows": n, "queries": 100, "seconds": 100 * 1e-8 * n**0.5} for n in (10_000, 40_000, 90_000)]
 MADE = {
     "n_features": 10,
@@ -80,13 +80,21 @@ def test_a_run_is_predicted_with_workers_of_one_core():
     assert predict_run(COSTS, run) == expected
 
 
+def read_measured() -> str:
+    """Return the committed measurement; without one there is no page either."""
+    if not MEASURED.exists():
+        assert not PAGE.exists()
+        pytest.skip("nothing has been measured on a quiet machine")
+    return MEASURED.read_text(encoding="utf-8")
+
+
 def test_the_page_is_what_the_committed_measurement_gives():
-    page = render_page(json.loads(MEASURED.read_text(encoding="utf-8")))
-    assert (ROOT / "docs" / "scale.md").read_text(encoding="utf-8") == page
+    page = render_page(json.loads(read_measured()))
+    assert PAGE.read_text(encoding="utf-8") == page
 
 
 def test_the_committed_measurement_names_no_machine():
-    text = MEASURED.read_text(encoding="utf-8")
+    text = read_measured()
     assert '"node"' not in text
     assert "/home" not in text
     assert "/tmp" not in text  # noqa: S108 - what must not be there
