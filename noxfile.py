@@ -61,7 +61,7 @@ def tests_full(session: nox.Session) -> None:
     if not os.environ.get("ENERGYKNN_DATA"):
         session.error("ENERGYKNN_DATA names no file: set it to the CSV or Parquet file of full size.")
     session.install("-e", ".[report,formats]", *groups("test"))
-    session.run("pytest", "-m", "full_data", *session.posargs)
+    session.run("pytest", "-m", "full_data and not ray", *session.posargs)
 
 
 @nox.session(default=False)
@@ -73,10 +73,11 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session(default=False, venv_backend="venv")
 def tests_torch(session: nox.Session) -> None:
-    """Run the engines' tests with PyTorch, on the CPU where there is no GPU."""
+    """Run the engines' tests with PyTorch, on the CPU where there is no GPU, and on a Ray node that declares one."""
     session.install(TORCH)
-    session.install("-e", ".[formats]", *groups("test"))
+    session.install("-e", ".[formats,ray]", *groups("test"))
     session.run("pytest", "tests/test_neighbors_engines.py", *session.posargs)
+    session.run("pytest", "tests/test_distributed.py", "-m", "ray", "-k", "gpu or device", *session.posargs)
 
 
 @nox.session(default=False)
@@ -171,9 +172,13 @@ def compare_report(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def ray_cpu(session: nox.Session) -> None:
-    """Run what runs on Ray: on this machine's cores, and on a real cluster of three nodes that loses some."""
+    """Run what runs on Ray: on this machine's cores, and on a real cluster of three nodes that loses some.
+
+    Where ENERGYKNN_DATA names the real file, on that too.
+    """
     session.install("-e", ".[report,formats,ray]", *groups("test"))
-    session.run("pytest", "-m", "ray", *session.posargs)
+    marked = "ray" if os.environ.get("ENERGYKNN_DATA") else "ray and not full_data"
+    session.run("pytest", "-m", marked, *session.posargs)
 
 
 @nox.session(default=False, venv_backend="venv")

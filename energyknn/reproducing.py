@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -65,7 +65,7 @@ from energyknn.study import (
 )
 from energyknn.synthesis import are_synthetic
 from energyknn.transformers import ColumnWeights
-from energyknn.tuning.candidates import Candidate, score_candidates
+from energyknn.tuning.candidates import Candidate, CandidateScores, score_candidates
 from energyknn.tuning.choosing import compare_candidates, find_best, find_smoothest
 
 __all__ = ["SCALERS", "Outcome", "Tuning", "reproduce", "tune"]
@@ -274,6 +274,7 @@ def tune(
     schema: Schema = SPOTIFY,
     latest_year: int | None = None,
     track: Track[Any] = track_silently,
+    score: Callable[..., CandidateScores] = score_candidates,
 ) -> Tuning:
     """Score every candidate on the training rows of a file, with one search for each fold and distance.
 
@@ -297,6 +298,8 @@ def tune(
         A scikit-learn scorer's name.
     schema, latest_year, track
         As in `reproduce`.
+    score : callable, default=score_candidates
+        What scores candidates, with the arguments of `score_candidates`, here or on other machines.
 
     Returns
     -------
@@ -326,7 +329,7 @@ def tune(
         for name in weights
         for k in n_neighbors
     ]
-    scored = score_candidates(
+    scored = score(
         *(prepared.X_train, prepared.y_train),
         candidates=[candidate for _, candidate in labelled],
         folds=prepared.folds,

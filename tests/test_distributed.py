@@ -273,7 +273,8 @@ def test_scores_of_several_outputs_and_of_repeated_folds(cluster: Any) -> None:
 def test_a_frame_whose_transformer_chooses_columns_by_name(cluster: Any) -> None:
     X = pd.DataFrame(make_rows(500), columns=list("abcd"))
     chosen = ColumnTransformer([("scale", StandardScaler(), ["a", "c"])])
-    options = {"candidates": [Candidate(5, transformer=chosen)], "folds": fold_rows(len(X), n_splits=2)}
+    candidates = [Candidate(5, transformer=chosen), Candidate(5)]  # and one that takes the frame as it is
+    options = {"candidates": candidates, "folds": fold_rows(len(X), n_splits=2)}
     found = score_candidates_on_ray(X, X["a"], **options, address=cluster.address)
     assert_same_scores(found.scores, score_candidates(X, X["a"], **options))
 

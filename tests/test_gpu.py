@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
-from energyknn.neighbors import search_neighbors
+from energyknn.neighbors import engine_torch, search_neighbors
 
 pytestmark = pytest.mark.gpu
 
@@ -38,6 +40,31 @@ def test_the_bits_are_the_oracles(device, rows, p, capsys):
     np.testing.assert_array_equal(found.distances, expected.distances)
     with capsys.disabled():
         print(f"\n{device}: {len(found.indices)} queries, p = {p}, equal bits")  # noqa: T201 - the session tells the device
+
+
+@pytest.mark.usefixtures("device")
+@pytest.mark.parametrize("n_bytes", [100_000, 3_000_000])
+def test_little_memory_changes_no_bits(rows, n_bytes, monkeypatch):
+    monkeypatch.setattr(engine_torch, "_count_free_bytes", lambda *_: n_bytes)
+    found = search_neighbors(rows, rows[:200], 51, engine="torch")
+    expected = search_neighbors(rows, rows[:200], 51, engine="brute")
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    np.testing.assert_array_equal(found.distances, expected.distances)
+
+
+def test_the_job_of_the_study_fits_and_has_the_bits_of_the_cpu(device, capsys):
+    """Neighbours of 34,499 of 172,491 rows in 27 columns: ours on the CPU, and on the GPU, which tells its time."""
+    X = np.random.default_rng(1).normal(size=(172_491, 27))
+    train, queries = X[:137_992], X[137_992:]
+    search_neighbors(train[:1000], queries[:10], 51, engine="torch")
+    start = time.perf_counter()
+    found = search_neighbors(train, queries, 51, engine="torch")
+    seconds = time.perf_counter() - start
+    expected = search_neighbors(train, queries, 51, engine="blocked")
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    np.testing.assert_array_equal(found.distances, expected.distances)
+    with capsys.disabled():
+        print(f"\n{device}: {len(queries)} queries in {len(train)} rows, {seconds:.3f} s in all")  # noqa: T201 - as above
 
 
 @pytest.mark.usefixtures("device")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from energyknn.neighbors import search_neighbors
+from energyknn.neighbors import engine_torch, search_neighbors
 from energyknn.neighbors._threads import count_threads, run_slices
 from energyknn.neighbors.search import choose_engine
 
@@ -54,6 +55,47 @@ def test_candidates_settle_to_the_oracles_bits(engine, seed, scale, n_train, n_f
     n_neighbors = max(1, round(share * (n_train - self_search)))
     expected = search_neighbors(rows[:n_train], query, n_neighbors, p=p, engine="brute")
     assert_same_bits(search_neighbors(rows[:n_train], query, n_neighbors, p=p, engine=engine), expected)
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("n_bytes", [1, 4_000, 30_000, 1_200_000])
+@pytest.mark.parametrize("p", [1, 2])
+@pytest.mark.parametrize("self_search", [True, False])
+def test_torch_has_the_same_bits_however_little_memory_there_is(monkeypatch, n_bytes, p, self_search):
+    pytest.importorskip("torch")
+    rows = draw_rows(np.random.default_rng(3), 1.0, 150, 5)
+    query = None if self_search else rows[100:] + 0.01
+    cuts = []
+    monkeypatch.setattr(engine_torch, "_count_free_bytes", lambda *_: n_bytes)
+    choose_cut = engine_torch._choose_cut
+
+    def choose(search, n_found, *, n_bytes):
+        cuts.append(choose_cut(search, n_found, n_bytes=n_bytes))
+        return cuts[0]
+
+    monkeypatch.setattr(engine_torch, "_choose_cut", choose)
+    expected = search_neighbors(rows, query, 9, p=p, engine="brute")
+    assert_same_bits(search_neighbors(rows, query, 9, p=p, engine="torch"), expected)
+    assert (cuts[0].n_train == len(rows)) == (n_bytes >= 30_000)
+    assert (cuts[0].n_query < (len(rows) if self_search else 50)) == (n_bytes < 1_200_000)
+
+
+@given(
+    n_train=st.integers(1, 10**8),
+    n_query=st.integers(1, 10**8),
+    n_features=st.integers(1, 1000),
+    n_found=st.integers(1, 500),
+    n_bytes=st.integers(1, 10**11),
+)
+def test_what_torch_holds_at_once_fits_the_memory(n_train, n_query, n_features, n_found, n_bytes):
+    shapes = SimpleNamespace(X_train=SimpleNamespace(shape=(n_train, n_features)), X_query=range(n_query))
+    cut = engine_torch._choose_cut(shapes, n_found, n_bytes=n_bytes)
+    assert 1 <= cut.n_train <= n_train
+    assert 1 <= cut.n_query <= cut.n_held <= n_query
+    rows, held = 8 * (n_features + 1) * cut.n_train, 8 * (n_features + 1 + 4 * n_found) * cut.n_held
+    assert rows <= n_bytes / 4 or cut.n_train == 1
+    assert held <= n_bytes / 4 or cut.n_held == 1
+    assert 8 * cut.n_train * cut.n_query <= n_bytes / 2 or cut.n_query == 1
 
 
 def test_torch_that_is_not_installed_names_the_extra(monkeypatch):

@@ -110,12 +110,12 @@ def search_by_halving(data, folder=None):  # noqa: ARG001 - rivals are called al
     return search.best_score_
 
 
-def search_tune_sklearn(data, folder=None):  # noqa: ARG001 - rivals are called alike
+def search_tune_sklearn(data, folder=None, stages=(COARSE, MICRO)):  # noqa: ARG001 - rivals are called alike
     """Search with the notebook's own tool, through the adapter to today's Ray."""
     module = importlib.import_module("energyknn.tuning.tune_sklearn")
     folds = [tuple(fold) for fold in data.folds]
     found = []
-    for sizes in (COARSE, MICRO):
+    for sizes in stages:
         grid = {"n_neighbors": list(sizes)}
         search = module.TuneGridSearchCV(KNeighborsRegressor(algorithm="brute"), grid, cv=folds, n_jobs=-1, refit=False)
         results = search.fit(data.X, data.y).cv_results_

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,20 @@ def add_command(commands: Any) -> None:
     command.add_argument("--scoring", default="r2", metavar="NAME", help="a scikit-learn scorer (default: r2)")
     command.add_argument("--reference-year", type=int, default=2021, metavar="Y", help="as in reproduce")
     command.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    ray = command.add_argument_group("on a Ray cluster", "The same scores, to the last bit, past one machine.")
+    ray.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="score on the Ray cluster at host:port, or 'auto' for the one on this machine; without an address on what "
+        "RAY_ADDRESS names, else on a Ray that is started for it and shut down",
+    )
+    ray.add_argument(
+        "--journal",
+        metavar="DIR",
+        help="keep every finished piece in a folder of its own (a path or an fsspec address), and go on from there",
+    )
     add_columns(command)
     command.set_defaults(run=_run)
 
@@ -67,6 +82,9 @@ def _run(options: argparse.Namespace) -> None:
 
     if options.cv < 2:
         message = f"cv is {options.cv}. It must be at least 2 folds"
+        raise UserError(message)
+    if options.journal is not None and options.ray is None:
+        message = "--journal is for --ray. Add --ray, or leave the journal out."
         raise UserError(message)
     try:
         outcome = tune(
@@ -82,6 +100,7 @@ def _run(options: argparse.Namespace) -> None:
             schema=choose_schema(options),
             latest_year=date.today().year,
             track=track_on_stderr if sys.stderr.isatty() else track_silently,
+            score=_choose_score(options.ray, options.journal),
         )
     except SearchInterrupted as interrupt:
         _show_finished(interrupt)
@@ -94,6 +113,26 @@ def _run(options: argparse.Namespace) -> None:
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     console.print(outcome.table)
     console.print(outcome.summary)
+
+
+def _choose_score(address: str | None, journal: str | None) -> Callable[..., Any]:
+    """Return what scores candidates: here, or on a Ray cluster, whose address is tried before any work."""
+    if address is None:
+        from energyknn.tuning.candidates import score_candidates
+
+        return score_candidates
+    from energyknn.distributed.cluster import check_address
+    from energyknn.distributed.tuning import score_candidates_on_ray
+    from energyknn.tuning.ray_session import name_address
+
+    known = name_address(address)
+    if known is not None:
+        check_address(known)
+
+    def score(*rows: Any, **options: Any) -> Any:
+        return score_candidates_on_ray(*rows, **options, address=known, journal=journal).scores
+
+    return score
 
 
 def _show_finished(interrupt: Any) -> None:

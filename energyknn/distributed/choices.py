@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from energyknn.distributed.cluster import ClusterOptions, open_cluster
+from energyknn.distributed.cluster import ClusterOptions, open_cluster, wait_for_room
 from energyknn.errors import ClusterError, import_extra
 from energyknn.neighbors._checks import check_choice, check_integer
 from energyknn.neighbors.search import Engine
@@ -154,13 +154,14 @@ def search_choices(
     ImportError
         If Ray is not installed, or Optuna for "optuna".
     ClusterError
-        If the cluster cannot be used, or no choice was scored within the time.
+        If the cluster cannot be used, all of its CPUs are taken, or no choice was scored within the time.
     Exception
         What a trial itself raised first.
 
     Notes
     -----
-    The rows go into the object store once, and workers are used for one trial after another.
+    The rows go into the object store once, and workers are used for one trial after another. They are Ray Tune's own:
+    leave the block of an `open_pool` on the same cluster first.
     """
     options = ClusterOptions(address, num_cpus, cpus_per_worker)
     check_choice(method, ("random", "grid", "optuna"), name="method")
@@ -173,6 +174,7 @@ def search_choices(
     data: dict[str, Any] = {"X": X, "y": np.asarray(y, dtype=np.float64), "folds": tuple(folds), "space": space}
     data |= {"candidates": candidates, "make_transformer": make_transformer, "scoring": scoring, "engine": engine}
     with open_cluster(options) as facts, results_folder(None) as folder:
+        wait_for_room(options)
         tune = import_extra("ray.tune", extra="ray")
         chooser = _make_chooser(tune, space, _draw(space, method, random_state))
         tuner = tune.Tuner(

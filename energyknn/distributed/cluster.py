@@ -6,15 +6,27 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from time import monotonic, sleep
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from energyknn.errors import ClusterError, DeviceError, import_extra
 from energyknn.tuning.ray_session import count_local_gpus, name_address, quiet_ray, start_ray
 
-__all__ = ["ClusterFacts", "ClusterOptions", "Node", "StoreNeed", "check_address", "check_object_store", "open_cluster"]
+__all__ = [
+    "ClusterFacts",
+    "ClusterOptions",
+    "Node",
+    "StoreNeed",
+    "check_address",
+    "check_object_store",
+    "look_around",
+    "open_cluster",
+    "wait_for_room",
+]
 
 _SECONDS_TO_ANSWER = 4.0  # to connect, and as long again for the first words
+_SECONDS_FOR_ROOM = 10.0  # Ray tells of freed CPUs with a delay
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"  # HTTP/2's first frame
 _LARGEST_PORT = 65535
 _UNITS_IN_STORE = 2  # of each worker: one that it does, and one that waits
@@ -150,7 +162,7 @@ def open_cluster(options: ClusterOptions) -> Iterator[ClusterFacts]:
                 check_address(address)
             stack.callback(ray.shutdown)
             _connect(ray, address, options)
-        yield _look_around(ray, options)
+        yield look_around(options)
 
 
 def check_address(address: str) -> None:
@@ -214,6 +226,31 @@ def check_object_store(facts: ClusterFacts, need: StoreNeed) -> None:
             raise ClusterError(message)
 
 
+def wait_for_room(options: ClusterOptions) -> None:
+    """Wait until a worker finds room beside all that runs on the cluster.
+
+    Parameters
+    ----------
+    options : ClusterOptions
+        The size of a worker.
+
+    Raises
+    ------
+    ClusterError
+        If none does within ten seconds.
+    """
+    ray = import_extra("ray", extra="ray")
+    deadline = monotonic() + _SECONDS_FOR_ROOM
+    while (free := ray.available_resources().get("CPU", 0)) < options.cpus_per_worker:
+        if monotonic() > deadline:
+            message = (
+                f"{free:g} CPUs of the cluster are free, and a worker needs {options.cpus_per_worker}. Others have "
+                "taken them: leave the block of an open pool first, or wait for other jobs."
+            )
+            raise ClusterError(message)
+        sleep(0.1)
+
+
 def _check_same(ray: ModuleType, address: str | None) -> None:
     """Refuse an address other than that of the Ray which this process is connected to."""
     connected = ray.get_runtime_context().gcs_address
@@ -234,8 +271,27 @@ def _connect(ray: ModuleType, address: str | None, options: ClusterOptions) -> N
         raise ClusterError(message) from error
 
 
-def _look_around(ray: ModuleType, options: ClusterOptions) -> ClusterFacts:
-    """Count nodes and the workers that find room on them."""
+def look_around(options: ClusterOptions) -> ClusterFacts:
+    """Count the nodes of the cluster that this process is connected to, and the workers that find room on them.
+
+    Parameters
+    ----------
+    options : ClusterOptions
+        The size of a worker.
+
+    Returns
+    -------
+    ClusterFacts
+        As the cluster is now.
+
+    Raises
+    ------
+    ClusterError
+        If no node has room for a worker.
+    DeviceError
+        If workers are to have GPUs and no node has as many.
+    """
+    ray = import_extra("ray", extra="ray")
     alive = [node for node in ray.nodes() if node["Alive"]]
     resources: list[Mapping[str, Any]] = [node["Resources"] for node in alive]
     cpus = [int(found.get("CPU", 0)) for found in resources]

@@ -22,7 +22,7 @@ from energyknn.errors import JournalError, import_extra
 __all__ = ["Journal", "describe_value", "open_journal"]
 
 _MANIFEST = "manifest.json"
-_FORMAT = "1"
+_FORMAT = "2"  # of what a unit is, too
 _MAGIC = b"energyknn unit 1\n"
 _N_NAMED = 5
 

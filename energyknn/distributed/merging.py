@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from energyknn.distributed.sharing import open_array
 from energyknn.neighbors import NeighborIndex, Neighbors
 from energyknn.neighbors._exact import measure_candidates
 from energyknn.neighbors._threads import run_slices
@@ -128,7 +129,7 @@ def merge_nearest(first: Nearest, second: Nearest) -> Nearest:
 
     Notes
     -----
-    Time n_query * k * log(k) where the second set may hold a neighbour, and n_query elsewhere.
+    Time n_query * k where the second set may hold a neighbour, and n_query elsewhere.
 
     Examples
     --------
@@ -137,14 +138,10 @@ def merge_nearest(first: Nearest, second: Nearest) -> Nearest:
     >>> merge_nearest(left, right).indices
     array([[3, 7]])
     """
-    n_neighbors = first.measures.shape[1]
-    may_enter = np.flatnonzero(second.measures[:, 0] <= first.measures[:, -1])
-    measures = np.concatenate([first.measures[may_enter], second.measures[may_enter]], axis=1)
-    indices = np.concatenate([first.indices[may_enter], second.indices[may_enter]], axis=1)
-    order = np.lexsort((indices, measures), axis=1)[:, :n_neighbors]
+    from energyknn.distributed._merging_kernel import merge_rows  # loads Numba
+
     merged = Nearest(first.measures.copy(), first.indices.copy())
-    merged.measures[may_enter] = np.take_along_axis(measures, order, axis=1)
-    merged.indices[may_enter] = np.take_along_axis(indices, order, axis=1)
+    merge_rows(*merged, open_array(second.measures), open_array(second.indices))
     return merged
 
 

@@ -11,9 +11,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from energyknn.distributed.cluster import ClusterFacts, ClusterOptions, StoreNeed, check_object_store, open_cluster
+from energyknn.distributed.cluster import ClusterOptions, StoreNeed, check_object_store
 from energyknn.distributed.journal import describe_value, open_journal
-from energyknn.distributed.pool import Outcome, RunReport, Task, Unit, WorkerPool
+from energyknn.distributed.pool import Outcome, PoolJob, RunReport, Task, Unit, WorkerPool, use_pool
 from energyknn.neighbors._checks import check_integer, check_rows
 from energyknn.neighbors.search import Engine
 from energyknn.progress import Track, track_silently
@@ -26,6 +26,7 @@ from energyknn.tuning.tallies import BlockSums, Job, Tally, Wanted, sum_block
 __all__ = ["ClusterScores", "score_candidates_on_ray"]
 
 _N_STEPS = 16  # of a side of a fold
+_FEWEST_ROWS = 1 << 15  # row numbers of a step, where none are asked for: a search of few rows is slower for each
 
 
 class ClusterScores(NamedTuple):
@@ -59,6 +60,7 @@ def score_candidates_on_ray(
     cpus_per_worker: int = 1,
     gpus_per_worker: float = 0,
     max_retries: int = 2,
+    pool: WorkerPool | None = None,
     journal: str | None = None,
     track: Track[Any] = track_silently,
 ) -> ClusterScores:
@@ -69,8 +71,9 @@ def score_candidates_on_ray(
     X, y, candidates, folds, scoring, with_train, error_score, engine
         As in `energyknn.tuning.candidates.score_candidates`. Functions and transformers are sent to the workers.
     block_rows : int or None, default=None
-        Row numbers that a unit spans, rounded up to whole slices of the sums; None for 16 units a side of a fold.
-    address, num_cpus, cpus_per_worker, gpus_per_worker, max_retries, journal
+        Row numbers that a unit spans, rounded up to whole slices of the sums; None for 16 units a side of a fold, of
+        32,768 row numbers or more.
+    address, num_cpus, cpus_per_worker, gpus_per_worker, max_retries, pool, journal
         As in `energyknn.distributed.search.search_neighbors_on_ray`.
     track : Track, default=track_silently
         Shows progress, by pairs of a query and a training row.
@@ -117,8 +120,8 @@ def score_candidates_on_ray(
     )
     kept = None if journal is None else open_journal(journal, study)
     task = Task(_prepare, _work, uses_gpu=engine == "torch")
-    with open_cluster(options) as facts, WorkerPool(facts, options, task, kept) as pool:
-        return ClusterScores(score(tally_part=_Parts(pool, facts, rows, block_rows, track)), pool.report)
+    with use_pool(pool, options) as used, used.open_job(task, kept) as job:
+        return ClusterScores(score(tally_part=_Parts(job, rows, block_rows, track)), job.report)
 
 
 def _describe(X: Any, y: ArrayLike, candidates: Sequence[Candidate], folds: Sequence[Split]) -> dict[str, Any]:
@@ -162,13 +165,13 @@ class _Fold:
     prepared: PreparedFold
 
 
-def _prepare(X: Any, part: _Part, fold: int) -> _Fold:
+def _prepare(X: Any, part: _Part, fold: int, *, n_jobs: int) -> _Fold:
     """Build a fold's index."""
-    job = replace(part.job, X=X)
+    job, plan = replace(part.job, X=X), replace(part.plan, n_jobs=n_jobs)
     if part.transformer is None:
-        plan = replace(part.plan, X=X)
+        plan = replace(plan, X=X if isinstance(X, np.ndarray) else check_rows(X, name="X"))
     else:
-        plan = replace(part.plan, transform=partial(job.transform, part.transformer))
+        plan = replace(plan, transform=partial(job.transform, part.transformer))
     return _Fold(part._replace(job=job, plan=plan), plan.prepare_fold(fold))
 
 
@@ -192,10 +195,8 @@ def _work(fold: _Fold, step: Step, *, n_jobs: int) -> Outcome:
 class _Parts:
     """A `TallyPart` whose work is done by a pool."""
 
-    def __init__(
-        self, pool: WorkerPool, facts: ClusterFacts, X: Any, block_rows: int | None, track: Track[Any]
-    ) -> None:
-        self._pool, self._facts, self._X, self._block_rows, self._track = pool, facts, X, block_rows, track
+    def __init__(self, pool_job: PoolJob, X: Any, block_rows: int | None, track: Track[Any]) -> None:
+        self._pool_job, self._X, self._block_rows, self._track = pool_job, X, block_rows, track
         self._n_parts = 0
         self._shared: Any = None
 
@@ -206,7 +207,9 @@ class _Parts:
         units = self._make_units(job, plan, wanted, steps)
         by_key = {unit.key: step for unit, step in zip(units, steps, strict=True)}
         sides: dict[tuple[int, bool], _Sides] = {}
-        for _, (unit, outcome) in zip(self._track(units, "Search folds on Ray"), self._pool.run(units), strict=True):
+        for _, (unit, outcome) in zip(
+            self._track(units, "Search folds on Ray"), self._pool_job.run(units), strict=True
+        ):
             step = by_key[unit.key]
             key = step.fold, step.trains
             if key not in sides:
@@ -218,17 +221,17 @@ class _Parts:
 
     def _choose_span(self, plan: FoldSearch, n_rows: int) -> int:
         """Choose how many row numbers a unit spans, the same on any cluster."""
-        wanted = -(-n_rows // _N_STEPS) if self._block_rows is None else self._block_rows
+        wanted = max(_FEWEST_ROWS, -(-n_rows // _N_STEPS)) if self._block_rows is None else self._block_rows
         return plan.slice_rows * max(1, -(-wanted // plan.slice_rows))
 
     def _make_units(self, job: Job, plan: FoldSearch, wanted: Wanted, steps: Sequence[Step]) -> list[Unit]:
         """Put what is shared into the object store, the rows once for all parts, and list the units."""
         if self._shared is None:
-            check_object_store(self._facts, _count_bytes(self._X, job, wanted, steps))
-            self._shared = self._pool.put(self._X)
+            check_object_store(self._pool_job.facts, _count_bytes(self._X, job, wanted, steps))
+            self._shared = self._pool_job.put(self._X)
         transformer = None if plan.transform is None else plan.transform.args[0]  # type: ignore[attr-defined]
         bare = replace(plan, X=np.empty((0, 0)), transform=None)
-        part = self._pool.put(_Part(replace(job, X=None), bare, wanted, transformer))
+        part = self._pool_job.put(_Part(replace(job, X=None), bare, wanted, transformer))
         number, self._n_parts = self._n_parts, self._n_parts + 1
         return [
             Unit(

@@ -26,7 +26,7 @@ from energyknn.neighbors._compiling import announcing_compilation
 from energyknn.neighbors._exact import Neighbors, Search, empty_neighbors
 from energyknn.neighbors._threads import run_slices
 
-__all__ = ["build_tree", "search_tree"]
+__all__ = ["build_tree", "order_queries", "search_tree"]
 
 _SMALL_BLOCK = 256  # rows
 _MANY_ROWS = 1 << 19  # from here on blocks are twice as large
@@ -91,6 +91,27 @@ def search_tree(tree: kernels.Tree, search: Search) -> Neighbors:
     """
     _warm_up()
     return _search(kernels.Tree(*map(_require_plain, tree)), search)
+
+
+def order_queries(X_query: NDArray[np.float64], *, group_rows: int, n_threads: int) -> NDArray[np.int64]:
+    """Order queries so that near ones stand together: a search of a part of them is as fast as in a search of all.
+
+    Parameters
+    ----------
+    X_query : ndarray of shape (n_query, n_features), float64
+        Finite.
+    group_rows : int
+        How many follow one another in a part.
+    n_threads : int
+        At least 1. The order does not depend on it.
+
+    Returns
+    -------
+    ndarray of shape (n_query,), int64
+        Their numbers.
+    """
+    _warm_up()
+    return _order_rows(_require_plain(X_query), leaf=group_rows, n_threads=n_threads).numbers
 
 
 @cache

@@ -1,0 +1,313 @@
+"""Measure what `docs/scale.md` predicts from, and the runs that it is held against.
+
+    python benchmarks/measure_scale.py                                    # about a quarter of an hour, on two cores
+    python benchmarks/measure_scale.py --rows 20000,60000 --queries 5000 --out /tmp/scale.json    # to try it
+
+Costs are those of one core. Every run has a process and a local Ray of its own. Run it on a machine that does nothing
+else, then `python benchmarks/draw_scale.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import numpy as np
+from harness.machine import describe_machine
+from harness.timing import time_call
+
+from energyknn.distributed.merging import Nearest, merge_nearest, search_shard
+from energyknn.distributed.pool import Outcome, Task, Unit, open_pool
+from energyknn.distributed.search import search_neighbors_on_ray
+from energyknn.distributed.sharing import count_bytes, share_index
+from energyknn.distributed.tuning import score_candidates_on_ray
+from energyknn.encoding import encode_features, fit_levels, target_values
+from energyknn.neighbors import build_index, search_neighbors
+from energyknn.neighbors.blocked import order_queries
+from energyknn.neighbors.search import plan_search
+from energyknn.scaling import apply_scale, fit_scale
+from energyknn.schema import SPOTIFY
+from energyknn.splitting import Split, fold_rows
+from energyknn.synthesis import synthesise_tracks
+from energyknn.tuning.candidates import Candidate, score_candidates
+
+FOLDER = Path(__file__).parent
+N_NEIGHBORS = 51
+N_WORKERS = 2
+SHARDS = (1, 8)
+BLOCK_ROWS = 16_384
+CHUNK = 250_000  # tracks that are made at once
+EVERY = 0.05  # seconds between two looks at memory
+CANDIDATES = [Candidate(k) for k in range(1, N_NEIGHBORS + 1)]
+NUMBERS = (*SPOTIFY.numbers, "age")
+
+
+def make_rows(n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Make synthetic tracks as the study encodes and scales them, a chunk at a time; return rows and targets."""
+    levels = scale = None
+    parts, targets = [], []
+    for number, start in enumerate(range(0, n_rows, CHUNK)):
+        tracks = synthesise_tracks(min(CHUNK, n_rows - start), random_state=number)
+        levels = levels or fit_levels(tracks)
+        encoded = encode_features(tracks, levels)
+        scale = scale or fit_scale(encoded, [name for name in encoded if name in NUMBERS])
+        parts.append(apply_scale(encoded, scale).to_numpy(dtype=np.float64))
+        targets.append(target_values(tracks))
+    return np.concatenate(parts), np.concatenate(targets)
+
+
+# Costs of one core
+
+
+def time_best(function: Callable[..., Any], *arguments: Any, repeats: int = 3, **options: Any) -> float:
+    """Return the fewest seconds of some calls."""
+    return min(time_call(function, *arguments, **options)[0] for _ in range(repeats))
+
+
+def measure_costs(X: np.ndarray, y: np.ndarray, sizes: list[int]) -> dict[str, Any]:
+    """Measure what single pieces cost."""
+    order = order_queries(X, group_rows=BLOCK_ROWS, n_threads=N_WORKERS)
+    costs: dict[str, Any] = {name: [] for name in ("build", "index", "search", "search_shard", "score")}
+    for n_rows in sizes:
+        tell(f"costs with {n_rows:,} rows")
+        for kind, case in measure_size(X, y, n_rows).items():
+            costs[kind].append({"rows": n_rows, **case})
+    queries = X[order[:BLOCK_ROWS]]
+    costs["order"] = {"queries": len(X), "seconds": time_best(order_queries, X, group_rows=BLOCK_ROWS, n_threads=1)}
+    costs["place"] = measure_placing(len(queries))
+    costs["merge"] = measure_merging(X[: sizes[0]], queries)
+    with open_pool(num_cpus=N_WORKERS) as pool:
+        costs["put"] = measure_putting(pool)
+        costs["unit"] = measure_units(pool)
+    return costs
+
+
+def measure_size(X: np.ndarray, y: np.ndarray, n_rows: int) -> dict[str, dict[str, float]]:
+    """Measure what depends on the number of training rows: the blocks of queries that stand first, last and between."""
+    train = X[:n_rows]
+    order = order_queries(train, group_rows=BLOCK_ROWS, n_threads=N_WORKERS)
+    seconds, index = time_call(build_index, train, engine="blocked", n_jobs=1)
+    starts = np.linspace(0, max(0, len(train) - BLOCK_ROWS), 4).astype(np.int64)
+    blocks = [order[start : start + BLOCK_ROWS] for start in starts]
+    n_query = sum(map(len, blocks))
+    search = [time_call(index.search, train[rows], N_NEIGHBORS, own=rows, n_jobs=1)[0] for rows in blocks]
+    shard = [time_call(search_shard, index, train[rows], N_NEIGHBORS, own=rows, n_jobs=1)[0] for rows in blocks]
+    asked = np.random.default_rng(0).permutation(n_rows)[: min(4 * BLOCK_ROWS, n_rows // 4)]
+    fold = Split(np.setdiff1d(np.arange(n_rows), asked), np.sort(asked))
+    scored, _ = time_call(score_candidates, train, y[:n_rows], candidates=CANDIDATES, folds=[fold], n_jobs=1)
+    return {
+        "build": {"seconds": seconds},
+        "index": {"bytes": count_bytes(share_index(plan_search(train, train, 1, p=2, n_jobs=None)))},
+        "search": {"queries": n_query, "seconds": sum(search)},
+        "search_shard": {"queries": n_query, "seconds": sum(shard)},
+        "score": {"queries": len(asked), "seconds": max(scored - seconds * len(fold.train) / n_rows, 1e-9)},
+    }
+
+
+def measure_placing(n_query: int) -> dict[str, float]:
+    """Measure what it takes to put a unit's result where it belongs."""
+    total = 8 * n_query
+    distances, indices = np.zeros((total, N_NEIGHBORS)), np.zeros((total, N_NEIGHBORS), dtype=np.int64)
+    rows = np.random.default_rng(0).permutation(total)[:n_query]
+    found = distances[:n_query].copy(), indices[:n_query].copy()
+
+    def place() -> None:
+        distances[rows], indices[rows] = found
+
+    return {"queries": n_query, "seconds": time_best(place)}
+
+
+def measure_merging(X: np.ndarray, queries: np.ndarray) -> dict[str, float]:
+    """Measure what it takes to merge the results of two halves of the rows."""
+    half = len(X) // 2
+    parts = [
+        search_shard(build_index(rows, engine="blocked"), queries, N_NEIGHBORS, first_row=start)
+        for rows, start in ((X[:half], 0), (X[half:], half))
+    ]
+    return {"queries": len(queries), "seconds": time_best(merge_nearest, Nearest(*parts[0]), Nearest(*parts[1]))}
+
+
+def make_empty_task() -> Task:
+    """Make a task that does nothing, of functions that are sent by value."""
+
+    def prepare(*, n_jobs: int) -> None:
+        del n_jobs
+
+    def work(held: None, number: int, *, n_jobs: int) -> Outcome:
+        del held, n_jobs
+        return Outcome({"found": np.array([number])})
+
+    return Task(prepare, work)
+
+
+def measure_putting(pool: Any) -> dict[str, float]:
+    """Measure how fast data go into the object store."""
+    block = np.ones(1 << 24)
+    with pool.open_job(make_empty_task()) as job:
+        return {"bytes": block.nbytes, "seconds": time_best(job.put, block)}
+
+
+def measure_units(pool: Any) -> dict[str, float]:
+    """Measure what a unit costs that has nothing to do."""
+    units = [Unit(str(number), 0, (), partial(tuple, (number,))) for number in range(200)]
+    with pool.open_job(make_empty_task()) as job:
+        list(job.run(units))
+    with pool.open_job(make_empty_task()) as job:
+        seconds, _ = time_call(lambda: list(job.run(units)))
+    return {"units": len(units), "seconds": seconds}
+
+
+# Runs on Ray
+
+
+class Peaks:
+    """The most memory that was seen: of the object store, of a worker beside it, and of this process."""
+
+    def __init__(self) -> None:
+        self.store = self.worker = 0
+
+    def look(self, ray: Any) -> None:
+        """Look once."""
+        name = "object_store_memory"
+        used = ray.cluster_resources().get(name, 0) - ray.available_resources().get(name, 0)
+        self.store = max(self.store, int(used))
+        for status in Path("/proc").glob("[0-9]*/status"):
+            try:
+                if b"ray::Worker" in (status.parent / "cmdline").read_bytes():
+                    self.worker = max(self.worker, read_status(status, "RssAnon"))
+            except OSError:  # it has ended
+                continue
+
+
+def read_status(status: Path, name: str) -> int:
+    """Return bytes that the kernel counts for a process."""
+    found = re.search(name + r":\s+(\d+)", status.read_text(encoding="ascii", errors="replace"))
+    return int(found[1]) * 1024 if found else 0
+
+
+@contextmanager
+def watch_memory() -> Iterator[Peaks]:
+    """Watch the memory of a Ray that runs on this machine alone."""
+    import ray
+
+    peaks, done = Peaks(), Event()
+
+    def watch() -> None:
+        while not done.wait(EVERY):
+            peaks.look(ray)
+
+    watcher = Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield peaks
+    finally:
+        done.set()
+        watcher.join()
+
+
+def run_on_ray(kind: str, folder: str, n_rows: int, n_query: int, n_shards: int) -> dict[str, Any]:
+    """Run a search or a tuning in this process, on a Ray of its own."""
+    X, y = np.load(f"{folder}/X.npy", mmap_mode="r")[:n_rows], np.load(f"{folder}/y.npy")[:n_rows]
+    X = np.array(X)
+    options = {} if kind == "search" else {"candidates": CANDIDATES, "folds": fold_rows(n_rows)}
+    with open_pool(num_cpus=N_WORKERS) as pool:
+        search_neighbors_on_ray(X[:5000], None, 5, engine="blocked", block_rows=500, pool=pool)
+        score_candidates_on_ray(
+            X[:5000], y[:5000], candidates=CANDIDATES, folds=fold_rows(5000), engine="blocked", pool=pool
+        )
+        with watch_memory() as peaks:
+            if kind == "search":
+                seconds, found = time_call(
+                    search_neighbors_on_ray, X, X[:n_query], N_NEIGHBORS, n_shards=n_shards, pool=pool
+                )
+            else:
+                seconds, found = time_call(score_candidates_on_ray, X, y, **options, pool=pool)
+    n_blocks = max(1, found.report.n_units // max(1, n_shards))
+    return {
+        "kind": kind, "rows": n_rows, "queries": n_query if kind == "search" else n_rows, "shards": n_shards,
+        "block_rows": -(-n_query // n_blocks), "units": found.report.n_units, "workers": N_WORKERS, "seconds": seconds,
+        "store_peak": peaks.store, "worker_peak": peaks.worker,
+        "driver_peak": read_status(Path("/proc/self/status"), "VmHWM"),
+    }  # fmt: skip
+
+
+def run_apart(*arguments: Any) -> dict[str, Any]:
+    """Run in a process of its own."""
+    tell(f"run {' '.join(map(str, (arguments[0], *arguments[2:])))}")
+    command = [sys.executable, __file__, "--run", *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603 - our own arguments
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def describe_here() -> dict[str, Any]:
+    """Describe the machine as saved runs of the benchmarks do."""
+    try:
+        import cpuinfo
+
+        cpu = cpuinfo.get_cpu_info()
+    except ImportError:
+        cpu = {}
+    return describe_machine(
+        {"machine": platform.machine(), "system": platform.system(), "cpu": cpu,
+         "python_implementation": platform.python_implementation(), "python_version": platform.python_version()}
+    )  # fmt: skip
+
+
+def tell(line: str) -> None:
+    """Say on stderr what is done now."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
+
+
+def main() -> int:
+    """Measure, and write what was found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", default="1000000,4000000", help="tracks of the runs, with commas")
+    parser.add_argument("--queries", type=int, default=400_000, help="queries of the searches on Ray")
+    parser.add_argument("--out", type=Path, default=FOLDER / "results" / "scale.json")
+    parser.add_argument("--run", nargs=5, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.run:
+        kind, folder, *numbers = options.run
+        sys.stdout.write(json.dumps(run_on_ray(kind, folder, *map(int, numbers))) + "\n")
+        return 0
+    sizes = sorted(map(int, options.rows.split(",")))
+    search_neighbors([[0.0], [1.0]], None, 1, engine="blocked")
+    with tempfile.TemporaryDirectory() as folder:
+        tell(f"make {sizes[-1]:,} rows")
+        X, y = make_rows(sizes[-1])
+        np.save(f"{folder}/X.npy", X)
+        np.save(f"{folder}/y.npy", y)
+        costs = measure_costs(X, y, [sizes[0] // 4, *sizes])
+        n_features = X.shape[1]
+        del X, y
+        runs = [
+            run_apart("search", folder, n_rows, min(n_rows, options.queries), n_shards)
+            for n_rows in sizes
+            for n_shards in SHARDS
+        ]
+        runs += [run_apart("tuning", folder, n_rows, 0, 0) for n_rows in sizes]
+    measured = {
+        "machine": describe_here(), "n_features": n_features, "n_neighbors": N_NEIGHBORS, "costs": costs, "runs": runs,
+    }  # fmt: skip
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(measured, indent=1) + os.linesep, encoding="utf-8")
+    tell(f"written to {options.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
