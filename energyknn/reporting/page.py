@@ -11,7 +11,8 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from energyknn.errors import import_extra
-from energyknn.reporting.pictures import Picture, StudyArrays, draw_pictures
+from energyknn.reporting._axes import Picture
+from energyknn.reporting.pictures import StudyArrays, draw_pictures
 from energyknn.reporting.tables import (
     ComparisonRow,
     compare_with_notebook,

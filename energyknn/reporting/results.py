@@ -24,7 +24,14 @@ from energyknn.searching import TOOLS, Tool
 from energyknn.study import ModelFigures, Study
 from energyknn.tuning import SearchScores
 
-__all__ = ["describe_analyses", "describe_environment", "describe_models", "describe_notebook", "describe_study"]
+__all__ = [
+    "describe_analyses",
+    "describe_environment",
+    "describe_models",
+    "describe_notebook",
+    "describe_reliability",
+    "describe_study",
+]
 
 _PACKAGES = (
     "energyknn",
