@@ -1,7 +1,7 @@
 """Measure what `docs/scale.md` predicts from, and the runs that it is held against.
 
     python benchmarks/measure_scale.py                                    # about a quarter of an hour, on two cores
-    python benchmarks/measure_scale.py --rows 20000,60000 --queries 5000 --out /tmp/scale.json    # to try it
+    python benchmarks/measure_scale.py --rows 20000,60000 --queries 5000 --out trial.json    # to try it
 
 Costs are those of one core. Every run has a process and a local Ray of its own. Run it on a machine that does nothing
 else, then `python benchmarks/draw_scale.py`.
