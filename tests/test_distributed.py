@@ -343,7 +343,7 @@ def test_the_readmes_script_runs(cluster: Any, capsys: pytest.CaptureFixture[str
         exec(compile(script, "README.md", "exec"), {})  # noqa: S102 - the README's own script
     finally:
         ray.shutdown()
-    assert "RunReport(n_units=4, n_restored=0, n_done=4" in capsys.readouterr().out
+    assert "RunReport(n_units=2, n_restored=0, n_done=2" in capsys.readouterr().out
 
 
 # Bad clusters
