@@ -631,6 +631,8 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     ----------
     n_components, form, n_neighbors, n_rounds, n_queries, n_steps, learning_rate, patience, time_budget, random_state
         As in `learn_map`.
+    verbose : int, default=0
+        Whether to show a progress bar on stderr, with the time that is left.
     engine, n_jobs
         As in `energyknn.neighbors.search_neighbors`.
 
@@ -659,6 +661,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         patience: int | None = None,
         time_budget: float | None = None,
         random_state: int | None = 0,
+        verbose: int = 0,
         engine: Engine = "auto",
         n_jobs: int | None = None,
     ) -> None:
@@ -672,6 +675,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self.patience = patience
         self.time_budget = time_budget
         self.random_state = random_state
+        self.verbose = verbose
         self.engine = engine
         self.n_jobs = n_jobs
 
@@ -691,7 +695,8 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             The transformer itself.
         """
         rows, target = validate_data(self, X, y, dtype=np.float64, order="C", y_numeric=True, ensure_min_samples=3)
-        learned = learn_map(rows, target, **self.get_params())
+        options = {name: value for name, value in self.get_params().items() if name != "verbose"}
+        learned = learn_map(rows, target, **options, track=track_on_stderr if self.verbose else track_silently)
         self.components_, self.trace_ = learned.components, learned.trace
         self._n_features_out = learned.components.shape[1]
         return self

@@ -142,6 +142,14 @@ def test_the_transformer_is_the_learned_map(data):
     assert list(transformer.get_feature_names_out()) == [f"metricmap{number}" for number in range(4)]
 
 
+def test_learning_shows_progress_where_asked(data, capsys):
+    quiet, loud = (MetricMap(random_state=1, verbose=verbose, **QUICK) for verbose in (0, 1))
+    quiet.fit(*data)
+    assert capsys.readouterr().err == ""
+    np.testing.assert_array_equal(loud.fit(*data).components_, quiet.components_)
+    assert "Learn the distance" in capsys.readouterr().err
+
+
 def test_local_fits_are_weighted_ridge_regressions():
     random = np.random.default_rng(0)
     queries, rows, targets = random.normal(size=(5, 3)), random.normal(size=(5, 20, 3)), random.normal(size=(5, 20))

@@ -16,9 +16,10 @@ from sklearn.preprocessing import StandardScaler
 
 from energyknn.cli import main
 from energyknn.encoding import encode_features, fit_levels
-from energyknn.estimators import KNNRegressor
+from energyknn.estimators import KNNRegressor, LocalLinearRegressor
 from energyknn.intervals import IntervalRegressor
 from energyknn.models import describe_model, files, fit_model, load_model
+from energyknn.neighborhoods import list_neighborhoods
 from energyknn.schema import SPOTIFY
 
 
@@ -34,7 +35,8 @@ def run(*arguments):
 
 
 def fit(folder, *more):
-    assert run("fit", "--data", folder / "train.csv", "--out", folder / "m.safetensors", *more) == 0
+    options = ("--model", "notebook", *more)
+    assert run("fit", "--data", folder / "train.csv", "--out", folder / "m.safetensors", *options) == 0
     return folder / "m.safetensors"
 
 
@@ -72,7 +74,7 @@ def test_every_way_out_gives_the_same_predictions(folder, capsys):
 
 def test_a_folder_and_a_file_without_texts_and_target(folder, capsys):
     (folder / "model").mkdir()
-    assert run("fit", "--data", folder / "train.csv", "--out", folder / "model") == 0
+    assert run("fit", "--data", folder / "train.csv", "--out", folder / "model", "--model", "notebook") == 0
     new = make_tracks(20, seed=1).drop(columns=["energy", *SPOTIFY.texts])
     new.to_csv(folder / "bare.csv", index=False)
     capsys.readouterr()
@@ -88,15 +90,20 @@ def test_a_target_of_text_is_not_looked_at(folder, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_learned_model(folder, monkeypatch, capsys):
+def test_the_best_model_unless_another_is_asked_for(folder, monkeypatch, capsys):
     from energyknn import estimators
 
     whole = estimators.make_learned_regressor
     monkeypatch.setattr(
-        estimators, "make_learned_regressor", lambda *columns: whole(*columns, n_maps=1, n_rounds=1, n_components=2)
+        estimators,
+        "make_learned_regressor",
+        lambda *columns, **options: whole(*columns, **options, n_maps=1, n_rounds=1, n_components=2),
     )
-    model = fit(folder, "--model", "learned")
-    assert describe_model(model)["estimator"] == "IntervalRegressor"
+    model = folder / "m.safetensors"
+    assert run("fit", "--data", folder / "train.csv", "--out", model) == 0
+    assert [type(found.model) for found in list_neighborhoods(load_model(model).estimator.estimator_)] == [
+        LocalLinearRegressor
+    ]
     assert run("predict", "--model", model, "--data", folder / "new.csv") == 0
     assert capsys.readouterr().err == ""
 
@@ -154,7 +161,9 @@ def test_why_names_training_rows_and_shares(folder, capsys, monkeypatch, kind):
 
     whole = estimators.make_learned_regressor
     monkeypatch.setattr(
-        estimators, "make_learned_regressor", lambda *columns: whole(*columns, n_maps=2, n_rounds=1, n_components=3)
+        estimators,
+        "make_learned_regressor",
+        lambda *columns, **options: whole(*columns, **options, n_maps=2, n_rounds=1, n_components=3),
     )
     path, train = fit(folder, "--model", kind), make_tracks(150)
     capsys.readouterr()
@@ -267,10 +276,10 @@ def test_what_cannot_be_predicted_ends_in_one_line(folder, capsys, monkeypatch, 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--n-neighbors", "0"], "n_neighbors is 0"),
-        (["--n-neighbors", "151"], "n_neighbors is 151. It must be from 1 to 149"),
+        (["--model", "notebook", "--n-neighbors", "0"], "n_neighbors is 0"),
+        (["--model", "notebook", "--n-neighbors", "151"], "n_neighbors is 151. It must be from 1 to 149"),
         (["--n-neighbors", "many"], "invalid int value"),
-        (["--model", "learned", "--n-neighbors", "3"], "--n-neighbors is for --model notebook"),
+        (["--n-neighbors", "3"], "--n-neighbors is for --model notebook"),
         (["--model", "forest"], "invalid choice: 'forest'"),
         (["--numbers", "tempo"], "Add --target NAME"),
         (["--target", "tempo", "--numbers", "price"], "missing column 'price'"),

@@ -31,13 +31,13 @@ def add_command(commands: Any) -> None:
     )
     command.add_argument(
         "--model",
-        choices=("notebook", "learned"),
-        default="notebook",
-        help="notebook: the mean of the nearest rows; learned: local fits after learned distances, far more accurate, "
-        "minutes on 170,000 tracks (default: notebook)",
+        choices=("learned", "notebook"),
+        default="learned",
+        help="learned: local fits after learned distances, minutes on 170,000 tracks; notebook: the mean of the "
+        "nearest rows, in seconds and less accurate (default: learned)",
     )
     command.add_argument(
-        "--n-neighbors", type=int, metavar="K", help="neighbours of the notebook's model (default: 13, its tuned one)"
+        "--n-neighbors", type=int, metavar="K", help="neighbours of --model notebook (default: 13, its tuned one)"
     )
     command.add_argument(
         "--no-intervals",
@@ -54,7 +54,9 @@ def _run(options: argparse.Namespace) -> None:
     from energyknn.models import fit_model, save_model
 
     if options.model != "notebook" and options.n_neighbors is not None:
-        message = f"--n-neighbors is for --model notebook; {options.model} has its own numbers"
+        message = (
+            f"--n-neighbors is for --model notebook. Add that, or leave it out: {options.model} has its own numbers"
+        )
         raise UserError(message)
     schema, latest_year = choose_schema(options), date.today().year
     table = load_table(options.data, schema=schema, latest_year=latest_year)
@@ -88,5 +90,6 @@ def _make_estimator(options: argparse.Namespace, table: Any, schema: Any) -> Any
         return model if options.no_intervals else IntervalRegressor(model, bounds=bounds)
     columns = name_features(fit_levels(table, schema), schema)
     numbers = [name for name in columns if name in schema.numbers]
-    learned = make_learned_regressor(numbers, [name for name in columns if name not in numbers])
+    indicators = [name for name in columns if name not in numbers]
+    learned = make_learned_regressor(numbers, indicators, verbose=sys.stderr.isatty())
     return learned if options.no_intervals else IntervalRegressor(learned, method="split", refill=True, bounds=bounds)
