@@ -154,7 +154,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
     n_groups : int, default=10
         Ranges of `by`, of about equally many rows.
     bounds : tuple of float or None, default=None
-        Smallest and largest possible target, where intervals are cut off; either may be infinite.
+        Smallest and largest possible target, where predictions and intervals are cut off; either may be infinite.
     cv : int or splitter, default=5
         Folds of "cv", without shuffling.
     calibration_size : float, default=0.2
@@ -290,7 +290,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
             predictions, difficulty = predict_left_out(self.estimator_, held), self._measure_difficulty(None, held)
         else:
             rows = _safe_indexing(X, held)
-            predictions, difficulty = self.predict(rows), self._measure_difficulty(rows, held)
+            predictions, difficulty = self.estimator_.predict(rows), self._measure_difficulty(rows, held)
         calibrating = learn if held is None else held
         self.scores_ = (target[calibrating] - predictions) / difficulty
         self.groups_ = self._find_groups(X, len(target))[calibrating]
@@ -405,7 +405,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
         Returns
         -------
         ndarray of shape (n_query,), float64
-            Predictions of `estimator_`, in the target's unit.
+            Predictions of `estimator_`, in the target's unit and in `bounds`.
 
         Raises
         ------
@@ -413,8 +413,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
             If the estimator has not been fitted.
         """
         check_is_fitted(self)
-        predictions: NDArray[np.float64] = self.estimator_.predict(X)
-        return predictions
+        return self._cut_off(self.estimator_.predict(X))
 
     def predict_interval(self, X: ArrayLike, *, coverage: float | None = None) -> Intervals:
         """Give each row an interval for its target.
@@ -439,7 +438,8 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
         ValueError
             If `coverage` is not between 0 and 1.
         """
-        predictions = self.predict(X)
+        check_is_fitted(self)
+        predictions = self.estimator_.predict(X)
         groups = self._find_groups(X, len(predictions))
         chosen = self.coverage if coverage is None else coverage
         sizes = np.abs(self.scores_)
@@ -447,8 +447,11 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
             [conformal_quantile(sizes[self.groups_ == group], chosen) for group in range(len(self.edges_) + 1)]
         )
         reach = factors[groups] * self._measure_difficulty(X, np.arange(len(predictions)))
-        low, high = (-np.inf, np.inf) if self.bounds is None else self.bounds
-        return Intervals(np.clip(predictions - reach, low, high), np.clip(predictions + reach, low, high))
+        return Intervals(self._cut_off(predictions - reach), self._cut_off(predictions + reach))
+
+    def _cut_off(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Replace values beyond the bounds by these."""
+        return values if self.bounds is None else np.clip(values, *self.bounds)
 
 
 def _check_rows(model: Any, n_rows: int, *, name: str) -> None:

@@ -165,6 +165,16 @@ def test_each_range_of_a_column_is_calibrated_apart():
         assert conformal_quantile(scores, 0.9) * y.std() == pytest.approx(1.645 * size, rel=0.25)
 
 
+def test_bounds_cut_a_plane_off_with_its_interval():
+    X = np.linspace(0, 1, 200).reshape(-1, 1)
+    model = IntervalRegressor(LocalLinearRegressor(20, sharpness=0.0, ridge=1e-9), bounds=(0, 1)).fit(X, X[:, 0])
+    far = [[-3.0], [0.5], [3.0]]
+    assert (model.estimator_.predict(far) != model.predict(far)).tolist() == [True, False, True]
+    lower, upper = model.predict_interval(far)
+    assert (lower <= model.predict(far)).all()
+    assert (model.predict(far) <= upper).all()
+
+
 def test_bounds_cut_intervals_off():
     X, y = make_rows(200)
     model = IntervalRegressor(KNNRegressor(5), bounds=(-0.2, 0.3)).fit(X, y)
