@@ -1,7 +1,7 @@
 """Measure what `docs/scale.md` predicts from, and the runs that it is held against.
 
     python benchmarks/measure_scale.py                                    # about a quarter of an hour, on two cores
-    python benchmarks/measure_scale.py --rows 20000,60000 --queries 5000 --out trial.json    # to try it
+    python benchmarks/measure_scale.py --rows 20000,60000 --out trial.json    # to try it
 
 Costs are those of one core. Every run has a process and a local Ray of its own. Run it on a machine that does nothing
 else, then `python benchmarks/draw_scale.py`.
@@ -27,13 +27,14 @@ from typing import Any
 
 import numpy as np
 from harness.machine import describe_machine
+from harness.scale import N_SHARDS
 from harness.timing import time_call
 
 from energyknn.distributed.merging import Nearest, merge_nearest, search_shard
 from energyknn.distributed.pool import Outcome, Task, Unit, open_pool
 from energyknn.distributed.search import search_neighbors_on_ray
 from energyknn.distributed.sharing import count_bytes, share_index
-from energyknn.distributed.tuning import score_candidates_on_ray
+from energyknn.distributed.tuning import _FEWEST_ROWS, _N_STEPS, score_candidates_on_ray
 from energyknn.encoding import encode_features, fit_levels, target_values
 from energyknn.neighbors import build_index, search_neighbors
 from energyknn.neighbors.blocked import order_queries
@@ -47,7 +48,6 @@ from energyknn.tuning.candidates import Candidate, score_candidates
 FOLDER = Path(__file__).parent
 N_NEIGHBORS = 51
 N_WORKERS = 2
-SHARDS = (1, 8)
 BLOCK_ROWS = 16_384
 CHUNK = 250_000  # tracks that are made at once
 EVERY = 0.05  # seconds between two looks at memory
@@ -80,11 +80,11 @@ def time_best(function: Callable[..., Any], *arguments: Any, repeats: int = 3, *
 def measure_costs(X: np.ndarray, y: np.ndarray, sizes: list[int]) -> dict[str, Any]:
     """Measure what single pieces cost."""
     order = order_queries(X, group_rows=BLOCK_ROWS, n_threads=N_WORKERS)
-    costs: dict[str, Any] = {name: [] for name in ("build", "index", "search", "search_shard", "score")}
+    costs: dict[str, Any] = {name: [] for name in ("build", "index", "search", "search_shard", "fold", "score")}
     for n_rows in sizes:
         tell(f"costs with {n_rows:,} rows")
         for kind, case in measure_size(X, y, n_rows).items():
-            costs[kind].append({"rows": n_rows, **case})
+            costs[kind].append({"rows": n_rows} | case)
     queries = X[order[:BLOCK_ROWS]]
     costs["order"] = {"queries": len(X), "seconds": time_best(order_queries, X, group_rows=BLOCK_ROWS, n_threads=1)}
     costs["place"] = measure_placing(len(queries))
@@ -96,24 +96,40 @@ def measure_costs(X: np.ndarray, y: np.ndarray, sizes: list[int]) -> dict[str, A
 
 
 def measure_size(X: np.ndarray, y: np.ndarray, n_rows: int) -> dict[str, dict[str, float]]:
-    """Measure what depends on the number of training rows: the blocks of queries that stand first, last and between."""
-    train = X[:n_rows]
-    order = order_queries(train, group_rows=BLOCK_ROWS, n_threads=N_WORKERS)
-    seconds, index = time_call(build_index, train, engine="blocked", n_jobs=1)
-    starts = np.linspace(0, max(0, len(train) - BLOCK_ROWS), 4).astype(np.int64)
+    """Measure what depends on the number of rows: of queries, the blocks that stand first, last and between.
+
+    All rows are asked about in the jobs that are predicted, so a block is as dense as among all of them.
+    """
+    rows = X[:n_rows]
+    order = order_queries(rows, group_rows=BLOCK_ROWS, n_threads=N_WORKERS)
+    threaded, seconds = (time_best(build_index, rows, engine="blocked", n_jobs=n_jobs) for n_jobs in (N_WORKERS, 1))
+    index = build_index(rows, engine="blocked")
+    starts = np.linspace(0, max(0, n_rows - BLOCK_ROWS), 4).astype(np.int64)
     blocks = [order[start : start + BLOCK_ROWS] for start in starts]
     n_query = sum(map(len, blocks))
-    search = [time_call(index.search, train[rows], N_NEIGHBORS, own=rows, n_jobs=1)[0] for rows in blocks]
-    shard = [time_call(search_shard, index, train[rows], N_NEIGHBORS, own=rows, n_jobs=1)[0] for rows in blocks]
-    asked = np.random.default_rng(0).permutation(n_rows)[: min(4 * BLOCK_ROWS, n_rows // 4)]
-    fold = Split(np.setdiff1d(np.arange(n_rows), asked), np.sort(asked))
-    scored, _ = time_call(score_candidates, train, y[:n_rows], candidates=CANDIDATES, folds=[fold], n_jobs=1)
+    shard = build_index(rows[: n_rows // N_SHARDS], engine="blocked")
+    searched = [time_best(index.search, rows[block], N_NEIGHBORS, own=block, n_jobs=1) for block in blocks]
+    merged = [time_best(search_shard, shard, rows[block], N_NEIGHBORS, n_jobs=1) for block in blocks]
+    fold = fold_rows(n_rows)[0]
+    unit = fold.test[: max(_FEWEST_ROWS, -(-n_rows // _N_STEPS))]
+    prepared, scored = (
+        time_best(
+            score_candidates,
+            *(rows, y[:n_rows]),
+            candidates=CANDIDATES,
+            folds=[Split(fold.train, asked)],
+            engine="blocked",
+            n_jobs=1,
+        )
+        for asked in (unit[:1], unit)
+    )
     return {
-        "build": {"seconds": seconds},
-        "index": {"bytes": count_bytes(share_index(plan_search(train, train, 1, p=2, n_jobs=None)))},
-        "search": {"queries": n_query, "seconds": sum(search)},
-        "search_shard": {"queries": n_query, "seconds": sum(shard)},
-        "score": {"queries": len(asked), "seconds": max(scored - seconds * len(fold.train) / n_rows, 1e-9)},
+        "build": {"seconds": seconds, "threaded": {"threads": N_WORKERS, "seconds": threaded}},
+        "index": {"bytes": count_bytes(share_index(plan_search(rows, rows, 1, p=2, n_jobs=None)))},
+        "search": {"queries": n_query, "seconds": sum(searched)},
+        "search_shard": {"rows": n_rows // N_SHARDS, "queries": n_query, "seconds": sum(merged)},
+        "fold": {"rows": len(fold.train), "seconds": prepared},
+        "score": {"rows": len(fold.train), "queries": len(unit) - 1, "seconds": max(scored - prepared, 1e-9)},
     }
 
 
@@ -218,7 +234,7 @@ def watch_memory() -> Iterator[Peaks]:
         watcher.join()
 
 
-def run_on_ray(kind: str, folder: str, n_rows: int, n_query: int, n_shards: int) -> dict[str, Any]:
+def run_on_ray(kind: str, folder: str, n_rows: int, n_shards: int) -> dict[str, Any]:
     """Run a search or a tuning in this process, on a Ray of its own."""
     X, y = np.load(f"{folder}/X.npy", mmap_mode="r")[:n_rows], np.load(f"{folder}/y.npy")[:n_rows]
     X = np.array(X)
@@ -231,15 +247,13 @@ def run_on_ray(kind: str, folder: str, n_rows: int, n_query: int, n_shards: int)
         with watch_memory() as peaks:
             if kind == "search":
                 seconds, found = time_call(
-                    search_neighbors_on_ray, X, X[:n_query], N_NEIGHBORS, n_shards=n_shards, pool=pool
+                    search_neighbors_on_ray, X, None, N_NEIGHBORS, n_shards=n_shards, block_rows=BLOCK_ROWS, pool=pool
                 )
             else:
                 seconds, found = time_call(score_candidates_on_ray, X, y, **options, pool=pool)
-    n_blocks = max(1, found.report.n_units // max(1, n_shards))
     return {
-        "kind": kind, "rows": n_rows, "queries": n_query if kind == "search" else n_rows, "shards": n_shards,
-        "block_rows": -(-n_query // n_blocks), "units": found.report.n_units, "workers": N_WORKERS, "seconds": seconds,
-        "store_peak": peaks.store, "worker_peak": peaks.worker,
+        "kind": kind, "rows": n_rows, "shards": n_shards, "units": found.report.n_units, "workers": N_WORKERS,
+        "seconds": seconds, "store_peak": peaks.store, "worker_peak": peaks.worker,
         "driver_peak": read_status(Path("/proc/self/status"), "VmHWM"),
     }  # fmt: skip
 
@@ -276,9 +290,8 @@ def main() -> int:
     """Measure, and write what was found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", default="1000000,4000000", help="tracks of the runs, with commas")
-    parser.add_argument("--queries", type=int, default=400_000, help="queries of the searches on Ray")
     parser.add_argument("--out", type=Path, default=FOLDER / "results" / "scale.json")
-    parser.add_argument("--run", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--run", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:
         kind, folder, *numbers = options.run
@@ -295,11 +308,10 @@ def main() -> int:
         n_features = X.shape[1]
         del X, y
         runs = [
-            run_apart("search", folder, n_rows, min(n_rows, options.queries), n_shards)
+            run_apart(kind, folder, n_rows, n_shards)
             for n_rows in sizes
-            for n_shards in SHARDS
+            for kind, n_shards in (("search", 1), ("search", N_SHARDS), ("tuning", 0))
         ]
-        runs += [run_apart("tuning", folder, n_rows, 0, 0) for n_rows in sizes]
     measured = {
         "machine": describe_here(), "n_features": n_features, "n_neighbors": N_NEIGHBORS, "costs": costs, "runs": runs,
     }  # fmt: skip

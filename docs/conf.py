@@ -30,7 +30,6 @@ release = version = energyknn.__version__
 extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary"]
 exclude_patterns = ["_build"]
 default_role = "py:name"
-suppress_warnings = ["toc.not_readable"]  # pages that are not written yet have their place already
 
 html_theme = "furo"
 html_title = f"energyknn {release}"

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 N_FOLDS = 4
+N_SHARDS = 8  # of the runs with several
+KINDS = ("search", "search_shard", "score")  # what a query may ask
 BLOCK_ROWS = 16_384  # queries of a unit where there are many
 ROWS, NODES = (1_000_000, 10_000_000, 100_000_000), (1, 8, 64)
 
@@ -67,17 +69,24 @@ class Costs:
         self.result = 16 * self.n_neighbors  # bytes of a query's result
         largest = max(costs["build"], key=lambda case: case["rows"])
         self._build = largest["seconds"] / (largest["rows"] * math.log2(largest["rows"]))
+        self.alone = share_alone(largest["seconds"], largest["threaded"]["seconds"], largest["threaded"]["threads"])
+        largest = max(costs["fold"], key=lambda case: case["rows"])
+        self._fold = max(0.0, largest["seconds"] - self.build(largest["rows"])) / largest["rows"]
         self._index = max(case["bytes"] / case["rows"] for case in costs["index"])
-        self._curves = {name: fit_power(costs[name]) for name in ("search", "search_shard", "score")}
+        self._curves = {name: fit_power(costs[name]) for name in KINDS}
         self.order = costs["order"]["seconds"] / costs["order"]["queries"]
         self.place = costs["place"]["seconds"] / costs["place"]["queries"]
         self.merge = costs["merge"]["seconds"] / costs["merge"]["queries"]
         self.put = costs["put"]["seconds"] / costs["put"]["bytes"]
         self.unit = costs["unit"]["seconds"] / costs["unit"]["units"]
 
-    def build(self, n_train: float) -> float:
-        """Return the seconds to build an index: n log n."""
-        return self._build * n_train * math.log2(max(2.0, n_train))
+    def build(self, n_train: float, cores: int = 1) -> float:
+        """Return the seconds to build an index: n log n, of which a part is for one core alone."""
+        return self._build * n_train * math.log2(max(2.0, n_train)) * (self.alone + (1 - self.alone) / cores)
+
+    def prepare_fold(self, n_train: float, cores: int = 1) -> float:
+        """Return the seconds to copy the training rows of a fold, on one core, and to build their index."""
+        return self._fold * n_train + self.build(n_train, cores)
 
     def ask(self, kind: str, n_train: float) -> float:
         """Return the seconds of a query among so many rows: a power of their number."""
@@ -101,22 +110,25 @@ def fit_power(cases: Sequence[Mapping[str, float]]) -> tuple[float, float]:
     return float(np.exp(level)), float(exponent)
 
 
-def predict_search(
-    costs: Costs, cluster: Cluster, *, n_train: int, n_query: int, n_shards: int, block_rows: int = BLOCK_ROWS
-) -> Prediction:
+def share_alone(on_one: float, on_several: float, n_threads: int) -> float:
+    """Return the share of a job's work that more threads do not shorten (Amdahl's law), from two times of it."""
+    return float(np.clip((on_several / on_one - 1 / n_threads) / (1 - 1 / n_threads), 0, 1))
+
+
+def predict_search(costs: Costs, cluster: Cluster, *, n_train: int, n_query: int, n_shards: int) -> Prediction:
     """Predict a search.
 
     The driver orders the queries, and builds the index of a single shard on its cores and puts it into the object
     store; of several shards it puts the rows, and each worker builds the index of what it holds. Then workers search
-    while the driver places or merges what comes back, over its network if from other nodes: the slower of the two
-    counts.
+    and put what they find, while the driver cuts units, and places or merges what comes back, over its network if from
+    other nodes: the slower of the two counts. What the driver computes takes a core from the workers of its node.
     """
-    rows, n_units = n_train * costs.row, n_shards * math.ceil(n_query / block_rows)
+    rows, n_units = n_train * costs.row, n_shards * math.ceil(n_query / BLOCK_ROWS)
     before = n_query * costs.order / cluster.cores
     total_cores = cluster.n_workers * cluster.worker_cores
     if n_shards == 1:
         held = costs.index(n_train)
-        before += costs.build(n_train) / cluster.cores + held * costs.put + cluster.spread(held)
+        before += costs.build(n_train, cluster.cores) + held * costs.put + cluster.spread(held)
         work = n_query * costs.ask("search", n_train) / total_cores
         home = n_query * costs.place
         node, driver = held, rows + 2 * held
@@ -127,15 +139,16 @@ def predict_search(
         copies = max(n_shards, cluster.n_workers)
         sent = cluster.elsewhere * copies * shard * costs.row
         before += rows * costs.put + sent / cluster.bytes_per_second
-        work = turns * costs.build(shard) / cluster.worker_cores
+        work = turns * costs.build(shard, cluster.worker_cores)
         work += n_query * n_shards * costs.ask("search_shard", shard) / total_cores
         home = n_query * n_shards * costs.merge
         per_node = cluster.cores // cluster.worker_cores
         node, driver = per_node * (shard * costs.row + costs.index(shard)), 2 * rows
     came = cluster.elsewhere * n_query * n_shards * (costs.row + 8 + costs.result)
-    work += n_units * costs.unit / cluster.n_workers
-    home += n_units * costs.unit + came / cluster.bytes_per_second
-    return Prediction(before + max(work, home), sent + came, node, driver + n_query * costs.result)
+    home += n_units * costs.unit + n_query * n_shards * costs.row * costs.put
+    work += (n_units * costs.unit + n_query * n_shards * costs.result * costs.put + home) / total_cores
+    seconds = before + max(work, home + came / cluster.bytes_per_second)
+    return Prediction(seconds, sent + came, node, driver + n_query * costs.result)
 
 
 def predict_tuning(costs: Costs, cluster: Cluster, *, n_rows: int, n_folds: int = N_FOLDS) -> Prediction:
@@ -147,7 +160,7 @@ def predict_tuning(costs: Costs, cluster: Cluster, *, n_rows: int, n_folds: int 
     rows, n_train = n_rows * costs.row, n_rows * (n_folds - 1) / n_folds
     turns = max(1.0, n_folds / cluster.n_workers)
     seconds = rows * costs.put + cluster.spread(rows)
-    seconds += turns * costs.build(n_train) / cluster.worker_cores
+    seconds += turns * costs.prepare_fold(n_train, cluster.worker_cores)
     seconds += n_rows * costs.ask("score", n_train) / (cluster.n_workers * cluster.worker_cores)
     worker = n_train * costs.row + costs.index(n_train)
     per_node = cluster.cores // cluster.worker_cores
@@ -159,10 +172,7 @@ def predict_run(costs: Costs, run: Mapping[str, Any]) -> Prediction:
     cluster = Cluster(cores=run["workers"], cores_per_worker=1)
     if run["kind"] == "tuning":
         return predict_tuning(costs, cluster, n_rows=run["rows"])
-    return predict_search(
-        costs, cluster, n_train=run["rows"], n_query=run["queries"], n_shards=run["shards"],
-        block_rows=run["block_rows"],
-    )  # fmt: skip
+    return predict_search(costs, cluster, n_train=run["rows"], n_query=run["rows"], n_shards=run["shards"])
 
 
 def format_bytes(n_bytes: float) -> str:
@@ -186,7 +196,9 @@ def render_page(measured: Mapping[str, Any]) -> str:
     costs = Costs(measured)
     machine = measured["machine"]
     rows = sorted({case["rows"] for case in measured["costs"]["search"]})
+    largest = {kind: max(case["rows"] for case in measured["costs"][kind]) for kind in KINDS}
     node = Cluster()
+    ratios = [run["seconds"] / predict_run(costs, run).seconds for run in measured["runs"]]
     lines = [
         "# At scale",
         "",
@@ -215,7 +227,10 @@ def render_page(measured: Mapping[str, Any]) -> str:
             cluster = Cluster(n_nodes)
             for name, found in (
                 ("neighbours, 1 shard", predict_search(costs, cluster, n_train=n_rows, n_query=n_rows, n_shards=1)),
-                ("neighbours, 8 shards", predict_search(costs, cluster, n_train=n_rows, n_query=n_rows, n_shards=8)),
+                (
+                    f"neighbours, {N_SHARDS} shards",
+                    predict_search(costs, cluster, n_train=n_rows, n_query=n_rows, n_shards=N_SHARDS),
+                ),
                 (f"tuning, {N_FOLDS} folds", predict_tuning(costs, cluster, n_rows=n_rows)),
             ):
                 memory = [
@@ -234,21 +249,23 @@ def render_page(measured: Mapping[str, Any]) -> str:
         "Several shards cost more time, since each is searched for all k and the driver merges what they find: they",
         "are for rows whose index does not fit a node.",
         "",
-        "What is assumed and not measured: threads and workers do not slow one another beyond the two cores measured;",
+        "What is assumed and not measured: threads and workers do not slow one another in memory;",
         f"a query's time grows with the rows as it did up to {rows[-1]:,}; Ray passes data on from node to node.",
         "",
         "## Costs",
         "",
         "| piece, on one core | cost |",
         "| --- | ---: |",
-        f"| build an index of {rows[-1]:,} rows | {format_seconds(costs.build(rows[-1]))} |",
+        f"| build an index of {rows[-1]:,} rows | {format_seconds(costs.build(rows[-1]))}, {costs.alone:.0%} of it "
+        "for one core alone |",
+        f"| copy and index {rows[-1]:,} training rows of a fold | {format_seconds(costs.prepare_fold(rows[-1]))} |",
         f"| its size, the rows included | {costs.index(1):,.0f} bytes a row |",
         *(
-            f"| {what} | {costs.ask(kind, rows[-1]) * 1e6:,.1f} µs in {rows[-1]:,} rows, "
+            f"| {what} | {costs.ask(kind, largest[kind]) * 1e6:,.1f} µs in {largest[kind]:,} rows, "
             f"growing as rows^{costs.exponent(kind):.2f} |"
             for kind, what in (
                 ("search", "search for a query"),
-                ("search_shard", "the same with what merging needs"),
+                ("search_shard", "the same in a shard, an eighth of the rows, with what merging needs"),
                 ("score", "search and weigh for every k"),
             )
         ),
@@ -262,15 +279,19 @@ def render_page(measured: Mapping[str, Any]) -> str:
         "",
         f"On the machine above, Ray with {measured['runs'][0]['workers']} workers of one core each. A worker's memory "
         "is its own,",
-        "without what it maps from the object store.",
+        "without what it maps from the object store. Every track is asked about, as above. Runs took "
+        f"{min(ratios):.1f} to {max(ratios):.1f} times",
+        "what the pieces cost one at a time, each at its best of three: expect as much of a cluster.",
         "",
-        "| job | tracks | queries | shards | time | predicted | peak of the object store | a worker's | the driver's |",
+        "| job | tracks | shards | time | predicted | time by predicted | peak of the object store | a worker's | "
+        "the driver's |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         *(
-            f"| {run['kind']} | {run['rows']:,} | {run['queries']:,} | {run['shards'] or '-'} | "
-            f"{format_seconds(run['seconds'])} | {format_seconds(predict_run(costs, run).seconds)} | "
+            f"| {run['kind']} | {run['rows']:,} | {run['shards'] or '-'} | {format_seconds(run['seconds'])} | "
+            f"{format_seconds(predicted)} | {run['seconds'] / predicted:.2f} | "
             f"{' | '.join(format_bytes(run[name]) for name in ('store_peak', 'worker_peak', 'driver_peak'))} |"
             for run in measured["runs"]
+            for predicted in [predict_run(costs, run).seconds]
         ),
         "",
     ]
