@@ -120,6 +120,18 @@ def test_other_peoples_columns(folder, capsys):
     assert printed["predicted_price"].tolist() == homes["price"].tolist()
 
 
+def test_a_value_that_no_distance_can_reach_is_refused_by_name(folder, capsys):
+    homes = pd.DataFrame({"price": np.arange(20.0), "area": np.arange(20.0), "rooms": np.arange(20.0)})
+    homes.to_csv(folder / "train.csv", index=False)
+    model = fit(folder, "--target", "price", "--numbers", "area,rooms")
+    for value, status in ((1e90, 0), (-1e200, 2)):
+        homes.assign(rooms=value).to_csv(folder / "new.csv", index=False)
+        assert run("predict", "--model", model, "--data", folder / "new.csv", "--why") == status
+    captured = capsys.readouterr()
+    assert "column 'rooms' has values 1.73e+199 times its spread away" in captured.err
+    assert captured.err.count("\n") == 1
+
+
 def test_the_model_names_its_data(folder):
     described = describe_model(fit(folder))
     assert described["training"]["source"] == "train.csv"

@@ -56,6 +56,7 @@ MODEL_FILE = "model.safetensors"
 NOTEBOOK_N_NEIGHBORS = 13
 """k of the notebook's tuned model."""
 
+_FARTHEST = 1e100  # after scaling: distances of what is farther come near the end of float64
 _N_PROBES = 8
 _PROBE_TOLERANCE = 1e-6  # of the largest prediction; another machine's matrix products differ in the last bits
 _PACKAGES = ("energyknn", "numpy", "scikit-learn", "pandas")
@@ -198,6 +199,11 @@ class Model:
         -------
         DataFrame of shape (n_rows, n_features), float64
             What the estimator takes.
+
+        Raises
+        ------
+        DataFileError
+            If a value is farther from the training rows than distances can tell.
         """
         X = encode_features(
             table,
@@ -206,7 +212,10 @@ class Model:
             reference_year=self.reference_year,
             mismatch_cost=self.mismatch_cost,
         )
-        return apply_scale(X, self.scale)
+        with np.errstate(over="ignore"):
+            scaled = apply_scale(X, self.scale)
+        _require_near(scaled)
+        return scaled
 
     def predict(self, tracks: pd.DataFrame, *, latest_year: int | None = None) -> NDArray[np.float64]:
         """Predict the target of raw rows.
@@ -560,6 +569,18 @@ def tabulate_predictions(
         lower, upper = model._ask_intervals(X, coverage)
         columns |= {f"lower_{target}": lower, f"upper_{target}": upper}
     return table[[name for name in model.schema.texts if name in table]].assign(**columns)
+
+
+def _require_near(X: pd.DataFrame) -> None:
+    """Refuse scaled rows that no distance can be told from."""
+    far = X.abs().max()
+    far = far[~(far <= _FARTHEST)]
+    if len(far):
+        message = (
+            f"column {far.index[0]!r} has values {far.iloc[0]:.3g} times its spread away from the training rows. Up to "
+            f"{_FARTHEST:g} times can be compared: correct them, or give the units of the model."
+        )
+        raise DataFileError(message)
 
 
 def _is_needed(column: Column, tracks: pd.DataFrame) -> bool:
