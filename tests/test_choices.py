@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from real_ray import start_ray
 
 from energyknn.distributed.choices import Range, _draw, _Space, search_choices
 from energyknn.errors import ClusterError
@@ -99,12 +100,8 @@ def test_optuna_learns_where_scores_are_good() -> None:
 @pytest.fixture(scope="module")
 def running_ray() -> Iterator[Any]:
     """Start Ray as a user would, once for all tests."""
-    ray = pytest.importorskip("ray")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    with start_ray() as ray:
         yield ray
-        ray.shutdown()
 
 
 @pytest.mark.ray

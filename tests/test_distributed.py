@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from real_ray import start_cluster
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import FitFailedWarning
 from sklearn.preprocessing import StandardScaler
@@ -32,7 +33,6 @@ from energyknn.splitting import fold_rows
 from energyknn.tuning.candidates import Candidate, CandidateScores, score_candidates
 
 ray_cluster = pytest.mark.ray
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
 def make_rows(n_rows: int, *, n_features: int = 4, seed: int = 0) -> np.ndarray:
@@ -50,19 +50,8 @@ def assert_same_bits(found: ClusterNeighbors, expected: Neighbors) -> None:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """Start three nodes of one core each."""
-    pytest.importorskip("ray")
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in QUIET.items():
-            patch.setenv(name, value)
-        from ray.cluster_utils import Cluster
-
-        started = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        try:
-            for _ in range(2):
-                started.add_node(num_cpus=1)
-            yield started
-        finally:
-            started.shutdown()
+    with start_cluster(3) as started:
+        yield started
 
 
 # What needs no cluster
@@ -374,10 +363,8 @@ def test_another_release_on_the_cluster_is_refused(part: str) -> None:
     from ray._common.usage import usage_constants, usage_lib
     from ray._private import ray_constants
     from ray._raylet import GcsClient
-    from ray.cluster_utils import Cluster
 
-    head = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    try:
+    with start_cluster(1) as head:
         gcs = GcsClient(address=head.address)
         metadata = usage_lib.get_cluster_metadata(gcs) | {part: "2.0.0"}
         gcs.internal_kv_put(
@@ -388,8 +375,6 @@ def test_another_release_on_the_cluster_is_refused(part: str) -> None:
         )
         with pytest.raises(ClusterError, match=r"cannot be joined: Version mismatch.* 2\.0\.0 .*same releases"):
             search_neighbors_on_ray(make_rows(60), address=head.address)
-    finally:
-        head.shutdown()
 
 
 # GPUs

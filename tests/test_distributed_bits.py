@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from real_ray import start_cluster
 
 from energyknn.distributed.pool import WorkerPool, open_pool
 from energyknn.distributed.search import search_neighbors_on_ray
@@ -19,29 +20,17 @@ from energyknn.synthesis import synthesise_tracks
 from energyknn.tuning.candidates import Candidate, score_candidates
 
 N_NEIGHBORS = 51
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 CANDIDATES = [Candidate(k, weights) for k in (1, 11, 21, 31, 41, 51) for weights in ("uniform", "distance")]
 
 
 @pytest.fixture(scope="module", params=[1, 3], ids="{} nodes".format)
 def pool(request: pytest.FixtureRequest) -> Iterator[WorkerPool]:
     """Start nodes of one core each, and workers on them."""
-    pytest.importorskip("ray")
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in QUIET.items():
-            patch.setenv(name, value)
-        from ray.cluster_utils import Cluster
-
-        store = {"object_store_memory": 1 << 30}
-        arguments = {"num_cpus": 1, "include_dashboard": False, **store}
-        started = Cluster(initialize_head=True, head_node_args=arguments)
-        try:
-            for _ in range(request.param - 1):
-                started.add_node(num_cpus=1, **store)
-            with open_pool(address=started.address) as workers:
-                yield workers
-        finally:
-            started.shutdown()
+    with (
+        start_cluster(request.param, object_store_memory=1 << 30) as started,
+        open_pool(address=started.address) as workers,
+    ):
+        yield workers
 
 
 def check_search(X: np.ndarray, pool: WorkerPool, n_shards: int) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from made_tracks import make_tracks
+from real_ray import start_ray
 
 from energyknn.cli import main
 from energyknn.loading import sample_path
@@ -59,12 +60,8 @@ def test_a_missing_ray_is_named_with_its_extra(
 @pytest.fixture(scope="module")
 def running_ray() -> Iterator[Any]:
     """Start Ray as a user would, once for all tests."""
-    ray = pytest.importorskip("ray")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    with start_ray() as ray:
         yield ray
-        ray.shutdown()
 
 
 @pytest.fixture

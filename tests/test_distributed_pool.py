@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from real_ray import start_cluster
 
 from energyknn.distributed import choices
 from energyknn.distributed.pool import Outcome, Task, Unit, Worker, open_pool
@@ -23,7 +24,6 @@ from energyknn.tuning.candidates import Candidate, score_candidates
 
 X = np.random.default_rng(0).normal(size=(3_000, 4)).round(1)
 y = X[:, 0] + np.random.default_rng(1).normal(size=len(X))
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
 def assert_found(found: Any, expected: Any) -> None:
@@ -81,18 +81,8 @@ def test_a_worker_prepares_once_for_a_group_and_forgets_with_the_job(monkeypatch
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """Start two nodes of one core each."""
-    pytest.importorskip("ray")
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in QUIET.items():
-            patch.setenv(name, value)
-        from ray.cluster_utils import Cluster
-
-        started = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        try:
-            started.add_node(num_cpus=1)
-            yield started
-        finally:
-            started.shutdown()
+    with start_cluster(2) as started:
+        yield started
 
 
 ray_cluster = pytest.mark.ray

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from legacy.check_tune_sklearn_legacy import CANDIDATES, make_rows
+from real_ray import start_ray
 
 from energyknn.splitting import fold_rows
 from energyknn.tuning.grid import search_grid
@@ -158,10 +159,8 @@ def test_a_failed_trial_ends_the_search_with_its_cause() -> None:
 @pytest.fixture(scope="module")
 def running_ray() -> Iterator[Any]:
     """Start Ray as a user would."""
-    ray = pytest.importorskip("ray")
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    yield ray
-    ray.shutdown()
+    with start_ray() as ray:
+        yield ray
 
 
 @pytest.mark.ray
