@@ -73,11 +73,12 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session(default=False, venv_backend="venv")
 def tests_torch(session: nox.Session) -> None:
-    """Run the engines' tests with PyTorch, on the CPU where there is no GPU, and on a Ray node that declares one."""
+    """Test and time the torch engine: on the CPU where there is no GPU, and on a Ray node that declares one."""
     session.install(TORCH)
     session.install("-e", ".[formats,ray]", *groups("test"))
     session.run("pytest", "tests/test_neighbors_engines.py", *session.posargs)
     session.run("pytest", "tests/test_distributed.py", "-m", "ray", "-k", "gpu or device", *session.posargs)
+    session.run("pytest", "benchmarks/test_gpu.py", "--size=smoke", "--benchmark-only", *session.posargs)
 
 
 @nox.session(default=False)
@@ -183,10 +184,14 @@ def ray_cpu(session: nox.Session) -> None:
 
 @nox.session(default=False, venv_backend="venv")
 def ray_gpu(session: nox.Session) -> None:
-    """Run the torch engine on a real GPU, alone and as a Ray worker; fails where no GPU is found."""
+    """Run the torch engine on a real GPU, alone and as a Ray worker, and time it; fails where no GPU is found.
+
+    Beside it stand FAISS, cuML and cuVS, where they are installed in the session's environment.
+    """
     session.install(TORCH)
     session.install("-e", ".[formats,ray]", *groups("test"))
     session.run("pytest", "-m", "gpu", "-rA", *session.posargs)
+    session.run("pytest", "benchmarks/test_gpu.py", "--benchmark-only")
 
 
 @nox.session(default=False)

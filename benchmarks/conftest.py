@@ -116,15 +116,24 @@ def record(request, benchmark, loaded):  # noqa: ARG001 - everything is loaded b
 
 
 @pytest.fixture(scope="session")
-def require(request):
+def report_missing(request):
+    """Skip a case, and keep what it lacks."""
+
+    def report(name, why):
+        request.config.stash[MISSING][name] = why
+        pytest.skip(why)
+
+    return report
+
+
+@pytest.fixture(scope="session")
+def require(report_missing):
     """Skip a case whose package is not installed, and keep that it is missing."""
 
     def check(name, *modules):
         for module in modules:
             if importlib.util.find_spec(module) is None:
-                why = f"{module} is not installed"
-                request.config.stash[MISSING][name] = why
-                pytest.skip(why)
+                report_missing(name, f"{module} is not installed")
 
     return check
 

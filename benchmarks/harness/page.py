@@ -33,6 +33,7 @@ QUESTIONS = {
     "memory": "How much memory does a search take?",
     "start-up": "How long until the first result?",
     "Ray overhead": "What does Ray cost?",
+    "GPU": "What does a GPU bring?",
 }
 START, STOP = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 HEADLINES = (

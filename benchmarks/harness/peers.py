@@ -66,11 +66,37 @@ def _build_faiss(train):
     faiss = importlib.import_module("faiss")
     faiss.omp_set_num_threads(N_THREADS)
     index = faiss.IndexFlatL2(train.shape[1])
+    return _fill_faiss(index, train)
+
+
+def _build_faiss_on_gpu(train):
+    faiss = importlib.import_module("faiss")
+    return _fill_faiss(faiss.GpuIndexFlatL2(faiss.StandardGpuResources(), train.shape[1]), train)
+
+
+def _fill_faiss(index, train):
     index.add(train.astype(np.float32))
 
     def search(query, k):
         squares, indices = index.search(query.astype(np.float32), k)
         return np.sqrt(np.maximum(squares, 0)), indices
+
+    return search
+
+
+def _build_cuml(train):
+    finder = importlib.import_module("cuml.neighbors").NearestNeighbors(algorithm="brute")
+    finder.fit(train.astype(np.float32))
+    return lambda query, k: finder.kneighbors(query.astype(np.float32), n_neighbors=k)
+
+
+def _build_cuvs(train):
+    cupy, module = (importlib.import_module(name) for name in ("cupy", "cuvs.neighbors.brute_force"))
+    index = module.build(cupy.asarray(train, dtype=cupy.float32), metric="euclidean")
+
+    def search(query, k):
+        distances, indices = module.search(index, cupy.asarray(query, dtype=cupy.float32), k)
+        return cupy.asnumpy(cupy.asarray(distances)), cupy.asnumpy(cupy.asarray(indices))
 
     return search
 
@@ -136,6 +162,17 @@ PEERS = {
         ),
     )
 }  # fmt: skip
+GPU_PEERS = {
+    peer.name: peer
+    for peer in (
+        Peer(
+            "FAISS flat on a GPU", "faiss-gpu-cu12", "faiss", _build_faiss_on_gpu, dtype="float32", threads="the GPU's"
+        ),
+        Peer("cuML brute", "cuml-cu12", "cuml", _build_cuml, dtype="float32", threads="the GPU's"),
+        Peer("cuVS brute force", "cuvs-cu12", "cuvs cupy", _build_cuvs, dtype="float32", threads="the GPU's"),
+    )
+}  # fmt: skip
+"""Searches made for GPUs, written to their documentation; `module` names all that must be there."""
 
 
 def measure_distances(train: np.ndarray, query: np.ndarray, indices: np.ndarray) -> np.ndarray:
