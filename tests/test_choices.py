@@ -27,10 +27,6 @@ GRID = {"p": (1, 2), "first": (0.5, 1.0, 3.0)}
 COMMON: dict[str, Any] = {"folds": FOLDS, "n_neighbors": [3, 9], "weights": ["uniform", "distance"]}
 
 
-def weigh_first(values: Mapping[str, Any]) -> ColumnWeights:
-    return ColumnWeights({0: values["first"]})
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -108,6 +104,9 @@ def running_ray() -> Iterator[Any]:
 @pytest.mark.usefixtures("running_ray")
 @pytest.mark.parametrize("method", ["grid", "random", "optuna"])
 def test_scores_are_those_of_one_machine(method: Any) -> None:
+    def weigh_first(values: Mapping[str, Any]) -> ColumnWeights:  # within, so that workers need not import this file
+        return ColumnWeights({0: values["first"]})
+
     told: list[tuple[int, int]] = []
     found = search_choices(
         X,
