@@ -18,6 +18,7 @@ from comparison.running import MODELS, OURS
 from energyknn.beyond import LIBRARIES, estimate_over_splits
 
 PICTURE = "beyond-differences"
+LINE_WIDTH = 58  # letters in a line of a panel's title
 GROUPS = {"none": "rows split at random", "songs": "every song on one side"}
 
 WANTED = (("tracks", "none", range(42, 48)), ("tracks", "songs", (42,)), ("synthetic", "none", (42,)),
@@ -147,8 +148,9 @@ def draw_differences(settings: Sequence[Mapping[str, Any]]) -> Any:
         axes.set_yticks(range(len(models)), [model["name"] for model in models], fontsize=8.5)
         axes.set_ylim(len(models) - 0.4, -0.6)
         title = f"{setting['title']} (splits: {len(setting['seeds'])})"
-        axes.set_title(textwrap.fill(title, 44), loc="left", fontsize=9.5)
-        axes.set_xlabel(textwrap.fill(f"difference, 95 % interval; {setting['target']}", 44), fontsize=8.5)
+        axes.set_title(textwrap.fill(title, LINE_WIDTH), loc="left", fontsize=9.5)
+        label = f"difference, 95 % interval; {setting['target']}"
+        axes.set_xlabel(textwrap.fill(label, LINE_WIDTH), fontsize=8.5)
         axes.set_ylabel("trees of", fontsize=8.5)
     return figure
 
