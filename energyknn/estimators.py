@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Self, overload
+from typing import Any, ClassVar, Literal, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,6 +50,7 @@ __all__ = [
 
 _MOST_ROW_NUMBERS = 1 << 30  # 8 GiB
 _ROWS_AT_ONCE = 2048  # of local fits, whose neighbours are held
+_WITHIN_REACH = 30  # neighbours whose weights do not vanish
 
 
 class KNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -629,7 +630,9 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     Parameters
     ----------
-    n_components, form, n_neighbors, n_rounds, n_queries, n_steps, learning_rate, patience, time_budget, random_state
+    n_components, form, n_neighbors, n_rounds, n_rows, n_queries, n_steps, learning_rate, patience
+        As in `learn_map`.
+    time_budget, random_state
         As in `learn_map`.
     verbose : int, default=0
         Whether to show a progress bar on stderr, with the time that is left.
@@ -648,16 +651,19 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         Their names, where `X` was a data frame with names that are all text.
     """
 
+    __metadata_request__fit: ClassVar = {"groups": True}
+
     def __init__(
         self,
         n_components: int = 24,
         *,
         form: Literal["full", "diagonal"] = "full",
         n_neighbors: int = 100,
-        n_rounds: int = 40,
+        n_rounds: int = 60,
+        n_rows: int = 30_000,
         n_queries: int = 20_000,
         n_steps: int = 5,
-        learning_rate: float = 0.05,
+        learning_rate: float = 0.03,
         patience: int | None = None,
         time_budget: float | None = None,
         random_state: int | None = 0,
@@ -669,6 +675,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self.form = form
         self.n_neighbors = n_neighbors
         self.n_rounds = n_rounds
+        self.n_rows = n_rows
         self.n_queries = n_queries
         self.n_steps = n_steps
         self.learning_rate = learning_rate
@@ -679,7 +686,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self.engine = engine
         self.n_jobs = n_jobs
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None) -> Self:
         """Learn the map.
 
         Parameters
@@ -688,6 +695,9 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             Finite real numbers, each column of about unit variance.
         y : array-like of shape (n_rows,)
             Targets.
+        groups : array-like of shape (n_rows,) or None, default=None
+            As in `learn_map`. Where scikit-learn routes metadata, the map asks for them by itself, in a pipeline or a
+            mean of models too: see `energyknn.fitting.fit_in_groups`.
 
         Returns
         -------
@@ -696,7 +706,8 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         """
         rows, target = validate_data(self, X, y, dtype=np.float64, order="C", y_numeric=True, ensure_min_samples=3)
         options = {name: value for name, value in self.get_params().items() if name != "verbose"}
-        learned = learn_map(rows, target, **options, track=track_on_stderr if self.verbose else track_silently)
+        track = track_on_stderr if self.verbose else track_silently
+        learned = learn_map(rows, target, groups=groups, **options, track=track)
         self.components_, self.trace_ = learned.components, learned.trace
         self._n_features_out = learned.components.shape[1]
         return self
@@ -736,8 +747,11 @@ class LocalLinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     n_neighbors : int, default=200
         Rows of a fit; all training rows where there are fewer.
-    sharpness : float, default=0.8
+    sharpness : float, default=1.4
         Weights are exp(-sharpness * distance²).
+    reach : float, default=4.5
+        Where rows are sparse, weights fall more slowly: so that the 30th nearest row's is at least exp(-reach) of what
+        it would be at no distance. Infinite for one sharpness everywhere.
     ridge : float, default=0.3
         Penalty of a squared slope, above 0.
     engine, n_jobs
@@ -759,13 +773,15 @@ class LocalLinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self,
         n_neighbors: int = 200,
         *,
-        sharpness: float = 0.8,
+        sharpness: float = 1.4,
+        reach: float = 4.5,
         ridge: float = 0.3,
         engine: Engine = "auto",
         n_jobs: int | None = None,
     ) -> None:
         self.n_neighbors = n_neighbors
         self.sharpness = sharpness
+        self.reach = reach
         self.ridge = ridge
         self.engine = engine
         self.n_jobs = n_jobs
@@ -788,8 +804,11 @@ class LocalLinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If rows or targets are not finite numbers of matching length, or `ridge` is not above 0.
+            If rows or targets are not finite numbers of matching length, or `ridge` or `reach` is not above 0.
         """
+        if not self.reach > 0:
+            message = f"reach is {self.reach!r}. It must be above 0; infinite for one sharpness everywhere."
+            raise ValueError(message)
         if not self.ridge > 0:
             message = f"ridge is {self.ridge!r}. It must be above 0: few or equal neighbours need it."
             raise ValueError(message)
@@ -864,8 +883,14 @@ class LocalLinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         for start in range(0, len(queries), _ROWS_AT_ONCE):
             block = slice(start, start + _ROWS_AT_ONCE)
             found = self.index_.search(queries[block], k, own=None if own is None else own[block], n_jobs=self.n_jobs)
-            soft = weigh_softly(found.distances, self.sharpness)
+            soft = weigh_softly(found.distances, self._adapt_sharpness(found.distances))
             yield found, weigh_locally(queries[block], train[found.indices], soft, ridge=self.ridge)
+
+    def _adapt_sharpness(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the sharpness of each query, less where its neighbours are far."""
+        squares = distances[:, [min(_WITHIN_REACH, distances.shape[1]) - 1]] ** 2
+        most = np.full_like(squares, self.sharpness)
+        return np.minimum(most, np.divide(self.reach, squares, out=most.copy(), where=squares > 0))
 
 
 def make_learned_regressor(

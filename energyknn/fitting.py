@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn import config_context
 from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.neighbors import KNeighborsRegressor
+from sklearn.utils.metadata_routing import get_routing_for_object
 
 from energyknn.neighbors import NeighborIndex
 from energyknn.progress import Track, track_silently
@@ -15,6 +17,7 @@ from energyknn.progress import Track, track_silently
 __all__ = [
     "Scores",
     "evaluate",
+    "fit_in_groups",
     "fit_knn",
     "predict",
     "predict_nearest",
@@ -29,6 +32,37 @@ class Scores(NamedTuple):
 
     r2: float
     rmse: float
+
+
+def fit_in_groups(model: Any, X: Any, y: ArrayLike, groups: ArrayLike | None) -> Any:
+    """Fit a model, and tell it which rows belong together if it, or a step of it, asks for that.
+
+    Parameters
+    ----------
+    model : estimator
+        Any of scikit-learn's kind. A `MetricMap` asks for groups, and so does what holds one, such as the pipelines of
+        `make_learned_regressor`; most others do not, and are fitted as ever.
+    X : array-like or DataFrame of shape (n_train, n_features)
+        Training rows.
+    y : array-like of shape (n_train,)
+        Their targets.
+    groups : array-like of shape (n_train,) or None
+        Their groups, such as songs as `energyknn.splitting.label_songs` returns them; None for none.
+
+    Returns
+    -------
+    estimator
+        The model itself.
+
+    Examples
+    --------
+    >>> fit_in_groups(KNeighborsRegressor(1), [[0.0], [1.0]], [2.0, 3.0], groups=[0, 0]).predict([[0.9]])
+    array([3.])
+    """
+    if groups is None or not get_routing_for_object(model).consumes("fit", {"groups"}):
+        return model.fit(X, y)
+    with config_context(enable_metadata_routing=True):
+        return model.fit(X, y, groups=groups)
 
 
 def fit_knn(

@@ -20,6 +20,7 @@ from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
 from energyknn.estimators import KNNRegressor
+from energyknn.fitting import fit_in_groups
 from energyknn.neighborhoods import has_neighborhoods, list_neighborhoods, predict_left_out, refill_neighbors
 
 __all__ = ["IntervalRegressor", "Intervals", "conformal_quantile", "measure_coverage", "measure_spread"]
@@ -255,7 +256,8 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
         y : array-like of shape (n_rows,)
             Finite real numbers.
         groups : array-like of shape (n_rows,) or None, default=None
-            Rows of one group (a song's) are held out together. Not for "leave-one-out".
+            Rows of one group (a song's) are held out together. Not for "leave-one-out". Where `estimator` asks for
+            groups, as learned maps do, it gets those of its rows; the fits of "cv" get none.
 
         Returns
         -------
@@ -278,7 +280,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
         learn, held = self._hold_out(target, labels)
         (X,) = indexable(X)
         rows, y_learn = X if held is None else _safe_indexing(X, learn), target[learn]
-        self.estimator_ = clone(self.estimator).fit(rows, y_learn)
+        self.estimator_ = fit_in_groups(clone(self.estimator), rows, y_learn, None if labels is None else labels[learn])
         if has_neighborhoods(self.estimator_):
             _check_rows(self.estimator_, len(learn), name="estimator")
         self.neighbors_ = self._fit_neighbors(rows, y_learn)

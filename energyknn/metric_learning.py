@@ -1,10 +1,11 @@
 """A distance learned from the data: a linear map after which near rows have like targets.
 
 The prediction of a row is the mean target of its nearest other rows, weighted by exp(-d²), with d the distance after
-the map. Its squared error has a gradient in closed form. Each round finds the neighbours of some rows again, exactly,
-and takes a few steps of Adam. Goldberger et al. (Neighbourhood components analysis, 2004) learn a map so for classes,
-Weinberger and Tesauro (Metric learning for kernel regression, 2007) for targets; both weigh all pairs of rows, which
-needs n² memory.
+the map. Its squared error has a gradient in closed form. Each round draws rows anew, finds their neighbours among each
+other, exactly, and takes a few steps of Adam. What a round costs does not grow with the file, and as no two rounds hold
+the same rows, the map cannot learn single neighbours by heart. Goldberger et al. (Neighbourhood components analysis,
+2004) learn a map so for classes, Weinberger and Tesauro (Metric learning for kernel regression, 2007) for targets; both
+weigh all pairs of rows, which needs n² memory.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from energyknn.neighbors import NeighborIndex, build_index
+from energyknn.neighbors import Neighbors, build_index
 from energyknn.neighbors.search import Engine
 from energyknn.progress import Track, track_silently
 
@@ -69,14 +70,14 @@ class LearnedMap:
     best: int
 
 
-def weigh_softly(distances: NDArray[np.float64], sharpness: float = 1.0) -> NDArray[np.float64]:
+def weigh_softly(distances: NDArray[np.float64], sharpness: float | NDArray[np.float64] = 1.0) -> NDArray[np.float64]:
     """Weigh neighbours by exp(-sharpness * distance²), to a sum of 1.
 
     Parameters
     ----------
     distances : ndarray of shape (n_query, n_neighbors), float64
         Nearest first.
-    sharpness : float, default=1.0
+    sharpness : float or ndarray of shape (n_query, 1), default=1.0
         More gives nearer neighbours more.
 
     Returns
@@ -162,13 +163,15 @@ def learn_map(
     X: ArrayLike,
     y: ArrayLike,
     *,
+    groups: ArrayLike | None = None,
     n_components: int = 24,
     form: Literal["full", "diagonal"] = "full",
     n_neighbors: int = 100,
-    n_rounds: int = 40,
+    n_rounds: int = 60,
+    n_rows: int = 30_000,
     n_queries: int = 20_000,
     n_steps: int = 5,
-    learning_rate: float = 0.05,
+    learning_rate: float = 0.03,
     scale: float = 1.2,
     validation_fraction: float = 0.1,
     patience: int | None = None,
@@ -186,24 +189,31 @@ def learn_map(
         Training rows, finite, each column of about unit variance.
     y : array-like of shape (n_rows,)
         Their targets.
+    groups : array-like of shape (n_rows,) or None, default=None
+        What rows belong together, such as a song's recordings, where new rows will be of new groups. Then no row is
+        predicted from its own group, neither in learning nor in validation: a round draws at most one row of each.
+        None for each row its own.
     n_components : int, default=24
         Columns after the map. Ignored by the diagonal form.
     form : {"full", "diagonal"}, default="full"
         Any linear map, or one weight, of at least 0, for each column.
     n_neighbors : int, default=100
         Neighbours that a row is predicted from.
-    n_rounds : int, default=40
+    n_rounds : int, default=60
         How often neighbours are found again.
+    n_rows : int, default=30000
+        Rows of a round, drawn anew each time; neighbours are found among them.
     n_queries : int, default=20000
-        Rows of a round, drawn anew each time.
+        How many of them are predicted.
     n_steps : int, default=5
         Steps of Adam in a round.
-    learning_rate : float, default=0.05
+    learning_rate : float, default=0.03
         Of the first round; it falls along a cosine.
     scale : float, default=1.2
         Size of the map that learning starts from.
     validation_fraction : float, default=0.1
-        Share of rows, at most 5,000, that are kept out of learning and choose the round.
+        Share of rows, at most 5,000 where these are of groups of their own, that are kept out of learning and choose
+        the round. They are predicted from `n_rows` rows that stay the same.
     patience : int or None, default=None
         Rounds without a better validation error after which learning stops; None for all rounds.
     time_budget : float or None, default=None
@@ -227,41 +237,37 @@ def learn_map(
 
     Notes
     -----
-    A round takes one search of `n_queries` rows and `n_steps` products; memory is proportional to
-    `n_queries * n_neighbors`, never to the square of the number of rows as in metric-learn's MLKR.
+    A round takes one search of `n_queries` among `n_rows` rows and `n_steps` products; memory is proportional to
+    `n_queries * n_neighbors`, never to the square of the number of rows as in metric-learn's MLKR. Between fewer rows
+    than there are, distances are larger than they will be: what predicts from all rows should weigh more sharply.
     """
     rows, target = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    labels = np.arange(len(rows)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     _check(
-        rows, target, n_components=n_components, n_neighbors=n_neighbors, n_rounds=n_rounds, n_queries=n_queries,
-        n_steps=n_steps, learning_rate=learning_rate, scale=scale, validation_fraction=validation_fraction,
+        rows, target, labels, n_components=n_components, n_neighbors=n_neighbors, n_rounds=n_rounds, n_rows=n_rows,
+        n_queries=n_queries, n_steps=n_steps, learning_rate=learning_rate, scale=scale,
+        validation_fraction=validation_fraction,
     )  # fmt: skip
     random = np.random.default_rng(random_state)
-    order = random.permutation(len(rows))
-    n_validation = max(1, min(int(validation_fraction * len(rows)), _LARGEST_VALIDATION))
+    learn, held = _hold_out(labels, validation_fraction, random)
     job = _Job(
-        *(rows[order[n_validation:]], target[order[n_validation:]]),
-        *(rows[order[:n_validation]], target[order[:n_validation]]),
-        min(n_neighbors, len(rows) - n_validation - 1),
-        engine,
-        n_jobs,
+        *(rows[learn], target[learn], labels[learn], rows[held], target[held]), n_rows, n_neighbors, engine, n_jobs
     )
     parameters = _start(rows.shape[1], n_components, form, scale, random)
     adam = _Adam(parameters)
     start = time.perf_counter()
-    components = job.turn(parameters)
-    index = job.build_index(components)
+    reference = job.draw(random)
     trace: list[Round] = []
-    kept, best = components, 0
+    kept, best = job.turn(parameters), 0
     for number in track(range(n_rounds), "Learn the distance"):
         seconds = time.perf_counter() - start
         if trace and time_budget is not None and seconds >= time_budget:
             break
         share = max(number / n_rounds, seconds / time_budget if time_budget else 0.0)
         rate = learning_rate * (_LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + np.cos(np.pi * min(share, 1.0))))
-        errors = _learn_round(job, index, adam, random, n_queries=n_queries, n_steps=n_steps, rate=rate)
+        errors = _learn_round(job, adam, random, n_queries=n_queries, n_steps=n_steps, rate=rate)
         components = job.turn(adam.parameters)
-        index = job.build_index(components)
-        validation = job.measure_validation(index, components)
+        validation = job.measure_validation(reference, components)
         trace.append(Round(time.perf_counter() - start, float(np.sqrt(np.mean(errors**2))), validation))
         if validation <= trace[best].validation_rmse:
             kept, best = components, number
@@ -270,12 +276,19 @@ def learn_map(
     return LearnedMap(kept, tuple(trace), best)
 
 
-def _check(rows: NDArray[np.float64], target: NDArray[np.float64], **numbers: float) -> None:
-    """Require enough rows and numbers above 0."""
+def _check(rows: NDArray[np.float64], target: NDArray[np.float64], labels: NDArray[np.int64], **numbers: float) -> None:
+    """Require enough rows, of enough groups, and numbers above 0."""
     if rows.ndim != 2 or len(rows) < _FEWEST_ROWS or target.shape != (len(rows),):
         message = (
             f"X has shape {rows.shape} and y {target.shape}. Learning a distance needs at least {_FEWEST_ROWS} rows "
             "and one target for each."
+        )
+        raise ValueError(message)
+    n_groups = len(np.unique(labels))
+    if labels.shape != target.shape or n_groups < _FEWEST_ROWS:
+        message = (
+            f"groups has shape {labels.shape} and {n_groups} groups for {len(rows)} rows. It must name a group for "
+            f"each row, and at least {_FEWEST_ROWS}: a row is predicted from others' groups."
         )
         raise ValueError(message)
     wrong = [f"{name} = {value!r}" for name, value in numbers.items() if not value > 0]
@@ -285,23 +298,41 @@ def _check(rows: NDArray[np.float64], target: NDArray[np.float64], **numbers: fl
         raise ValueError(message)
 
 
+def _hold_out(
+    labels: NDArray[np.int64], fraction: float, random: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw whole groups to choose by; return the rows of the others, and theirs, in random order."""
+    order = random.permutation(len(labels))
+    groups = np.unique(labels[order], return_index=True)[1]
+    groups = labels[order][np.sort(groups)]
+    n_held = max(1, min(int(fraction * len(labels)), _LARGEST_VALIDATION) * len(groups) // len(labels))
+    is_held = np.isin(labels[order], groups[: min(n_held, len(groups) - 2)])
+    return order[~is_held], order[is_held]
+
+
 @dataclass(eq=False)
 class _Job:
     """Rows to learn from, rows to choose by, and how to search."""
 
     X: NDArray[np.float64]
     y: NDArray[np.float64]
+    groups: NDArray[np.int64]
     X_validation: NDArray[np.float64]
     y_validation: NDArray[np.float64]
+    n_rows: int
     n_neighbors: int
     engine: Engine
     n_jobs: int | None
-    compact: NDArray[np.float32] = field(init=False)
     covariance: NDArray[np.float64] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.compact = self.X.astype(np.float32)
         self.covariance = np.atleast_2d(np.cov(self.X[:_ENOUGH_ROWS], rowvar=False, bias=True))
+
+    def draw(self, random: np.random.Generator) -> NDArray[np.int64]:
+        """Draw rows, no two of one group."""
+        order = random.permutation(len(self.X))
+        first = np.unique(self.groups[order], return_index=True)[1]
+        return order[np.sort(first)[: self.n_rows]]
 
     def turn(self, parameters: NDArray[np.float64]) -> NDArray[np.float64]:
         """Make the map's matrix, turned so that mapped columns do not correlate, those of most variance first.
@@ -314,40 +345,37 @@ class _Job:
         axes = np.linalg.eigh(components.T @ self.covariance @ components).eigenvectors[:, ::-1]
         return np.ascontiguousarray(components @ axes)
 
-    def build_index(self, components: NDArray[np.float64]) -> NeighborIndex:
-        """Map the rows and prepare them for searches."""
-        return build_index(self.X @ components, engine=self.engine, n_jobs=self.n_jobs)
+    def find_neighbors(
+        self, rows: NDArray[np.int64], components: NDArray[np.float64], queries: int | NDArray[np.float64]
+    ) -> Neighbors:
+        """Find the nearest of some rows: of other, mapped ones, or of so many of themselves."""
+        index = build_index(self.X[rows] @ components, engine=self.engine, n_jobs=self.n_jobs)
+        own = np.arange(queries) if isinstance(queries, int) else None
+        sought = index.X_train[:queries] if isinstance(queries, int) else queries
+        n_neighbors = min(self.n_neighbors, len(rows) - (own is not None))
+        return index.search(sought, n_neighbors, own=own, n_jobs=self.n_jobs)
 
-    def find_others(self, index: NeighborIndex, queries: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Find the nearest rows of some, but themselves."""
-        return index.search(index.X_train[queries], self.n_neighbors, own=queries, n_jobs=self.n_jobs).indices
-
-    def measure_validation(self, index: NeighborIndex, components: NDArray[np.float64]) -> float:
-        """Measure the RMSE of the rows that are kept out."""
-        found = index.search(self.X_validation @ components, self.n_neighbors, n_jobs=self.n_jobs)
-        predictions = (weigh_softly(found.distances) * self.y[found.indices]).sum(axis=1)
+    def measure_validation(self, rows: NDArray[np.int64], components: NDArray[np.float64]) -> float:
+        """Measure the RMSE of the rows that are kept out, predicted from some that are not."""
+        found = self.find_neighbors(rows, components, self.X_validation @ components)
+        predictions = (weigh_softly(found.distances) * self.y[rows][found.indices]).sum(axis=1)
         return float(np.sqrt(np.mean((predictions - self.y_validation) ** 2)))
 
 
 def _learn_round(
-    job: _Job,
-    index: NeighborIndex,
-    adam: _Adam,
-    random: np.random.Generator,
-    *,
-    n_queries: int,
-    n_steps: int,
-    rate: float,
+    job: _Job, adam: _Adam, random: np.random.Generator, *, n_queries: int, n_steps: int, rate: float
 ) -> NDArray[np.float64]:
-    """Find the neighbours of some rows, and take a few steps with them; return the rows' errors."""
-    queries = random.choice(len(job.X), size=min(n_queries, len(job.X)), replace=False)
-    neighbors = job.find_others(index, queries)
+    """Draw rows, find their neighbours among each other, and take a few steps; return the errors of the queries."""
+    rows = job.draw(random)
+    queries = np.arange(min(n_queries, len(rows)))
+    neighbors = job.find_neighbors(rows, job.turn(adam.parameters), len(queries)).indices
+    compact, y = job.X[rows].astype(np.float32), job.y[rows]
     errors = []
-    for part in np.array_split(np.arange(len(queries)), min(n_steps, len(queries))):
-        mapped = job.compact @ _compose(adam.parameters).astype(np.float32)
-        found, gradient = differentiate_errors(mapped, job.y, queries[part], neighbors[part])
+    for part in np.array_split(queries, min(n_steps, len(queries))):
+        mapped = compact @ _compose(adam.parameters).astype(np.float32)
+        found, gradient = differentiate_errors(mapped, y, part, neighbors[part])
         errors.append(found)
-        adam.step(_pull_back(job.compact, gradient, adam.parameters), rate)
+        adam.step(_pull_back(compact, gradient, adam.parameters), rate)
     return np.concatenate(errors)
 
 

@@ -109,6 +109,8 @@ class Prepared:
         Targets.
     folds : tuple of Split
         Row numbers within the training side.
+    groups : ndarray of shape (n_train,), int64, or None
+        Song of each training row, where songs are kept on one side.
     """
 
     X_train: pd.DataFrame
@@ -116,6 +118,7 @@ class Prepared:
     y_train: NDArray[np.float64]
     y_test: NDArray[np.float64]
     folds: tuple[Split, ...]
+    groups: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,7 +258,8 @@ def prepare(
     clock = clock or _Clock()
     check_size(len(table), test_size=protocol.test_size, n_neighbors=n_neighbors, n_splits=protocol.n_splits)
     with clock.stage("split"):
-        split, folds = _split(table, protocol, schema)
+        songs = None if protocol.groups == "none" else label_songs(table, schema)
+        split, folds = _split(len(table), protocol, songs)
     with clock.stage("encode"):
         levels = fit_levels(table if protocol.scaling == "all_rows" else table.iloc[split.train], schema)
         X = encode_features(table, levels, schema=schema, reference_year=protocol.reference_year)
@@ -263,15 +267,15 @@ def prepare(
     with clock.stage("scale"):
         scale = fit_scale(X, schema.numbers, rows=None if protocol.scaling == "all_rows" else split.train)
         X = apply_scale(X, scale)
-    return Prepared(X.iloc[split.train], X.iloc[split.test], y[split.train], y[split.test], folds)
+    groups = None if songs is None else songs[split.train]
+    return Prepared(X.iloc[split.train], X.iloc[split.test], y[split.train], y[split.test], folds, groups)
 
 
-def _split(table: pd.DataFrame, protocol: Protocol, schema: Schema) -> tuple[Split, tuple[Split, ...]]:
+def _split(n_rows: int, protocol: Protocol, songs: NDArray[np.int64] | None) -> tuple[Split, tuple[Split, ...]]:
     choice = {"test_size": protocol.test_size, "random_state": protocol.random_state}
-    if protocol.groups == "none":
-        split = split_rows(len(table), **choice)  # type: ignore[arg-type]
+    if songs is None:
+        split = split_rows(n_rows, **choice)  # type: ignore[arg-type]
         return split, fold_rows(len(split.train), n_splits=protocol.n_splits)
-    songs = label_songs(table, schema)
     split = split_songs(songs, **choice)  # type: ignore[arg-type]
     return split, fold_songs(songs[split.train], n_splits=protocol.n_splits)
 

@@ -39,6 +39,7 @@ from energyknn.beyond import (
 )
 from energyknn.beyond.models import LEARNED, NOTEBOOK, TUNED_TREES
 from energyknn.cli import main
+from energyknn.fitting import fit_in_groups
 from energyknn.schema import SPOTIFY
 from energyknn.splitting import label_songs
 from energyknn.study import Protocol, prepare
@@ -120,6 +121,18 @@ def test_test_targets_move_no_prediction_choice_curve_or_nested_estimate(data, s
     assert estimate_nested(shift(data), range(1, 20)) == estimate_nested(data, range(1, 20))
     line = LinearRegression()
     assert measure_learning_curve(shift(data), line) == measure_learning_curve(data, line)
+
+
+def test_songs_are_no_neighbours_of_themselves_while_learning(table, models):
+    """A copy of each row is no help where songs are kept on one side: learning is told which rows are one song."""
+    twice = pd.concat([table] * 2, ignore_index=True)
+    grouped = prepare(twice, Protocol(groups="songs"), n_neighbors=51)
+    told = compare_models(grouped, {LEARNED: models[LEARNED]})[LEARNED]
+    untold = compare_models(replace(grouped, groups=None), {LEARNED: models[LEARNED]})[LEARNED]
+    expected = fit_in_groups(clone(models[LEARNED]), grouped.X_train, grouped.y_train, grouped.groups)
+    np.testing.assert_array_equal(told.predicted_test, expected.predict(grouped.X_test))
+    assert told.cv_rmse != untold.cv_rmse
+    assert not np.array_equal(told.predicted_test, untold.predicted_test)
 
 
 def test_seeded_runs_repeat_to_the_bit(data, scores, models):

@@ -18,8 +18,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from energyknn.estimators import KNNRegressor, LocalLinearRegressor, make_learned_regressor
+from energyknn.estimators import KNNRegressor, LocalLinearRegressor, MetricMap, make_learned_regressor
 from energyknn.intervals import IntervalRegressor, Intervals, conformal_quantile, measure_coverage, measure_spread
+from energyknn.metric_learning import learn_map
 
 
 def make_rows(n_rows, seed=0):
@@ -145,6 +146,16 @@ def test_groups_are_held_out_whole():
     model = IntervalRegressor(KNNRegressor(5), method="split").fit(X, y, groups=songs)
     kept = np.isin(y, model.estimator_.y_).reshape(-1, 4)
     assert set(kept.sum(axis=1)) == {0, 4}
+
+
+def test_learned_maps_get_the_groups_of_the_rows_they_learn_from():
+    X, y = make_rows(200)
+    songs = np.arange(200) // 4
+    model = IntervalRegressor(make_pipeline(MetricMap(2, n_rounds=2, n_neighbors=5), KNNRegressor(5)), method="split")
+    fitted = model.fit(X, y, groups=songs)
+    order = np.array([np.flatnonzero(y == target)[0] for target in fitted.estimator_[-1].y_])
+    expected = learn_map(X[order], y[order], groups=songs[order], n_components=2, n_rounds=2, n_neighbors=5)
+    np.testing.assert_array_equal(fitted.estimator_[0].components_, expected.components)
 
 
 def test_each_range_of_a_column_is_calibrated_apart():

@@ -10,6 +10,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from energyknn.estimators import LocalLinearRegressor, MetricMap, make_learned_regressor
+from energyknn.fitting import fit_in_groups
 from energyknn.local_fitting import weigh_locally
 from energyknn.metric_learning import differentiate_errors, learn_map, weigh_softly
 
@@ -197,3 +198,69 @@ def test_nothing_is_learned_from_rows_that_are_predicted(data):
     model = make_learned_regressor(**options).fit(X[:2000], y[:2000])
     alone, among = model.predict(X[2000:2001]), model.predict(np.concatenate([X[2000:2001], 9 + X[2001:2100]]))[:1]
     np.testing.assert_allclose(alone, among, rtol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def recordings():
+    """Each song four times: equal columns, and a target that is the song's own but for a quarter."""
+    random = np.random.default_rng(2)
+    songs = np.repeat(np.arange(500), 4)
+    X = random.normal(size=(500, 3))[songs]
+    return X, X[:, 0] + random.normal(size=500)[songs] + 0.1 * random.normal(size=2000), songs
+
+
+def test_groups_are_predicted_from_others_while_learning(recordings):
+    X, y, songs = recordings
+    alone, together = learn_map(X, y, **QUICK), learn_map(X, y, groups=songs, **QUICK)
+    assert alone.trace[alone.best].validation_rmse < 0.3
+    assert together.trace[together.best].validation_rmse > 0.9
+    assert min(entry.leave_one_out_rmse for entry in together.trace) > 0.9
+    sizes = [np.linalg.norm(learned.components, axis=1) for learned in (alone, together)]
+    assert sizes[0][0] < 1.1 * sizes[0][1:].max()  # all columns tell a song's recordings apart from others
+    assert sizes[1][0] > 1.2 * sizes[1][1:].max()  # one tells the target of a new song
+    assert sizes[0].max() > 3 * sizes[1].max()
+
+
+def test_groups_of_one_row_change_nothing_but_their_names(recordings):
+    X, y, _ = recordings
+    names = np.array([f"song {number:04}" for number in range(2000)])
+    expected, found = learn_map(X, y, **QUICK), learn_map(X, y, groups=names, **QUICK)
+    np.testing.assert_array_equal(found.components, expected.components)
+
+
+def test_a_round_draws_no_more_rows_than_asked(data):
+    few = learn_map(*data, **QUICK | {"n_rows": 200})
+    assert not np.array_equal(few.components, learn_map(*data, **QUICK).components)
+    all_rows = learn_map(*data, **QUICK | {"n_rows": 2700})
+    np.testing.assert_array_equal(all_rows.components, learn_map(*data, **QUICK).components)
+
+
+@pytest.mark.parametrize("groups", [np.zeros(3000), np.arange(2), np.arange(3000) % 2])
+def test_groups_that_cannot_be_are_refused(data, groups):
+    with pytest.raises(ValueError, match="groups has shape"):
+        learn_map(*data, groups=groups, **QUICK)
+
+
+def test_pipelines_and_means_hand_groups_to_their_maps(recordings):
+    X, y, songs = recordings
+    model = make_learned_regressor([0, 1, 2], n_maps=2, **QUICK)
+    plain, grouped = (fit_in_groups(clone(model), X, y, groups) for groups in (None, songs))
+    for without, given in zip(plain.estimators_, grouped.estimators_, strict=True):
+        assert without[1].trace_[-1].validation_rmse < 0.3 < 0.9 < given[1].trace_[-1].validation_rmse
+    np.testing.assert_array_equal(clone(model).fit(X, y).predict(X[:9]), plain.predict(X[:9]))
+    with pytest.raises(ValueError, match="groups"):
+        model.fit(X, y, groups=songs)
+
+
+def test_weights_fall_more_slowly_where_rows_are_sparse():
+    X = np.concatenate([np.linspace(0, 1, 100), np.linspace(50, 90, 40)]).reshape(-1, 1)
+    sharp, wide = (LocalLinearRegressor(40, ridge=1e9, reach=reach).fit(X, X[:, 0]) for reach in (np.inf, 4.5))
+    for model, counted in ((sharp, (1, 3)), (wide, (10, 40))):
+        _, weights = model.weigh([[70.0]])
+        assert counted[0] <= 1 / (weights**2).sum() <= counted[1]
+    np.testing.assert_array_equal(*(model.predict([[0.5]]) for model in (sharp, wide)))
+    found, weights = wide.weigh([[70.0]])
+    ratios = np.exp(-4.5 * (found.distances[0] ** 2 - found.distances[0, 0] ** 2) / found.distances[0, 29] ** 2)
+    np.testing.assert_allclose(weights[0], ratios / ratios.sum(), rtol=1e-6)
+    with pytest.raises(ValueError, match="reach is 0"):
+        LocalLinearRegressor(reach=0).fit(X, X[:, 0])

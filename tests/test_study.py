@@ -13,8 +13,9 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.preprocessing import StandardScaler
 
 from energyknn.errors import DataFileError
-from energyknn.schema import make_schema
+from energyknn.schema import SPOTIFY, make_schema
 from energyknn.searching import choose_search
+from energyknn.splitting import label_songs
 from energyknn.study import Protocol, check_size, micro_candidates, prepare, run_study
 
 
@@ -85,6 +86,8 @@ def test_songs_stay_on_one_side():
     table = pd.concat([make_tracks(200)] * 2, ignore_index=True)
     data = prepare(table, Protocol(groups="songs"))
     assert not set(data.X_train.index % 200) & set(data.X_test.index % 200)
+    np.testing.assert_array_equal(data.groups, label_songs(table, SPOTIFY)[data.X_train.index])
+    assert prepare(table, Protocol()).groups is None
     songs = data.X_train.index.to_numpy() % 200
     for fold in data.folds:
         assert not set(songs[fold.train]) & set(songs[fold.test])

@@ -36,7 +36,7 @@ from energyknn.beyond import (
     tune_trees,
 )
 from energyknn.estimators import make_learned_regressor
-from energyknn.fitting import evaluate
+from energyknn.fitting import evaluate, fit_in_groups
 from energyknn.reporting.results import describe_analyses, describe_environment, describe_reliability
 from energyknn.splitting import label_songs
 from energyknn.study import Prepared, Protocol, prepare
@@ -112,7 +112,7 @@ def _run_split(
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
         model = _make_model(plan, state, name, data, schema)
         start = time.perf_counter()
-        predicted = model.fit(data.X_train, data.y_train).predict(data.X_test)
+        predicted = fit_in_groups(model, data.X_train, data.y_train, data.groups).predict(data.X_test)
         seconds = time.perf_counter() - start
         record = {
             **split, "model": name, "rmse": estimate_rmse(data.y_test, predicted, groups=songs)._asdict(),

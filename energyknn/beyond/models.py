@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from energyknn.beyond.trees import LIBRARIES, TunedTreesRegressor, find_missing_libraries
 from energyknn.beyond.uncertainty import Estimate, estimate_rmse
 from energyknn.estimators import KNNRegressor, MetricMap, make_learned_regressor
-from energyknn.fitting import Scores, evaluate
+from energyknn.fitting import Scores, evaluate, fit_in_groups
 from energyknn.metric_learning import weigh_softly
 from energyknn.progress import Track, track_silently
 from energyknn.schema import SPOTIFY, Schema
@@ -153,10 +153,11 @@ def _score(data: Prepared, model: Any) -> ModelScore:
     """Score one model."""
     errors = []
     for fold in data.folds:
-        fitted = clone(model).fit(data.X_train.iloc[fold.train], data.y_train[fold.train])
+        groups = None if data.groups is None else data.groups[fold.train]
+        fitted = fit_in_groups(clone(model), data.X_train.iloc[fold.train], data.y_train[fold.train], groups)
         errors.append(root_mean_squared_error(data.y_train[fold.test], fitted.predict(data.X_train.iloc[fold.test])))
     start = time.perf_counter()
-    predicted = clone(model).fit(data.X_train, data.y_train).predict(data.X_test)
+    predicted = fit_in_groups(clone(model), data.X_train, data.y_train, data.groups).predict(data.X_test)
     seconds = time.perf_counter() - start
     interval = estimate_rmse(data.y_test, predicted)
     return ModelScore(float(np.mean(errors)), evaluate(data.y_test, predicted), interval, seconds, predicted)

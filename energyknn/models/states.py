@@ -80,7 +80,12 @@ KINDS: dict[str, Kind] = {
     kind.estimator.__name__: kind
     for kind in (
         Kind(KNNRegressor, ("n_neighbors", "weights", "p"), ("index_", "y_"), _has_a_target_for_each_row),
-        Kind(LocalLinearRegressor, ("n_neighbors", "sharpness", "ridge"), ("index_", "y_"), _has_a_target_for_each_row),
+        Kind(
+            LocalLinearRegressor,
+            ("n_neighbors", "sharpness", "reach", "ridge"),
+            ("index_", "y_"),
+            _has_a_target_for_each_row,
+        ),
         Kind(
             IntervalRegressor,
             (
@@ -93,8 +98,8 @@ KINDS: dict[str, Kind] = {
         Kind(
             MetricMap,
             (
-                *("n_components", "form", "n_neighbors", "n_rounds", "n_queries", "n_steps", "learning_rate"),
-                *("patience", "time_budget", "random_state"),
+                *("n_components", "form", "n_neighbors", "n_rounds", "n_rows", "n_queries", "n_steps"),
+                *("learning_rate", "patience", "time_budget", "random_state"),
             ),
             ("components_", "trace_", "_n_features_out"),
         ),
