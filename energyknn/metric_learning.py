@@ -2,10 +2,10 @@
 
 The prediction of a row is the mean target of its nearest other rows, weighted by exp(-d²), with d the distance after
 the map. Its squared error has a gradient in closed form. Each round draws rows anew, finds their neighbours among each
-other, exactly, and takes a few steps of Adam. What a round costs does not grow with the file, and as no two rounds hold
-the same rows, the map cannot learn single neighbours by heart. Goldberger et al. (Neighbourhood components analysis,
-2004) learn a map so for classes, Weinberger and Tesauro (Metric learning for kernel regression, 2007) for targets; both
-weigh all pairs of rows, which needs n² memory.
+other, exactly, and takes a few steps of Adam. What a round costs does not grow with the file, and as rounds hold other
+rows, single neighbours are hard to learn by heart. Goldberger et al. (Neighbourhood components analysis, 2004) learn a
+map so for classes, Weinberger and Tesauro (Metric learning for kernel regression, 2007) for targets; both weigh all
+pairs of rows, which needs n² memory.
 """
 
 from __future__ import annotations
