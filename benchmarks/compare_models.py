@@ -9,7 +9,7 @@ from pathlib import Path
 
 from comparison.mlkr import is_installed
 from comparison.problems import PROBLEMS
-from comparison.running import MODELS, Plan, read_table, run_honesty, run_mlkr, run_plan, run_reliability
+from comparison.running import MODELS, Plan, read_table, run_choice, run_honesty, run_mlkr, run_plan, run_reliability
 
 from energyknn.beyond import find_missing_libraries
 from energyknn.cli import parse_sizes
@@ -37,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
                         help="measure, on the first split, what the figures are worth, too")  # fmt: skip
     parser.add_argument("--reliability", action="store_true",
                         help="measure, on the first split, what intervals cover and columns tell, too")  # fmt: skip
+    parser.add_argument("--defaults", action="store_true",
+                        help="try options of ours, on rows that are test rows of no first split, too")  # fmt: skip
     parser.add_argument("--mlkr", action="store_true",
                         help="compare the learned map with metric-learn's MLKR on 2,000 rows, too")  # fmt: skip
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FILE", help="the JSON file that is added to")
@@ -61,6 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
         run_honesty(plan, table, options.out, say=_say)
     if options.reliability:
         run_reliability(plan, table, options.out, say=_say)
+    if options.defaults:
+        run_choice(plan, table, options.out, say=_say)
     if options.mlkr:
         if is_installed():
             run_mlkr(plan, table, options.out)

@@ -33,6 +33,7 @@ from energyknn.metric_learning import learn_map, weigh_softly
 from energyknn.neighbors import Neighbors, build_index
 from energyknn.neighbors.search import Engine
 from energyknn.progress import track_on_stderr, track_silently
+from energyknn.row_maps import map_rows
 from energyknn.splitting import Split
 from energyknn.transformers import ColumnWeights, RankFeatures
 from energyknn.tuning.candidates import Candidate, CandidateScores, SearchInterrupted, find_repeats, score_candidates
@@ -626,13 +627,13 @@ def _translate_grid(
 
 
 class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Map rows linearly so that near rows have like targets; see `energyknn.metric_learning.learn_map`.
+    """Map rows so that near rows have like targets; see `energyknn.metric_learning.learn_map`.
 
     Parameters
     ----------
-    n_components, form, n_neighbors, n_rounds, n_rows, n_queries, n_steps, learning_rate, patience
+    n_components, n_units, form, n_neighbors, n_rounds, n_rows, n_queries, n_steps, learning_rate, weight_decay
         As in `learn_map`.
-    time_budget, random_state
+    patience, time_budget, random_state
         As in `learn_map`.
     verbose : int, default=0
         Whether to show a progress bar on stderr, with the time that is left.
@@ -642,7 +643,9 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     Attributes
     ----------
     components_ : ndarray of shape (n_features, n_components), float64
-        The map.
+        The linear part of the map.
+    hidden_ : HiddenLayer or None
+        What bends it: see `energyknn.row_maps.map_rows`.
     trace_ : tuple of Round
         How it was learned.
     n_features_in_ : int
@@ -657,13 +660,15 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self,
         n_components: int = 24,
         *,
+        n_units: int = 128,
         form: Literal["full", "diagonal"] = "full",
         n_neighbors: int = 100,
         n_rounds: int = 60,
         n_rows: int = 30_000,
         n_queries: int = 20_000,
-        n_steps: int = 5,
-        learning_rate: float = 0.03,
+        n_steps: int = 10,
+        learning_rate: float = 0.012,
+        weight_decay: float = 1.0,
         patience: int | None = None,
         time_budget: float | None = None,
         random_state: int | None = 0,
@@ -672,6 +677,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         n_jobs: int | None = None,
     ) -> None:
         self.n_components = n_components
+        self.n_units = n_units
         self.form = form
         self.n_neighbors = n_neighbors
         self.n_rounds = n_rounds
@@ -679,6 +685,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self.n_queries = n_queries
         self.n_steps = n_steps
         self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
         self.patience = patience
         self.time_budget = time_budget
         self.random_state = random_state
@@ -708,7 +715,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         options = {name: value for name, value in self.get_params().items() if name != "verbose"}
         track = track_on_stderr if self.verbose else track_silently
         learned = learn_map(rows, target, groups=groups, **options, track=track)
-        self.components_, self.trace_ = learned.components, learned.trace
+        self.components_, self.hidden_, self.trace_ = learned.components, learned.hidden, learned.trace
         self._n_features_out = learned.components.shape[1]
         return self
 
@@ -731,7 +738,8 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             If the transformer has not been fitted.
         """
         check_is_fitted(self)
-        mapped: NDArray[np.float64] = validate_data(self, X, dtype=np.float64, reset=False) @ self.components_
+        rows = validate_data(self, X, dtype=np.float64, reset=False)
+        mapped: NDArray[np.float64] = map_rows(rows, self.components_, self.hidden_)
         return mapped
 
     def __sklearn_tags__(self) -> Any:

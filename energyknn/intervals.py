@@ -8,6 +8,7 @@ the intervals cover (Papadopoulos, Vovk and Gammerman, Regression conformal pred
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
@@ -440,16 +441,35 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # t
         ValueError
             If `coverage` is not between 0 and 1.
         """
+        return self.predict_intervals(X, [self.coverage if coverage is None else coverage])[0]
+
+    def predict_intervals(self, X: ArrayLike, coverages: Sequence[float]) -> list[Intervals]:
+        """Give each row an interval of each coverage, from one search for its neighbours.
+
+        Parameters
+        ----------
+        X, coverages
+            As in `predict_interval`; several coverages.
+
+        Returns
+        -------
+        list of Intervals
+            One for each coverage.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As `predict_interval`.
+        """
         check_is_fitted(self)
+        sizes = np.abs(self.scores_)
+        by_group = [sizes[self.groups_ == group] for group in range(len(self.edges_) + 1)]
+        factors = [np.array([conformal_quantile(group, coverage) for group in by_group]) for coverage in coverages]
         predictions = self.estimator_.predict(X)
         groups = self._find_groups(X, len(predictions))
-        chosen = self.coverage if coverage is None else coverage
-        sizes = np.abs(self.scores_)
-        factors = np.array(
-            [conformal_quantile(sizes[self.groups_ == group], chosen) for group in range(len(self.edges_) + 1)]
-        )
-        reach = factors[groups] * self._measure_difficulty(X, np.arange(len(predictions)))
-        return Intervals(self._cut_off(predictions - reach), self._cut_off(predictions + reach))
+        difficulty = self._measure_difficulty(X, np.arange(len(predictions)))
+        reaches = [of_group[groups] * difficulty for of_group in factors]
+        return [Intervals(self._cut_off(predictions - reach), self._cut_off(predictions + reach)) for reach in reaches]
 
     def _cut_off(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Replace values beyond the bounds by these."""

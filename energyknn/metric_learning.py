@@ -1,11 +1,12 @@
-"""A distance learned from the data: a linear map after which near rows have like targets.
+"""A distance learned from the data: a map after which near rows have like targets.
 
 The prediction of a row is the mean target of its nearest other rows, weighted by exp(-d²), with d the distance after
 the map. Its squared error has a gradient in closed form. Each round draws rows anew, finds their neighbours among each
 other, exactly, and takes a few steps of Adam. What a round costs does not grow with the file, and as rounds hold other
 rows, single neighbours are hard to learn by heart. Goldberger et al. (Neighbourhood components analysis, 2004) learn a
-map so for classes, Weinberger and Tesauro (Metric learning for kernel regression, 2007) for targets; both weigh all
-pairs of rows, which needs n² memory.
+linear map so for classes, Weinberger and Tesauro (Metric learning for kernel regression, 2007) for targets; both weigh
+all pairs of rows, which needs n² memory. Salakhutdinov and Hinton (Learning a nonlinear embedding by preserving class
+neighbourhood structure, 2007) bend the map by a network, as a hidden layer does here.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from scipy import sparse
 from energyknn.neighbors import Neighbors, build_index
 from energyknn.neighbors.search import Engine
 from energyknn.progress import Track, track_silently
+from energyknn.row_maps import HiddenLayer, map_rows, pull_back, trace_rows
 
 __all__ = ["LearnedMap", "Round", "differentiate_errors", "learn_map", "weigh_softly"]
 
@@ -30,6 +32,11 @@ _LARGEST_VALIDATION = 5000  # rows
 _CACHED_NUMBERS = 1 << 18  # 1 MiB of float32
 _ENOUGH_ROWS = 10_000  # to tell how columns vary together
 _FEWEST_ROWS = 3  # one to choose by, one to predict, one to predict it from
+
+Parameters = tuple[NDArray[Any], ...]
+"""Square roots of weights; or a matrix; or a matrix and the three parts of a hidden layer."""
+RowMap = tuple[NDArray[Any], HiddenLayer | None]
+"""What `map_rows` maps by."""
 
 
 class Round(NamedTuple):
@@ -52,20 +59,23 @@ class Round(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class LearnedMap:
-    """A linear map and how it was learned.
+    """A map and how it was learned.
 
     Parameters
     ----------
     components : ndarray of shape (n_features, n_components), float64
-        Rows times this are the mapped rows. Of a full map, mapped columns do not correlate, and those of most variance
-        come first.
+        Rows times this, and what the hidden layer adds, are the mapped rows: see `energyknn.row_maps.map_rows`. Of a
+        full map, mapped columns do not correlate, and those of most variance come first.
+    hidden : HiddenLayer or None
+        Of a map that is not linear.
     trace : tuple of Round
         Every round, the best not always last.
     best : int
-        The round that the components are of.
+        The round that the map is of.
     """
 
     components: NDArray[np.float64]
+    hidden: HiddenLayer | None
     trace: tuple[Round, ...]
     best: int
 
@@ -165,13 +175,15 @@ def learn_map(
     *,
     groups: ArrayLike | None = None,
     n_components: int = 24,
+    n_units: int = 128,
     form: Literal["full", "diagonal"] = "full",
     n_neighbors: int = 100,
     n_rounds: int = 60,
     n_rows: int = 30_000,
     n_queries: int = 20_000,
-    n_steps: int = 5,
-    learning_rate: float = 0.03,
+    n_steps: int = 10,
+    learning_rate: float = 0.012,
+    weight_decay: float = 1.0,
     scale: float = 1.2,
     validation_fraction: float = 0.1,
     patience: int | None = None,
@@ -181,7 +193,7 @@ def learn_map(
     n_jobs: int | None = None,
     track: Track[int] = track_silently,
 ) -> LearnedMap:
-    """Learn a linear map after which the nearest rows predict the target.
+    """Learn a map after which the nearest rows predict the target.
 
     Parameters
     ----------
@@ -195,8 +207,10 @@ def learn_map(
         None for each row its own.
     n_components : int, default=24
         Columns after the map. Ignored by the diagonal form.
+    n_units : int, default=128
+        Units of a hidden layer that bends the map; 0 for a linear one. Ignored by the diagonal form.
     form : {"full", "diagonal"}, default="full"
-        Any linear map, or one weight, of at least 0, for each column.
+        Any such map, or one weight, of at least 0, for each column.
     n_neighbors : int, default=100
         Neighbours that a row is predicted from.
     n_rounds : int, default=60
@@ -205,10 +219,12 @@ def learn_map(
         Rows of a round, drawn anew each time; neighbours are found among them.
     n_queries : int, default=20000
         How many of them are predicted.
-    n_steps : int, default=5
+    n_steps : int, default=10
         Steps of Adam in a round.
-    learning_rate : float, default=0.03
+    learning_rate : float, default=0.012
         Of the first round; it falls along a cosine.
+    weight_decay : float, default=1.0
+        Each step shrinks the map by this times the learning rate, at least 0.
     scale : float, default=1.2
         Size of the map that learning starts from.
     validation_fraction : float, default=0.1
@@ -248,17 +264,17 @@ def learn_map(
         n_queries=n_queries, n_steps=n_steps, learning_rate=learning_rate, scale=scale,
         validation_fraction=validation_fraction,
     )  # fmt: skip
+    _check_counted_from_zero(n_units=n_units, weight_decay=weight_decay)
     random = np.random.default_rng(random_state)
     learn, held = _hold_out(labels, validation_fraction, random)
     job = _Job(
         *(rows[learn], target[learn], labels[learn], rows[held], target[held]), n_rows, n_neighbors, engine, n_jobs
     )
-    parameters = _start(rows.shape[1], n_components, form, scale, random)
-    adam = _Adam(parameters)
+    adam = _Adam(_start(rows.shape[1], n_components, n_units, form, scale, random), weight_decay)
     start = time.perf_counter()
     reference = job.draw(random)
     trace: list[Round] = []
-    kept, best = job.turn(parameters), 0
+    kept, best = job.turn(adam.parameters), 0
     for number in track(range(n_rounds), "Learn the distance"):
         seconds = time.perf_counter() - start
         if trace and time_budget is not None and seconds >= time_budget:
@@ -266,14 +282,14 @@ def learn_map(
         share = max(number / n_rounds, seconds / time_budget if time_budget else 0.0)
         rate = learning_rate * (_LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + np.cos(np.pi * min(share, 1.0))))
         errors = _learn_round(job, adam, random, n_queries=n_queries, n_steps=n_steps, rate=rate)
-        components = job.turn(adam.parameters)
-        validation = job.measure_validation(reference, components)
+        turned = job.turn(adam.parameters)
+        validation = job.measure_validation(reference, turned)
         trace.append(Round(time.perf_counter() - start, float(np.sqrt(np.mean(errors**2))), validation))
         if validation <= trace[best].validation_rmse:
-            kept, best = components, number
+            kept, best = turned, number
         if patience is not None and number - best >= patience:
             break
-    return LearnedMap(kept, tuple(trace), best)
+    return LearnedMap(*kept, tuple(trace), best)
 
 
 def _check(rows: NDArray[np.float64], target: NDArray[np.float64], labels: NDArray[np.int64], **numbers: float) -> None:
@@ -295,6 +311,14 @@ def _check(rows: NDArray[np.float64], target: NDArray[np.float64], labels: NDArr
     if wrong or numbers["validation_fraction"] >= 1:
         what = ", ".join(wrong) or f"validation_fraction = {numbers['validation_fraction']!r}"
         message = f"{what}: each must be above 0, and validation_fraction below 1."
+        raise ValueError(message)
+
+
+def _check_counted_from_zero(**numbers: float) -> None:
+    """Require numbers of at least 0."""
+    wrong = [f"{name} = {value!r}" for name, value in numbers.items() if not value >= 0]
+    if wrong:
+        message = f"{', '.join(wrong)}: each must be at least 0."
         raise ValueError(message)
 
 
@@ -323,10 +347,6 @@ class _Job:
     n_neighbors: int
     engine: Engine
     n_jobs: int | None
-    covariance: NDArray[np.float64] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.covariance = np.atleast_2d(np.cov(self.X[:_ENOUGH_ROWS], rowvar=False, bias=True))
 
     def draw(self, random: np.random.Generator) -> NDArray[np.int64]:
         """Draw rows, no two of one group."""
@@ -334,30 +354,30 @@ class _Job:
         first = np.unique(self.groups[order], return_index=True)[1]
         return order[np.sort(first)[: self.n_rows]]
 
-    def turn(self, parameters: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Make the map's matrix, turned so that mapped columns do not correlate, those of most variance first.
+    def turn(self, parameters: Parameters) -> RowMap:
+        """Make the map, turned so that mapped columns do not correlate, those of most variance first.
 
         No distance changes by that, but boxes around near rows become small, and searches fast. A diagonal stays one.
         """
-        components = _compose(parameters)
-        if parameters.ndim == 1:
-            return components
-        axes = np.linalg.eigh(components.T @ self.covariance @ components).eigenvectors[:, ::-1]
-        return np.ascontiguousarray(components @ axes)
+        components, hidden = _compose(parameters)
+        if parameters[0].ndim == 1:
+            return components, hidden
+        mapped = map_rows(self.X[:_ENOUGH_ROWS], components, hidden)
+        axes = np.linalg.eigh(np.atleast_2d(np.cov(mapped, rowvar=False, bias=True))).eigenvectors[:, ::-1]
+        turned = None if hidden is None else hidden._replace(components=hidden.components @ axes)
+        return np.ascontiguousarray(components @ axes), turned
 
-    def find_neighbors(
-        self, rows: NDArray[np.int64], components: NDArray[np.float64], queries: int | NDArray[np.float64]
-    ) -> Neighbors:
+    def find_neighbors(self, rows: NDArray[np.int64], turned: RowMap, queries: int | NDArray[np.float64]) -> Neighbors:
         """Find the nearest of some rows: of other, mapped ones, or of so many of themselves."""
-        index = build_index(self.X[rows] @ components, engine=self.engine, n_jobs=self.n_jobs)
+        index = build_index(map_rows(self.X[rows], *turned), engine=self.engine, n_jobs=self.n_jobs)
         own = np.arange(queries) if isinstance(queries, int) else None
         sought = index.X_train[:queries] if isinstance(queries, int) else queries
         n_neighbors = min(self.n_neighbors, len(rows) - (own is not None))
         return index.search(sought, n_neighbors, own=own, n_jobs=self.n_jobs)
 
-    def measure_validation(self, rows: NDArray[np.int64], components: NDArray[np.float64]) -> float:
+    def measure_validation(self, rows: NDArray[np.int64], turned: RowMap) -> float:
         """Measure the RMSE of the rows that are kept out, predicted from some that are not."""
-        found = self.find_neighbors(rows, components, self.X_validation @ components)
+        found = self.find_neighbors(rows, turned, map_rows(self.X_validation, *turned))
         predictions = (weigh_softly(found.distances) * self.y[rows][found.indices]).sum(axis=1)
         return float(np.sqrt(np.mean((predictions - self.y_validation) ** 2)))
 
@@ -372,53 +392,80 @@ def _learn_round(
     compact, y = job.X[rows].astype(np.float32), job.y[rows]
     errors = []
     for part in np.array_split(queries, min(n_steps, len(queries))):
-        mapped = compact @ _compose(adam.parameters).astype(np.float32)
+        parameters = tuple(array.astype(np.float32) for array in adam.parameters)
+        mapped, outputs = trace_rows(compact, *_compose(parameters))
         found, gradient = differentiate_errors(mapped, y, part, neighbors[part])
         errors.append(found)
-        adam.step(_pull_back(compact, gradient, adam.parameters), rate)
+        adam.step(_pull_back(compact, gradient, parameters, outputs), rate)
     return np.concatenate(errors)
 
 
 def _start(
-    n_features: int, n_components: int, form: str, scale: float, random: np.random.Generator
-) -> NDArray[np.float64]:
-    """Start with a random map, or with equal weights: parameters of 1 dimension are square roots of weights."""
+    n_features: int, n_components: int, n_units: int, form: str, scale: float, random: np.random.Generator
+) -> Parameters:
+    """Start with a random map, or with equal weights."""
     if form == "diagonal":
-        return np.full(n_features, float(np.sqrt(2 * scale / np.sqrt(n_features))))
+        return (np.full(n_features, float(np.sqrt(2 * scale / np.sqrt(n_features)))),)
     if form != "full":
         message = f"form is {form!r}. It must be 'full' or 'diagonal'."
         raise ValueError(message)
-    return random.normal(0.0, float(scale / np.sqrt(n_features)), size=(n_features, n_components))
+    components = random.normal(0.0, float(scale / np.sqrt(n_features)), size=(n_features, n_components))
+    if not n_units:
+        return (components,)
+    return (
+        components,
+        random.normal(0.0, float(1 / np.sqrt(n_features)), size=(n_features, n_units)),
+        random.uniform(-1.0, 1.0, size=n_units),
+        random.normal(0.0, float(1 / np.sqrt(n_units)), size=(n_units, n_components)),
+    )
 
 
-def _compose(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Make the map's matrix of its parameters."""
-    return np.diag(parameters**2) if parameters.ndim == 1 else parameters
+def _compose(parameters: Parameters) -> RowMap:
+    """Make the map of its parameters."""
+    matrix, *hidden = parameters
+    return np.diag(matrix**2) if matrix.ndim == 1 else matrix, HiddenLayer(*hidden) if hidden else None
 
 
-def _pull_back(rows: NDArray[Any], gradient: NDArray[Any], parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+def _pull_back(
+    rows: NDArray[Any], gradient: NDArray[Any], parameters: Parameters, outputs: NDArray[Any] | None
+) -> Parameters:
     """Turn the gradient by mapped rows into one by the parameters."""
-    pulled = 2 * parameters * np.einsum("rc,rc->c", rows, gradient) if parameters.ndim == 1 else rows.T @ gradient
-    return np.asarray(pulled, dtype=np.float64)
+    matrix, *hidden = parameters
+    if matrix.ndim == 1:
+        return (2 * matrix * np.einsum("rc,rc->c", rows, gradient),)
+    by_components, by_hidden = pull_back(rows, gradient, HiddenLayer(*hidden) if hidden else None, outputs)
+    return (by_components, *(by_hidden or ()))
 
 
 @dataclass(eq=False)
 class _Adam:
-    """Kingma and Ba's steps (Adam: a method for stochastic optimization, 2015)."""
+    """Kingma and Ba's steps (Adam: a method for stochastic optimization, 2015), with a decay of their own.
 
-    parameters: NDArray[np.float64]
+    What shrinks parameters is no part of the gradient (Loshchilov and Hutter, Decoupled weight decay, 2019).
+    """
+
+    parameters: Parameters
+    weight_decay: float
     n_steps: int = 0
-    mean: NDArray[np.float64] = field(init=False)
-    square: NDArray[np.float64] = field(init=False)
+    means: Parameters = field(init=False)
+    squares: Parameters = field(init=False)
 
     def __post_init__(self) -> None:
-        self.mean, self.square = np.zeros_like(self.parameters), np.zeros_like(self.parameters)
+        self.means = self.squares = tuple(np.zeros_like(array) for array in self.parameters)
 
-    def step(self, gradient: NDArray[np.float64], rate: float) -> None:
+    def step(self, gradients: Parameters, rate: float) -> None:
         """Take a step against the gradient."""
         self.n_steps += 1
-        self.mean = _BETA_MEAN * self.mean + (1 - _BETA_MEAN) * gradient
-        self.square = _BETA_SQUARE * self.square + (1 - _BETA_SQUARE) * gradient**2
-        mean = self.mean / (1 - _BETA_MEAN**self.n_steps)
-        square = self.square / (1 - _BETA_SQUARE**self.n_steps)
-        self.parameters = self.parameters - rate * mean / (np.sqrt(square) + 1e-12)
+        self.means = tuple(
+            _BETA_MEAN * mean + (1 - _BETA_MEAN) * gradient
+            for mean, gradient in zip(self.means, gradients, strict=True)
+        )
+        self.squares = tuple(
+            _BETA_SQUARE * square + (1 - _BETA_SQUARE) * gradient.astype(np.float64) ** 2
+            for square, gradient in zip(self.squares, gradients, strict=True)
+        )
+        bias_mean, bias_square = 1 - _BETA_MEAN**self.n_steps, 1 - _BETA_SQUARE**self.n_steps
+        self.parameters = tuple(
+            array * (1 - rate * self.weight_decay) - rate * (mean / bias_mean) / (np.sqrt(square / bias_square) + 1e-12)
+            for array, mean, square in zip(self.parameters, self.means, self.squares, strict=True)
+        )

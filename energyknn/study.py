@@ -272,11 +272,11 @@ def prepare(
 
 
 def _split(n_rows: int, protocol: Protocol, songs: NDArray[np.int64] | None) -> tuple[Split, tuple[Split, ...]]:
-    choice = {"test_size": protocol.test_size, "random_state": protocol.random_state}
+    test_size, random_state = protocol.test_size, protocol.random_state
     if songs is None:
-        split = split_rows(n_rows, **choice)  # type: ignore[arg-type]
+        split = split_rows(n_rows, test_size=test_size, random_state=random_state)
         return split, fold_rows(len(split.train), n_splits=protocol.n_splits)
-    split = split_songs(songs, **choice)  # type: ignore[arg-type]
+    split = split_songs(songs, test_size=test_size, random_state=random_state)
     return split, fold_songs(songs[split.train], n_splits=protocol.n_splits)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from compare_models import main
 from comparison import running
+from comparison.choosing import LEARNING, PREDICTING, choose_defaults, find_best, select_unused
 from comparison.mlkr import compare_with_mlkr, is_installed
 from comparison.page import list_settings, render_page, tell_outcome
 from comparison.problems import PROBLEMS
@@ -21,11 +22,14 @@ from made_tracks import make_tracks
 from sklearn.linear_model import LinearRegression
 
 from energyknn.beyond import estimate_over_splits, estimate_rmse_difference
+from energyknn.estimators import LocalLinearRegressor, MetricMap
+from energyknn.schema import SPOTIFY
 from energyknn.study import Protocol, prepare
 
 ROOT = Path(__file__).parent.parent
 COMMITTED = ROOT / "benchmarks" / "comparison" / "results.json"
-QUICK = {"n_maps": 1, "n_rounds": 2, "n_queries": 200, "n_components": 3, "n_neighbors": 20}
+QUICK_MAP = {"n_rounds": 2, "n_queries": 200, "n_components": 3, "n_neighbors": 20}
+QUICK = {"n_maps": 1, **QUICK_MAP}
 PLAN = Plan(
     "tracks", (42, 43), models=(OURS, "scikit-learn", NOTEBOOK, LINE), learning=QUICK,
     tuning={"n_trials": 2, "max_trees": 8, "time_budget": None},
@@ -177,13 +181,80 @@ def test_the_learned_map_beside_mlkr(table):
         pytest.skip("metric-learn is not installed")
     found = compare_with_mlkr(prepare(table, Protocol()), n_rows=100, n_components=2, max_iter=3)
     assert found["mlkr"]["bytes_of_pairs"] == 80_000
-    for side in ("ours", "mlkr"):
+    for side in ("ours", "ours_linear", "mlkr"):
         assert 0 < found[side]["rmse"] < 0.5
         assert found[side]["seconds"] > 0
 
 
+@pytest.fixture(scope="module")
+def fits(table):
+    """Try two learning rates with two ways to weigh, on the rows that no test row is among."""
+    small = {"learning": {"n_rows": (100,), "learning_rate": (0.01, 0.1)}, "predicting": {"sharpness": (0.5, 2.0)}}
+    return list(choose_defaults(table, [], schema=SPOTIFY, random_state=42, **small, **QUICK_MAP))
+
+
+def test_defaults_are_chosen_on_rows_that_are_test_rows_under_neither_protocol(table):
+    unused = select_unused(table, schema=SPOTIFY, random_state=42)
+    for groups in ("none", "songs"):
+        tested = prepare(table, Protocol(scaling="train_only", groups=groups, random_state=42)).X_test.index
+        assert not np.isin(tested, unused).any()
+    assert len(unused) > len(table) // 2
+
+
+def test_a_choice_does_not_depend_on_test_rows(table, fits):
+    unused = select_unused(table, schema=SPOTIFY, random_state=42)
+    changed = table.copy()
+    tested = ~np.isin(np.arange(len(table)), unused)
+    changed.loc[tested, "energy"] = 1 - changed.loc[tested, "energy"]
+    assert fits[0] == next(choose_defaults(
+        changed, [], schema=SPOTIFY, random_state=42, learning={"n_rows": (100,), "learning_rate": (0.01,)},
+        predicting={"sharpness": (0.5, 2.0)}, **QUICK_MAP,
+    ))  # fmt: skip
+
+
+def test_every_setting_is_tried_under_both_protocols(fits):
+    keys = {(fit["groups"], fit["n_rows"], fit["learning_rate"]) for fit in fits}
+    assert keys == {(groups, 100, rate) for groups in ("none", "songs") for rate in (0.01, 0.1)}
+    for fit in fits:
+        assert [score["sharpness"] for score in fit["scores"]] == [0.5, 2.0]
+        assert all(0 < score["rmse"] < 1 for score in fit["scores"])
+
+
+def test_the_best_setting_errs_least_in_the_mean_of_both_protocols():
+    def fit(groups, rate, *errors):
+        scores = [{"sharpness": sharpness, "rmse": rmse} for sharpness, rmse in zip((1.0, 2.0), errors, strict=True)]
+        return {"groups": groups, "learning_rate": rate, "scores": scores}
+
+    fits = [
+        fit("none", 0.1, 3.0, 1.0),
+        fit("songs", 0.1, 1.0, 4.0),
+        fit("none", 0.2, 2.5, 2.0),
+        fit("songs", 0.2, 2.0, 9.0),
+    ]
+    best = find_best(fits)
+    assert best == {"learning_rate": 0.1, "sharpness": 1.0, "none": 3.0, "songs": 1.0, "mean": 2.0}
+
+
+def test_what_was_tried_is_not_tried_again(table, fits):
+    learning = {"n_rows": (100,), "learning_rate": (0.01, 0.1)}
+    assert list(choose_defaults(table, fits, schema=SPOTIFY, random_state=42, learning=learning, **QUICK_MAP)) == []
+
+
+def test_the_defaults_are_the_committed_choice():
+    fits = read_state(COMMITTED)["defaults"]["tracks"]["fits"]
+    assert len(fits) == 2 * np.prod([len(values) for values in LEARNING.values()])
+    best = find_best(fits)
+    assert {name: MetricMap().get_params()[name] for name in LEARNING} == {name: best[name] for name in LEARNING}
+    predicting = LocalLinearRegressor().get_params()
+    assert {name: predicting[name] for name in PREDICTING} == {name: best[name] for name in PREDICTING}
+
+
 def test_the_page_shows_mlkr_where_it_was_run(path):
-    sides = {"ours": {"rmse": 0.1, "seconds": 2.0}, "mlkr": {"rmse": 0.2, "seconds": 9.0, "bytes_of_pairs": 8_000_000}}
+    sides = {
+        "ours": {"rmse": 0.1, "seconds": 2.0},
+        "ours_linear": {"rmse": 0.1, "seconds": 2.0},
+        "mlkr": {"rmse": 0.2, "seconds": 9.0, "bytes_of_pairs": 8_000_000},
+    }
     found = {"rows": 1000, "components": 8, "neighbors": 50, "version": "1.2.3", **sides}
     text, _ = render_page(read_state(path) | {"mlkr": {"tracks": found}}, "results.json")
     assert "| MLKR, metric-learn 1.2.3 | 0.20000 | 9.0 |" in text

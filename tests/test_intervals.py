@@ -278,6 +278,20 @@ def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
+def test_several_coverages_take_one_prediction(monkeypatch):
+    random = np.random.default_rng(4)
+    X, new = random.normal(size=(300, 2)), random.normal(size=(20, 2))
+    model = IntervalRegressor(KNNRegressor(9), by=0, n_groups=3).fit(X, random.normal(size=300))
+    expected = [model.predict_interval(new, coverage=coverage) for coverage in (0.5, 0.9, 0.8)]
+    calls = []
+    predict = KNNRegressor.predict
+    monkeypatch.setattr(KNNRegressor, "predict", lambda *given: calls.append(1) or predict(*given))
+    found = model.predict_intervals(new, [0.5, 0.9, 0.8])
+    assert len(calls) == 1
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_coverage_is_counted_in_all_and_by_group():
     intervals = Intervals(np.array([0.0, 0.0, 0.0, 0.0]), np.array([1.0, 2.0, 1.0, 4.0]))
     found = measure_coverage([1.0, 2.5, 0.0, -0.1], intervals, groups=[1960, 1950, 1960, 1950])

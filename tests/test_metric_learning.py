@@ -13,6 +13,7 @@ from energyknn.estimators import LocalLinearRegressor, MetricMap, make_learned_r
 from energyknn.fitting import fit_in_groups
 from energyknn.local_fitting import weigh_locally
 from energyknn.metric_learning import differentiate_errors, learn_map, weigh_softly
+from energyknn.row_maps import HiddenLayer, map_rows, pull_back, trace_rows
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,8 @@ def data():
     return X, np.sin(2 * X[:, 0]) + X[:, 1] ** 2 + 0.1 * random.normal(size=3000)
 
 
-QUICK = {"n_components": 4, "n_neighbors": 30, "n_rounds": 25, "n_queries": 1000, "learning_rate": 0.1}
+QUICK = {"n_components": 4, "n_neighbors": 30, "n_rounds": 25, "n_queries": 1000, "n_steps": 5, "learning_rate": 0.1}
+STRAIGHT = {**QUICK, "n_units": 0, "weight_decay": 0.0}
 
 
 def test_the_gradient_is_that_of_the_mean_squared_error():
@@ -48,10 +50,48 @@ def test_the_gradient_is_that_of_the_mean_squared_error():
             assert gradient[row, column] == pytest.approx(expected, rel=1e-3, abs=1e-7)
 
 
+@pytest.mark.parametrize("n_units", [0, 5])
+def test_the_gradient_by_the_map_is_that_of_differences(n_units):
+    random = np.random.default_rng(1)
+    X, components, gradient = random.normal(size=(9, 3)), random.normal(size=(3, 2)), random.normal(size=(9, 2))
+    hidden = HiddenLayer(*(random.normal(size=size) for size in ((3, 5), 5, (5, 2)))) if n_units else None
+    mapped, outputs = trace_rows(X, components, hidden)
+    np.testing.assert_array_equal(mapped, map_rows(X, components, hidden))
+    by_components, by_hidden = pull_back(X, gradient, hidden, outputs)
+    arrays, found = (components, *(hidden or ())), (by_components, *(by_hidden or ()))
+    assert (by_hidden is None) == (hidden is None)
+
+    def total(arrays):
+        return (gradient * map_rows(X, arrays[0], HiddenLayer(*arrays[1:]) if n_units else None)).sum()
+
+    for number, array in enumerate(arrays):
+        for place in np.ndindex(array.shape):
+            step = [np.zeros_like(other) for other in arrays]
+            step[number][place] = 1e-6
+            up, down = ([a + sign * b for a, b in zip(arrays, step, strict=True)] for sign in (1, -1))
+            assert found[number][place] == pytest.approx((total(up) - total(down)) / 2e-6, rel=1e-6, abs=1e-8)
+
+
+def test_a_hidden_layer_learns_what_columns_tell_together():
+    """The target is the length of a row: no linear map to two columns puts rows of a like length near."""
+    X = np.random.default_rng(3).normal(size=(4000, 6))
+    options = {**QUICK, "n_components": 2, "n_rounds": 40, "n_steps": 10, "learning_rate": 0.05, "weight_decay": 0.0}
+    errors = {}
+    for n_units in (0, 64):
+        trace = learn_map(X, np.linalg.norm(X, axis=1), n_units=n_units, **options).trace
+        errors[n_units] = min(entry.validation_rmse for entry in trace)
+    assert errors[64] < 0.5 * errors[0]
+
+
+def test_decay_shrinks_a_map(data):
+    sizes = [np.linalg.norm(learn_map(*data, weight_decay=decay, **QUICK).components) for decay in (0.0, 0.5)]
+    assert sizes[1] < 0.8 * sizes[0]
+
+
 @pytest.mark.parametrize("form", ["full", "diagonal"])
 def test_columns_of_noise_lose_their_weight(data, form):
     X, y = data
-    learned = learn_map(X[:2000], y[:2000], form=form, **QUICK)
+    learned = learn_map(X[:2000], y[:2000], form=form, **STRAIGHT)
     sizes = np.linalg.norm(learned.components, axis=1)
     assert sizes[:2].min() > 2 * sizes[2:].max()
     train, test = X[:2000] @ learned.components, X[2000:] @ learned.components
@@ -69,8 +109,10 @@ def test_the_trace_says_which_round_was_kept(data):
     assert seconds == sorted(seconds)
 
 
-def test_mapped_columns_do_not_correlate_and_come_by_their_variance(data):
-    mapped = data[0] @ learn_map(*data, **QUICK).components
+@pytest.mark.parametrize("options", [{}, {"n_units": 0}])
+def test_mapped_columns_do_not_correlate_and_come_by_their_variance(data, options):
+    learned = learn_map(*data, **QUICK | options)
+    mapped = map_rows(data[0], learned.components, learned.hidden)
     correlations = np.corrcoef(mapped, rowvar=False)
     np.testing.assert_allclose(correlations, np.eye(4), atol=0.1)
     variances = mapped.var(axis=0)
@@ -109,6 +151,7 @@ def test_learning_stops_early(data):
         ({"learning_rate": -1.0, "n_queries": 0}, "n_queries = 0, learning_rate = -1.0"),
         ({"validation_fraction": 1.0}, "validation_fraction = 1.0"),
         ({"form": "round"}, "form is 'round'"),
+        ({"n_units": -1, "weight_decay": -0.5}, "n_units = -1, weight_decay = -0.5: each must be at least 0"),
     ],
 )
 def test_options_that_cannot_be_are_refused(data, options, message):
@@ -138,7 +181,12 @@ def test_scikit_learns_checks(estimator, check):
 def test_the_transformer_is_the_learned_map(data):
     learned = learn_map(*data, random_state=1, **QUICK)
     transformer = MetricMap(random_state=1, **QUICK).fit(*data)
-    np.testing.assert_array_equal(transformer.transform(data[0]), data[0] @ learned.components)
+    assert learned.hidden.weights.shape == (8, 128)
+    expected = map_rows(data[0], learned.components, learned.hidden)
+    np.testing.assert_array_equal(transformer.transform(data[0]), expected)
+    linear = MetricMap(random_state=1, **STRAIGHT).fit(*data)
+    assert linear.hidden_ is None
+    np.testing.assert_array_equal(linear.transform(data[0]), data[0] @ linear.components_)
     assert transformer.trace_[-1].leave_one_out_rmse == learned.trace[-1].leave_one_out_rmse
     assert list(transformer.get_feature_names_out()) == [f"metricmap{number}" for number in range(4)]
 
@@ -211,7 +259,7 @@ def recordings():
 
 def test_groups_are_predicted_from_others_while_learning(recordings):
     X, y, songs = recordings
-    alone, together = learn_map(X, y, **QUICK), learn_map(X, y, groups=songs, **QUICK)
+    alone, together = learn_map(X, y, **STRAIGHT), learn_map(X, y, groups=songs, **STRAIGHT)
     assert alone.trace[alone.best].validation_rmse < 0.3
     assert together.trace[together.best].validation_rmse > 0.9
     assert min(entry.leave_one_out_rmse for entry in together.trace) > 0.9

@@ -13,6 +13,7 @@ import jinja2
 import numpy as np
 from harness.drawing import BLUE, DOTS_PER_INCH, GREY, RED, make_panels
 
+from comparison.choosing import LEARNING, PREDICTING, list_means
 from comparison.problems import PROBLEMS
 from comparison.running import MODELS, OURS
 from energyknn.beyond import LIBRARIES, estimate_over_splits
@@ -172,7 +173,7 @@ def render_page(state: Mapping[str, Any], source: str) -> tuple[str, dict[str, b
     template = environment.from_string(Path(__file__).with_name("page.md.j2").read_text(encoding="utf-8"))
     text = template.render(
         settings=settings, names=MODELS, choices=state["choices"], honesty=state["honesty"], mlkr=state["mlkr"],
-        reliability=state["reliability"],
+        reliability=state["reliability"], defaults=_describe_choices(state["defaults"]),
         source=source, lacking=list_lacking(state),
         problems=state["problems"], missing=state.get("missing") or {}, environment=state["environment"],
         picture=PICTURE if has_picture else None, zip=zip,
@@ -180,6 +181,20 @@ def render_page(state: Mapping[str, Any], source: str) -> tuple[str, dict[str, b
     )  # fmt: skip
     pictures = {PICTURE: draw_differences(settings)} if has_picture else {}
     return re.sub(r"\n{3,}", "\n\n", text), {name: _encode(figure) for name, figure in pictures.items()}
+
+
+def _describe_choices(defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Set beside the best setting each that differs from it in one option."""
+    described = {}
+    for problem, found in defaults.items():
+        best, *others = list_means(found["fits"])
+        names = (*LEARNING, *PREDICTING)
+        near = [entry for entry in others if sum(entry[name] != best[name] for name in names) == 1]
+        sizes = {fit["groups"]: (fit["n_train"], fit["n_test"]) for fit in found["fits"]}
+        described[problem] = {
+            "names": names, "best": best, "others": near, "n_settings": 1 + len(others), "sizes": sizes
+        }  # fmt: skip
+    return described
 
 
 def _encode(figure: Any) -> bytes:

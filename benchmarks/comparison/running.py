@@ -15,6 +15,7 @@ from harness.machine import find_version
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
 
+from comparison.choosing import LEARNING, choose_defaults, find_best
 from comparison.mlkr import compare_with_mlkr
 from comparison.problems import PROBLEMS, fingerprint
 from comparison.state import find_record, read_state, write_state
@@ -238,6 +239,22 @@ def run_reliability(plan: Plan, table: pd.DataFrame, path: Path, *, say: Say) ->
     state = read_state(path)
     state["reliability"][plan.problem] = describe_reliability(intervals, columns)
     write_state(path, state)
+    return state
+
+
+def run_choice(plan: Plan, table: pd.DataFrame, path: Path, *, say: Say) -> dict[str, Any]:
+    """Try options of ours on rows that are test rows of no protocol's first split, and keep it; return the state."""
+    state = read_state(path)
+    known = state["defaults"].get(plan.problem, {"fits": []})["fits"]
+    options = {"schema": PROBLEMS[plan.problem].schema, "random_state": plan.seeds[0]}
+    for fit in choose_defaults(table, known, **options):
+        known.append(fit)
+        state["defaults"][plan.problem] = {"fits": known}
+        write_state(path, state)
+        least = min(fit["scores"], key=lambda score: score["rmse"])
+        tried = ", ".join(f"{name} {fit[name]}" for name in LEARNING)
+        say(f"{plan.problem}, {fit['groups']}, {tried}: {least}")
+    say(f"{plan.problem}: least in the mean {find_best(known)}")
     return state
 
 

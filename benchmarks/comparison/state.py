@@ -15,7 +15,7 @@ KEY = ("problem", "groups", "seed", "model")
 
 def read_state(path: Path) -> dict[str, Any]:
     """Read what was found so far; nothing, where there is no file."""
-    lists, mappings = ("records", "differences"), ("problems", "choices", "honesty", "reliability", "mlkr")
+    lists, mappings = ("records", "differences"), ("problems", "choices", "defaults", "honesty", "reliability", "mlkr")
     empty: dict[str, Any] = {name: {} for name in mappings} | {name: [] for name in lists}
     return empty | (json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {})
 

@@ -98,10 +98,11 @@ def measure_intervals(
     fitted = IntervalRegressor(
         model, method="split", coverage=coverage, refill=True, bounds=bounds, random_state=random_state
     ).fit(data.X_train, data.y_train)
-    counted = measure_coverage(data.y_test, fitted.predict_interval(data.X_test), groups=groups)
+    own, *several = fitted.predict_intervals(data.X_test, (coverage, *NOMINAL))
+    counted = measure_coverage(data.y_test, own, groups=groups)
     points = [
-        measure_coverage(data.y_test, fitted.predict_interval(data.X_test, coverage=share)).assign(nominal=share)
-        for share in NOMINAL
+        measure_coverage(data.y_test, intervals).assign(nominal=share)
+        for share, intervals in zip(NOMINAL, several, strict=True)
     ]
     return IntervalReport(counted, pd.concat(points, ignore_index=True), _measure_constant_width(fitted, data))
 

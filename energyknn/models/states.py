@@ -31,6 +31,7 @@ from energyknn.estimators import KNNRegressor, LocalLinearRegressor, MetricMap
 from energyknn.intervals import IntervalRegressor
 from energyknn.metric_learning import Round, weigh_softly
 from energyknn.neighbors import NeighborIndex, build_index
+from energyknn.row_maps import HiddenLayer
 from energyknn.transformers import ColumnWeights, RankFeatures
 
 __all__ = ["FUNCTIONS", "KINDS", "Kind", "decode_state", "encode_state"]
@@ -98,10 +99,10 @@ KINDS: dict[str, Kind] = {
         Kind(
             MetricMap,
             (
-                *("n_components", "form", "n_neighbors", "n_rounds", "n_rows", "n_queries", "n_steps"),
-                *("learning_rate", "patience", "time_budget", "random_state"),
+                *("n_components", "n_units", "form", "n_neighbors", "n_rounds", "n_rows", "n_queries", "n_steps"),
+                *("learning_rate", "weight_decay", "patience", "time_budget", "random_state"),
             ),
-            ("components_", "trace_", "_n_features_out"),
+            ("components_", "hidden_", "trace_", "_n_features_out"),
         ),
         Kind(ColumnWeights, ("weights", "default"), ("weights_",)),
         Kind(RankFeatures, ("n_waves",), ("quantiles_",), lambda ranks: 0 <= ranks.n_waves <= _MOST_WAVES),
@@ -146,7 +147,7 @@ KINDS: dict[str, Kind] = {
 FUNCTIONS: dict[str, Callable[..., Any]] = {"weigh_softly": weigh_softly}
 """The functions that an estimator in a model file can refer to, by name."""
 
-_RECORDS: dict[str, Callable[..., Any]] = {"Round": Round}
+_RECORDS: dict[str, Callable[..., Any]] = {"HiddenLayer": HiddenLayer, "Round": Round}
 _ARRAY_KINDS = {np.dtype(code) for code in ("f8", "f4", "i8", "i4", "u1", "b1")}
 
 
