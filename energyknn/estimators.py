@@ -631,9 +631,9 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     Parameters
     ----------
-    n_components, n_units, form, n_neighbors, n_rounds, n_rows, n_queries, n_steps, learning_rate, weight_decay
+    n_components, n_units, form, n_neighbors, n_rounds, n_rows, row_share, n_queries, n_steps
         As in `learn_map`.
-    patience, time_budget, random_state
+    learning_rate, weight_decay, patience, time_budget, random_state
         As in `learn_map`.
     verbose : int, default=0
         Whether to show a progress bar on stderr, with the time that is left.
@@ -665,6 +665,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         n_neighbors: int = 100,
         n_rounds: int = 60,
         n_rows: int = 30_000,
+        row_share: float = 0.4,
         n_queries: int = 20_000,
         n_steps: int = 10,
         learning_rate: float = 0.012,
@@ -682,6 +683,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self.n_neighbors = n_neighbors
         self.n_rounds = n_rounds
         self.n_rows = n_rows
+        self.row_share = row_share
         self.n_queries = n_queries
         self.n_steps = n_steps
         self.learning_rate = learning_rate

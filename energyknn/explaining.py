@@ -246,7 +246,7 @@ def _split_distances(
 def _split_rows(
     neighborhood: Neighborhood, X: Any, X_train: Any, groups: Mapping[str, list[int]]
 ) -> NDArray[np.float64] | None:
-    """Split mapped rows, less the first training row, into (n_rows, n_columns, n_components) parts; None if none."""
+    """Split mapped rows, less the first training row, into (n_rows, n_columns, n_components) parts; None if mixed."""
     origin = neighborhood.map_rows(_safe_indexing(X_train, [0]))
     parts = [neighborhood.map_rows(_vary(X, X_train, columns)) - origin for columns in groups.values()]
     whole = neighborhood.map_rows(X) - origin

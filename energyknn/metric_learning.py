@@ -180,6 +180,7 @@ def learn_map(
     n_neighbors: int = 100,
     n_rounds: int = 60,
     n_rows: int = 30_000,
+    row_share: float = 0.4,
     n_queries: int = 20_000,
     n_steps: int = 10,
     learning_rate: float = 0.012,
@@ -216,7 +217,10 @@ def learn_map(
     n_rounds : int, default=60
         How often neighbours are found again.
     n_rows : int, default=30000
-        Rows of a round, drawn anew each time; neighbours are found among them.
+        Rows of a round, at most, drawn anew each time; neighbours are found among them.
+    row_share : float, default=0.4
+        Rows of a round as a share of all to learn from, at most 1; but enough for each to have its neighbours. With
+        most rows in every round, a map learns single neighbours by heart.
     n_queries : int, default=20000
         How many of them are predicted.
     n_steps : int, default=10
@@ -261,14 +265,15 @@ def learn_map(
     labels = np.arange(len(rows)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     _check(
         rows, target, labels, n_components=n_components, n_neighbors=n_neighbors, n_rounds=n_rounds, n_rows=n_rows,
-        n_queries=n_queries, n_steps=n_steps, learning_rate=learning_rate, scale=scale,
+        row_share=row_share, n_queries=n_queries, n_steps=n_steps, learning_rate=learning_rate, scale=scale,
         validation_fraction=validation_fraction,
     )  # fmt: skip
     _check_counted_from_zero(n_units=n_units, weight_decay=weight_decay)
     random = np.random.default_rng(random_state)
     learn, held = _hold_out(labels, validation_fraction, random)
+    n_drawn = min(n_rows, max(int(row_share * len(learn)), n_neighbors + 1))
     job = _Job(
-        *(rows[learn], target[learn], labels[learn], rows[held], target[held]), n_rows, n_neighbors, engine, n_jobs
+        *(rows[learn], target[learn], labels[learn], rows[held], target[held]), n_drawn, n_neighbors, engine, n_jobs
     )
     adam = _Adam(_start(rows.shape[1], n_components, n_units, form, scale, random), weight_decay)
     start = time.perf_counter()
@@ -308,9 +313,12 @@ def _check(rows: NDArray[np.float64], target: NDArray[np.float64], labels: NDArr
         )
         raise ValueError(message)
     wrong = [f"{name} = {value!r}" for name, value in numbers.items() if not value > 0]
-    if wrong or numbers["validation_fraction"] >= 1:
-        what = ", ".join(wrong) or f"validation_fraction = {numbers['validation_fraction']!r}"
-        message = f"{what}: each must be above 0, and validation_fraction below 1."
+    if numbers["validation_fraction"] >= 1:
+        wrong.append(f"validation_fraction = {numbers['validation_fraction']!r}")
+    if numbers["row_share"] > 1:
+        wrong.append(f"row_share = {numbers['row_share']!r}")
+    if wrong:
+        message = f"{', '.join(wrong)}: each must be above 0, validation_fraction below 1 and row_share at most 1."
         raise ValueError(message)
 
 

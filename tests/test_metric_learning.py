@@ -150,6 +150,7 @@ def test_learning_stops_early(data):
         ({"n_rounds": 0}, "n_rounds = 0"),
         ({"learning_rate": -1.0, "n_queries": 0}, "n_queries = 0, learning_rate = -1.0"),
         ({"validation_fraction": 1.0}, "validation_fraction = 1.0"),
+        ({"row_share": 1.5}, "row_share = 1.5"),
         ({"form": "round"}, "form is 'round'"),
         ({"n_units": -1, "weight_decay": -0.5}, "n_units = -1, weight_decay = -0.5: each must be at least 0"),
     ],
@@ -259,7 +260,8 @@ def recordings():
 
 def test_groups_are_predicted_from_others_while_learning(recordings):
     X, y, songs = recordings
-    alone, together = learn_map(X, y, **STRAIGHT), learn_map(X, y, groups=songs, **STRAIGHT)
+    options = {**STRAIGHT, "row_share": 1.0}
+    alone, together = learn_map(X, y, **options), learn_map(X, y, groups=songs, **options)
     assert alone.trace[alone.best].validation_rmse < 0.3
     assert together.trace[together.best].validation_rmse > 0.9
     assert min(entry.leave_one_out_rmse for entry in together.trace) > 0.9
@@ -277,10 +279,22 @@ def test_groups_of_one_row_change_nothing_but_their_names(recordings):
 
 
 def test_a_round_draws_no_more_rows_than_asked(data):
+    """2,700 rows are learned from, so the default share is 1,080."""
     few = learn_map(*data, **QUICK | {"n_rows": 200})
     assert not np.array_equal(few.components, learn_map(*data, **QUICK).components)
-    all_rows = learn_map(*data, **QUICK | {"n_rows": 2700})
-    np.testing.assert_array_equal(all_rows.components, learn_map(*data, **QUICK).components)
+    for same in ({"n_rows": 1080, "row_share": 1.0}, {"n_rows": 1080}, {"row_share": 0.5, "n_rows": 1080}):
+        np.testing.assert_array_equal(learn_map(*data, **QUICK | same).components, learn_map(*data, **QUICK).components)
+    least = learn_map(*data, **QUICK | {"row_share": 1e-9})
+    np.testing.assert_array_equal(least.components, learn_map(*data, **QUICK | {"n_rows": 31}).components)
+
+
+def test_rounds_of_a_part_of_the_rows_learn_less_by_heart(data):
+    X, y = data[0][:600], data[1][:600] + np.random.default_rng(4).normal(size=600)
+    gaps = {}
+    for share in (0.2, 1.0):
+        last = learn_map(X, y, **QUICK | {"row_share": share, "n_rounds": 40}).trace[-1]
+        gaps[share] = last.validation_rmse - last.leave_one_out_rmse
+    assert gaps[0.2] < 0.6 * gaps[1.0]
 
 
 @pytest.mark.parametrize("groups", [np.zeros(3000), np.arange(2), np.arange(3000) % 2])
@@ -291,7 +305,7 @@ def test_groups_that_cannot_be_are_refused(data, groups):
 
 def test_pipelines_and_means_hand_groups_to_their_maps(recordings):
     X, y, songs = recordings
-    model = make_learned_regressor([0, 1, 2], n_maps=2, **QUICK)
+    model = make_learned_regressor([0, 1, 2], n_maps=2, row_share=1.0, **QUICK)
     plain, grouped = (fit_in_groups(clone(model), X, y, groups) for groups in (None, songs))
     for without, given in zip(plain.estimators_, grouped.estimators_, strict=True):
         assert without[1].trace_[-1].validation_rmse < 0.3 < 0.9 < given[1].trace_[-1].validation_rmse

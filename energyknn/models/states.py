@@ -99,8 +99,8 @@ KINDS: dict[str, Kind] = {
         Kind(
             MetricMap,
             (
-                *("n_components", "n_units", "form", "n_neighbors", "n_rounds", "n_rows", "n_queries", "n_steps"),
-                *("learning_rate", "weight_decay", "patience", "time_budget", "random_state"),
+                *("n_components", "n_units", "form", "n_neighbors", "n_rounds", "n_rows", "row_share", "n_queries"),
+                *("n_steps", "learning_rate", "weight_decay", "patience", "time_budget", "random_state"),
             ),
             ("components_", "hidden_", "trace_", "_n_features_out"),
         ),
