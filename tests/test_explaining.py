@@ -253,10 +253,12 @@ def test_shares_of_columns_are_those_of_their_explanations(models, name):
     np.testing.assert_allclose(found["weight"], np.sqrt(moves / 200), rtol=1e-7)
 
 
-def test_sampled_orders_come_close_to_all(models):
-    """Five columns are taken apart by some orders; all 120 have to tell nearly the same."""
+def test_sampled_orders_come_close_to_all(models, monkeypatch):
+    """Five columns are taken apart by some orders; all 120 have to tell nearly the same, the more orders the nearer."""
     model = models["one map"]
     found = explain_predictions(model, NEW, X, n_neighbors=3)
+    monkeypatch.setattr("energyknn.explaining._N_ORDERS", 800)
+    nearer = explain_predictions(model, NEW, X, n_neighbors=3)
     part = list_neighborhoods(model)[0]
     query = NEW.iloc[np.repeat(np.arange(6), 3)].reset_index(drop=True)
     neighbor = X.iloc[found.indices.reshape(-1)].reset_index(drop=True)
@@ -269,9 +271,9 @@ def test_sampled_orders_come_close_to_all(models):
             added[:, number] += (after - before) / 120
             before = after
     exact = (added / added.sum(axis=1, keepdims=True)).reshape(6, 3, 5)
-    wrong = np.abs(found.shares - exact).max(axis=2)
-    assert 1e-6 < np.median(wrong) < 0.01
-    assert np.quantile(wrong, 0.9) < 0.1
+    wrong, less_wrong = (np.median(np.abs(some.shares - exact).max(axis=2)) for some in (found, nearer))
+    assert 0.001 < wrong < 0.1
+    assert less_wrong < 0.3 * wrong
 
 
 def test_equal_rows_have_no_weights(models):
