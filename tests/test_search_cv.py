@@ -226,7 +226,7 @@ def test_an_interrupted_fit_shows_the_folds_that_were_finished(data, monkeypatch
         yield from most
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("energyknn.estimators.track_silently", interrupt_last)
+    monkeypatch.setattr("energyknn.estimators.search_cv.track_silently", interrupt_last)
     search = KNNSearchCV({"n_neighbors": [1, 4]}, cv=3)
     with pytest.raises(KeyboardInterrupt):
         search.fit(*data)

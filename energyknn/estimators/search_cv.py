@@ -1,0 +1,413 @@
+"""The choice among candidates as a scikit-learn search, and how to make it of a grid search."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, clone
+from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from energyknn.estimators.regressor import KNNRegressor
+from energyknn.neighbors.search import Engine
+from energyknn.progress import track_on_stderr, track_silently
+from energyknn.splitting import Split
+from energyknn.tuning.candidates import Candidate, CandidateScores, SearchInterrupted, find_repeats, score_candidates
+from energyknn.tuning.scoring import resolve_scoring
+
+__all__ = ["KNNSearchCV", "from_grid_search"]
+
+_MOST_ROW_NUMBERS = 1 << 30  # 8 GiB
+
+
+def _has_refitted(search: KNNSearchCV) -> bool:
+    """Tell whether predictions can be asked for; before a fit, whether they can be afterwards."""
+    return hasattr(search, "best_estimator_") or (search.refit is not False and not hasattr(search, "cv_results_"))
+
+
+class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Choose k, weights and p by cross-validation, with one neighbour search per fold for all candidates.
+
+    Parameters
+    ----------
+    param_grid : mapping or sequence of mappings
+        Values of `n_neighbors`, `weights`, `p` and `transformer`, as GridSearchCV takes them; what is not named keeps
+        KNNRegressor's default. A transformer (a scaler, a choice or a weighting of columns) is fitted on the training
+        rows of each fold and needs a search of its own. Candidates that repeat are scored and reported once.
+    cv : int, splitter, iterable of pairs or None, default=None
+        Folds as in GridSearchCV; None for five without shuffling.
+    scoring : None, str, callable, sequence or mapping, default=None
+        None for R²; else as in GridSearchCV.
+    refit : bool, str or callable, default=True
+        Whether to fit the best candidate on all rows; the metric that decides, where there are several; or a function
+        of `cv_results_` that returns the index of the best.
+    return_train_score : bool, default=False
+        Whether to score the training rows too, which takes one more search a fold.
+    error_score : float or "raise", default=nan
+        What a candidate scores where its weights or the scorer fail, with a warning; or an error.
+    verbose : int, default=0
+        Whether to show a progress bar on stderr, with the time that is left.
+    engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
+        How to search. No score depends on it.
+    n_jobs : int or None, default=None
+        Threads; None for every core, and 1 inside a joblib worker.
+
+    Attributes
+    ----------
+    cv_results_ : dict
+        GridSearchCV's keys and shapes. Candidates share a search, so `mean_score_time` is a fold's time divided by
+        their number, and `mean_fit_time` is 0.
+    best_estimator_ : KNNRegressor or Pipeline
+        Fitted on all rows, if `refit`; a pipeline where the best candidate has a transformer.
+    best_params_, best_score_, best_index_
+        As in GridSearchCV.
+    n_splits_ : int
+        Number of folds.
+    multimetric_ : bool
+        Whether there are several metrics.
+    refit_time_ : float
+        Seconds that the last fit took.
+
+    Notes
+    -----
+    Where rows tie, scores follow the tie rule of `energyknn.neighbors.search_neighbors`; elsewhere they are
+    GridSearchCV's.
+
+    Examples
+    --------
+    >>> X = np.arange(40.0).reshape(-1, 1)
+    >>> search = KNNSearchCV({"n_neighbors": range(1, 10)}, cv=4).fit(X, np.sin(X[:, 0] / 6))
+    >>> search.best_params_
+    {'n_neighbors': 1}
+    """
+
+    def __init__(
+        self,
+        param_grid: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Sequence[Any]]],
+        *,
+        cv: Any = None,
+        scoring: Any = None,
+        refit: Any = True,
+        return_train_score: bool = False,
+        error_score: float | Literal["raise"] = np.nan,
+        verbose: int = 0,
+        engine: Engine = "auto",
+        n_jobs: int | None = None,
+    ) -> None:
+        self.param_grid = param_grid
+        self.cv = cv
+        self.scoring = scoring
+        self.refit = refit
+        self.return_train_score = return_train_score
+        self.error_score = error_score
+        self.verbose = verbose
+        self.engine = engine
+        self.n_jobs = n_jobs
+
+    def fit(self, X: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None) -> Self:
+        """Score every candidate and, if `refit`, fit the best on all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Finite real numbers, scaled as they shall count.
+        y : array-like of shape (n_rows,) or (n_rows, n_outputs)
+            Finite real numbers.
+        groups : array-like of shape (n_rows,) or None, default=None
+            For splitters that keep groups together.
+
+        Returns
+        -------
+        KNNSearchCV
+            The search itself.
+
+        Raises
+        ------
+        ValueError
+            If a candidate, the scoring, the refit or the rows are not what the parameters allow.
+        SearchInterrupted
+            On Ctrl-C. `cv_results_` then holds the folds that were finished, and NaN for the others.
+        """
+        scorers = resolve_scoring(self.scoring)
+        self.multimetric_ = not (self.scoring is None or isinstance(self.scoring, str) or callable(self.scoring))
+        self._check_refit(list(scorers))
+        params, candidates = _expand_grid(self.param_grid)
+        rows, target = self._check_rows(X, y, with_transformers=any(candidate.transformer for candidate in candidates))
+        splitter = check_cv(self.cv, target, classifier=False)
+        if not hasattr(splitter, "get_n_splits"):
+            message = f"cv is {self.cv!r}. It must be a number of folds, a splitter, or pairs of row numbers."
+            raise ValueError(message)
+        _check_size(splitter.get_n_splits(rows, target, groups), len(rows))
+        folds = [Split(*pair) for pair in splitter.split(rows, target, groups)]
+        self.n_splits_ = len(folds)
+        start = time.perf_counter()
+        try:
+            scores = score_candidates(
+                *(rows, target),
+                candidates=candidates,
+                folds=folds,
+                scoring=scorers,
+                with_train=self.return_train_score,
+                error_score=self.error_score,
+                engine=self.engine,
+                n_jobs=self.n_jobs,
+                track=track_on_stderr if self.verbose else track_silently,
+            )
+        except SearchInterrupted as interrupt:
+            self.cv_results_ = _tabulate(params, interrupt.scores, seconds=np.nan, interrupted=True)
+            raise
+        self.cv_results_ = _tabulate(params, scores, seconds=(time.perf_counter() - start) / len(folds) / len(params))
+        self.scorer_ = scorers if self.multimetric_ else scorers["score"]
+        if self.refit or not self.multimetric_:
+            self._choose()
+        if self.refit:
+            self._refit(X, y)
+        return self
+
+    def _check_rows(self, X: Any, y: ArrayLike, *, with_transformers: bool) -> tuple[Any, NDArray[np.float64]]:
+        """Check rows and targets; what transformers get is theirs to check."""
+        if with_transformers:
+            validate_data(self, X, skip_check_array=True)
+            target = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+            check_consistent_length(X, target)
+            return (X if hasattr(X, "iloc") else np.asarray(X)), target
+        rows, target = validate_data(self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True)
+        return rows, target
+
+    def _check_refit(self, metrics: Sequence[str]) -> None:
+        """Require that one metric decides."""
+        if self.multimetric_ and self.refit and not callable(self.refit) and self.refit not in metrics:
+            message = (
+                f"refit is {self.refit!r}, but there are {len(metrics)} metrics: {', '.join(metrics)}. "
+                "Name the one that decides, give a function of cv_results_, or False."
+            )
+            raise ValueError(message)
+
+    def _choose(self) -> None:
+        """Set what was best."""
+        metric = self.refit if self.multimetric_ and isinstance(self.refit, str) else "score"
+        if callable(self.refit):
+            self.best_index_ = int(self.refit(self.cv_results_))
+        else:
+            self.best_index_ = int(self.cv_results_[f"rank_test_{metric}"].argmin())
+        if not callable(self.refit):
+            self.best_score_ = float(self.cv_results_[f"mean_test_{metric}"][self.best_index_])
+        self.best_params_ = self.cv_results_["params"][self.best_index_]
+
+    def _refit(self, X: ArrayLike, y: ArrayLike) -> None:
+        """Fit the best candidate on all rows."""
+        start = time.perf_counter()
+        params = dict(self.best_params_)
+        transformer = params.pop("transformer", None)
+        model = KNNRegressor(**params, engine=self.engine, n_jobs=self.n_jobs)
+        self.best_estimator_ = (model if transformer is None else make_pipeline(clone(transformer), model)).fit(X, y)
+        self.refit_time_ = time.perf_counter() - start
+
+    @available_if(_has_refitted)  # type: ignore[untyped-decorator]
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Predict with the best candidate.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_query, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_query,) or (n_query, n_outputs), float64
+            Predictions, in the target's unit.
+
+        Raises
+        ------
+        NotFittedError
+            If the search has not been fitted.
+        """
+        check_is_fitted(self)
+        return self.best_estimator_.predict(X)
+
+    @available_if(_has_refitted)  # type: ignore[untyped-decorator]
+    def score(self, X: ArrayLike, y: ArrayLike) -> float:
+        """Score the best candidate by the metric that chose it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_query, n_features)
+            Rows.
+        y : array-like of shape (n_query,) or (n_query, n_outputs)
+            Their targets.
+
+        Returns
+        -------
+        float
+            The score, better when larger.
+
+        Raises
+        ------
+        NotFittedError
+            If the search has not been fitted.
+        """
+        check_is_fitted(self)
+        scorer = self.scorer_
+        if isinstance(scorer, dict):
+            scorer = scorer[self.refit if isinstance(self.refit, str) else next(iter(scorer))]
+        return float(scorer(self.best_estimator_, X, y))
+
+
+def _expand_grid(param_grid: Any) -> tuple[list[dict[str, Any]], list[Candidate]]:
+    """List the candidates of a grid, each once: as parameters and as what is scored."""
+    listed = list(ParameterGrid(param_grid))
+    known = set(Candidate._fields)
+    wrong = sorted({name for params in listed for name in params} - known)
+    if wrong:
+        message = (
+            f"{', '.join(map(repr, wrong))} is no parameter to search over here. They are "
+            f"{', '.join(map(repr, Candidate._fields))}; fit one KNNSearchCV for each value of another."
+        )
+        raise ValueError(message)
+    candidates = [Candidate(**{"n_neighbors": 5, **params}) for params in listed]
+    repeats = find_repeats(candidates)
+    kept = [number for number in range(len(listed)) if number not in repeats]
+    return [listed[number] for number in kept], [candidates[number] for number in kept]
+
+
+def _check_size(n_splits: int, n_rows: int) -> None:
+    """Refuse folds whose row numbers alone would fill the memory."""
+    if n_splits * n_rows > _MOST_ROW_NUMBERS:
+        message = (
+            f"{n_splits} folds of {n_rows} rows: their row numbers take {n_splits * n_rows * 8 / 2**30:.0f} GiB. Use "
+            "fewer folds, or energyknn.tuning.candidates.score_leave_one_out, which needs one search."
+        )
+        raise ValueError(message)
+
+
+def _tabulate(
+    params: list[dict[str, Any]], scores: CandidateScores, *, seconds: float, interrupted: bool = False
+) -> dict[str, Any]:
+    """Lay scores out as GridSearchCV's `cv_results_`; after an interrupt, the means are of the folds that are there."""
+    times = np.full(len(params), seconds)
+    results: dict[str, Any] = {
+        "mean_fit_time": np.zeros(len(params)),
+        "std_fit_time": np.zeros(len(params)),
+        "mean_score_time": times,
+        "std_score_time": np.zeros(len(params)),
+    }
+    for name in sorted({name for values in params for name in values}):
+        column = np.ma.MaskedArray(np.empty(len(params), dtype=object), mask=True)
+        for number, values in enumerate(params):
+            if name in values:
+                column[number] = values[name]
+        results[f"param_{name}"] = column
+    results["params"] = params
+    for side, tables in (("test", scores.test), ("train", scores.train)):
+        for metric, table in (tables or {}).items():
+            results |= {f"split{fold}_{side}_{metric}": table[:, fold] for fold in range(table.shape[1])}
+            finished = table[:, ~np.isnan(table).all(axis=0)] if interrupted else table
+            blank = np.full(len(table), np.nan)
+            results[f"mean_{side}_{metric}"] = finished.mean(axis=1) if finished.size else blank
+            results[f"std_{side}_{metric}"] = finished.std(axis=1) if finished.size else blank
+            if side == "test":
+                results[f"rank_test_{metric}"] = _rank(results[f"mean_test_{metric}"])
+    return results
+
+
+def _rank(means: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Rank means, 1 for the largest; what is no number comes last."""
+    if not np.isfinite(means).all():
+        warnings.warn("Some test scores are not finite: their candidates rank last.", stacklevel=4)
+    finite = means[np.isfinite(means)]
+    filled = np.nan_to_num(means, nan=(finite.min() if len(finite) else 0.0) - 1)
+    ranks: NDArray[np.int32] = rankdata(-filled, method="min").astype(np.int32)
+    return ranks
+
+
+def from_grid_search(search: GridSearchCV) -> KNNSearchCV:
+    """Turn a grid search over scikit-learn's KNeighborsRegressor into one search per fold.
+
+    Parameters
+    ----------
+    search : GridSearchCV
+        Over KNeighborsRegressor, alone or as the last step of a pipeline: over its `n_neighbors`, `weights` and `p`,
+        and over whatever the steps before it have. It is not changed and need not be fitted.
+
+    Returns
+    -------
+    KNNSearchCV
+        Unfitted, with the same candidates, folds, scoring and refit. The steps before the model become transformers,
+        each setting of them with a search of its own.
+
+    Raises
+    ------
+    ValueError
+        If it searches over something else, or by another metric.
+
+    Examples
+    --------
+    >>> from_grid_search(GridSearchCV(KNeighborsRegressor(), {"n_neighbors": [1, 2]}, cv=4)).param_grid
+    [{'n_neighbors': [1, 2], 'p': [2], 'weights': ['uniform']}]
+    """
+    model, transformer, prefix = search.estimator, None, ""
+    if isinstance(model, Pipeline):
+        prefix = f"{model.steps[-1][0]}__"
+        transformer = model[:-1] if len(model.steps) > 1 else None
+        model = model[-1]
+    if not isinstance(model, KNeighborsRegressor):
+        message = (
+            f"The search is over {type(model).__name__}. It must be over scikit-learn's KNeighborsRegressor, "
+            "alone or as the last step of a pipeline."
+        )
+        raise ValueError(message)  # noqa: TRY004 - the search is of the right type, what it holds is not
+    defaults = {
+        "n_neighbors": [model.n_neighbors],
+        "p": [_read_exponent(model)],
+        "weights": [model.weights or "uniform"],
+    }
+    grids = [search.param_grid] if isinstance(search.param_grid, Mapping) else list(search.param_grid)
+    return KNNSearchCV(
+        [_translate_grid(grid, prefix, transformer, defaults) for grid in grids],
+        cv=search.cv,
+        scoring=search.scoring,
+        refit=search.refit,
+        return_train_score=search.return_train_score,
+        error_score=search.error_score,
+        verbose=search.verbose,
+    )
+
+
+def _read_exponent(model: KNeighborsRegressor) -> int:
+    """Return 1 or 2, or refuse another metric."""
+    exponents = {"minkowski": model.p, "euclidean": 2, "l2": 2, "manhattan": 1, "cityblock": 1, "l1": 1}
+    if model.metric not in exponents or model.metric_params:
+        message = (
+            f"metric {model.metric!r} with metric_params {model.metric_params!r}: only p = 1 and 2 can be searched."
+        )
+        raise ValueError(message)
+    p: int = exponents[model.metric]
+    if p not in (1, 2):
+        message = f"p is {p!r}. Only 1 (Manhattan) and 2 (Euclidean) can be searched."
+        raise ValueError(message)
+    return p
+
+
+def _translate_grid(
+    grid: Mapping[str, Sequence[Any]], prefix: str, transformer: Any, defaults: Mapping[str, Sequence[Any]]
+) -> dict[str, Sequence[Any]]:
+    """Translate a grid's names, and list the settings of the steps before the model."""
+    own = {name.removeprefix(prefix): values for name, values in grid.items() if name.startswith(prefix)}
+    before = {name: values for name, values in grid.items() if not name.startswith(prefix)}
+    translated = dict(sorted({**defaults, **own}.items()))
+    if transformer is None and before:
+        message = f"{', '.join(map(repr, sorted(before)))} is no parameter of the model: there is no step before it."
+        raise ValueError(message)
+    if transformer is not None:
+        translated["transformer"] = [clone(transformer).set_params(**setting) for setting in ParameterGrid(before)]
+    return translated
