@@ -1,12 +1,13 @@
 """A distance learned from the data: a map after which near rows have like targets.
 
-The prediction of a row is the mean target of its nearest other rows, weighted by exp(-d²), with d the distance after
-the map. Its squared error has a gradient in closed form. Each round draws rows anew, finds their neighbours among each
-other, exactly, and takes a few steps of Adam. What a round costs does not grow with the file, and as rounds hold other
-rows, single neighbours are hard to learn by heart. Goldberger et al. (Neighbourhood components analysis, 2004) learn a
-linear map so for classes, Weinberger and Tesauro (Metric learning for kernel regression, 2007) for targets; both weigh
-all pairs of rows, which needs n² memory. Salakhutdinov and Hinton (Learning a nonlinear embedding by preserving class
-neighbourhood structure, 2007) bend the map by a network, as a hidden layer does here.
+The prediction of a row is a plane through the targets of its nearest other rows, weighted by exp(-d²), with d the
+distance after the map, read at the row, as of the local fits that the map is for. Its squared error has a gradient in
+closed form. Each round draws rows anew, finds their neighbours among each other, exactly, and takes a few steps of
+Adam. What a round costs does not grow with the file, and as rounds hold other rows, single neighbours are hard to learn
+by heart. Goldberger et al. (Neighbourhood components analysis, 2004) learn a linear map so for classes, Weinberger and
+Tesauro (Metric learning for kernel regression, 2007) for targets; both predict weighted means, and weigh all pairs of
+rows, which needs n² memory. Salakhutdinov and Hinton (Learning a nonlinear embedding by preserving class neighbourhood
+structure, 2007) bend the map by a network, as a hidden layer does here.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from energyknn.neighbors import Neighbors, build_index
+from energyknn.local_fitting import Planes, fit_planes, weigh_locally
+from energyknn.neighbors import NeighborIndex, build_index
 from energyknn.neighbors.search import Engine
 from energyknn.progress import Track, track_silently
-from energyknn.row_maps import HiddenLayer, map_rows, pull_back, trace_rows
+from energyknn.row_maps import HiddenLayer, RowMap, map_rows, pull_back, trace_rows, turn_map
 
 __all__ = ["LearnedMap", "Round", "differentiate_errors", "learn_map", "weigh_softly"]
 
@@ -30,13 +32,11 @@ _BETA_MEAN, _BETA_SQUARE = 0.9, 0.98  # of Adam; few steps are taken, so the mem
 _LAST_RATE = 0.03  # share of the learning rate that is left in the last round
 _LARGEST_VALIDATION = 5000  # rows
 _CACHED_NUMBERS = 1 << 18  # 1 MiB of float32
-_ENOUGH_ROWS = 10_000  # to tell how columns vary together
+_ROWS_AT_ONCE = 1024  # of validation, whose neighbours are held
 _FEWEST_ROWS = 3  # one to choose by, one to predict, one to predict it from
 
 Parameters = tuple[NDArray[Any], ...]
 """Square roots of weights; or a matrix; or a matrix and the three parts of a hidden layer."""
-RowMap = tuple[NDArray[Any], HiddenLayer | None]
-"""What `map_rows` maps by."""
 
 
 class Round(NamedTuple):
@@ -107,7 +107,12 @@ def weigh_softly(distances: NDArray[np.float64], sharpness: float | NDArray[np.f
 
 
 def differentiate_errors(
-    mapped: NDArray[Any], y: NDArray[np.float64], queries: NDArray[np.int64], neighbors: NDArray[np.int64]
+    mapped: NDArray[Any],
+    y: NDArray[np.float64],
+    queries: NDArray[np.int64],
+    neighbors: NDArray[np.int64],
+    *,
+    ridge: float = np.inf,
 ) -> tuple[NDArray[np.float64], NDArray[Any]]:
     """Predict rows from their neighbours, and differentiate the mean squared error by every mapped row.
 
@@ -121,6 +126,9 @@ def differentiate_errors(
         Which rows are predicted.
     neighbors : ndarray of shape (n_query, n_neighbors), int64
         From which rows; their weights are exp(-d²), to a sum of 1.
+    ridge : float, default=inf
+        Penalty of the slopes of the planes that predict, above 0: see `energyknn.local_fitting.fit_planes`. Infinite
+        for the neighbours' weighted mean.
 
     Returns
     -------
@@ -131,42 +139,52 @@ def differentiate_errors(
 
     Notes
     -----
-    With weights w and prediction p of a query, the derivative of p by a neighbour's squared distance is
-    -w (y - p), and that of the squared distance by the query's mapped row twice the difference of the rows. Sums over
-    pairs are products with a sparse matrix. Memory 8 n_query * n_neighbors bytes, a few times.
+    A prediction changes with the squared distances of its neighbours, each of which has twice the difference of the
+    mapped rows as its derivative, and where it has a slope, with the rows themselves. Sums over pairs are products with
+    sparse matrices. Memory 8 n_query * n_neighbors bytes, a few times.
     """
-    squares = _measure_squares(mapped.astype(np.float32, copy=False), queries, neighbors)
-    weights = np.exp(squares.min(axis=1, keepdims=True) - squares).astype(np.float64)
-    weights /= weights.sum(axis=1, keepdims=True)
-    targets = y[neighbors]
-    predictions = (weights * targets).sum(axis=1)
-    errors = predictions - y[queries]
-    shares = weights * (targets - predictions[:, np.newaxis])
-    shares *= (-4 / len(queries) * errors)[:, np.newaxis]
-    of_rows = np.bincount(neighbors.reshape(-1), weights=shares.reshape(-1), minlength=len(mapped))
-    of_queries = shares.sum(axis=1)
-    edges = np.arange(0, shares.size + 1, neighbors.shape[1])
-    entries = shares.reshape(-1).astype(mapped.dtype)
-    pairs = sparse.csr_array((entries, neighbors.reshape(-1), edges), shape=(len(queries), len(mapped)))
-    gradient = of_rows[:, np.newaxis].astype(mapped.dtype) * mapped
+    planes = _fit_planes(mapped.astype(np.float32, copy=False), y, queries, neighbors, ridge)
+    errors = planes.predictions - y[queries]
+    factors = (2 / len(queries) * errors)[:, np.newaxis]
+    edges = np.arange(0, neighbors.size + 1, neighbors.shape[1])
+
+    def pair(values: NDArray[Any]) -> sparse.csr_array:
+        entries = (values.reshape(-1).astype(mapped.dtype), neighbors.reshape(-1), edges)
+        return sparse.csr_array(entries, shape=(len(queries), len(mapped)))
+
+    shares = 2 * factors * planes.by_squares
+    pairs = pair(shares)
+    gradient = pairs.sum(axis=0)[:, np.newaxis] * mapped
     gradient -= pairs.T @ mapped[queries]
-    at_queries = of_queries[:, np.newaxis].astype(mapped.dtype) * mapped[queries] - pairs @ mapped
+    at_queries = shares.sum(axis=1)[:, np.newaxis].astype(mapped.dtype) * mapped[queries] - pairs @ mapped
+    if np.isfinite(ridge):
+        tilts, slopes = ((factors * part).astype(mapped.dtype) for part in (planes.tilts, planes.slopes))
+        gradient += pair(planes.residuals).T @ tilts
+        gradient -= pair(planes.counts).T @ slopes
+        at_queries += slopes
     np.add.at(gradient, queries, at_queries)
     return errors, gradient
 
 
-def _measure_squares(
-    mapped: NDArray[np.float32], queries: NDArray[np.int64], neighbors: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Measure the squared distances of some pairs of rows, as many queries at once as a cache holds."""
-    squares = np.empty(neighbors.shape, dtype=np.float32)
+def _fit_planes(
+    mapped: NDArray[np.float32],
+    y: NDArray[np.float64],
+    queries: NDArray[np.int64],
+    neighbors: NDArray[np.int64],
+    ridge: float,
+) -> Planes:
+    """Fit planes to the neighbours of rows, as many rows at once as a cache holds."""
     at_once = max(1, _CACHED_NUMBERS // (neighbors.shape[1] * mapped.shape[1]))
+    parts = []
     for start in range(0, len(queries), at_once):
-        block = slice(start, start + at_once)
-        differences = mapped[neighbors[block]]
-        differences -= mapped[queries[block], np.newaxis]
-        np.einsum("qkc,qkc->qk", differences, differences, out=squares[block])
-    return squares
+        rows, near = queries[start : start + at_once], neighbors[start : start + at_once]
+        offsets = mapped[near]
+        offsets -= mapped[rows, np.newaxis]
+        squares = np.einsum("qkc,qkc->qk", offsets, offsets)
+        weights = np.exp(squares.min(axis=1, keepdims=True) - squares)
+        weights /= weights.sum(axis=1, keepdims=True)
+        parts.append(fit_planes(offsets, weights, y[near].astype(np.float32), ridge=ridge))
+    return Planes(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 def learn_map(
@@ -174,7 +192,7 @@ def learn_map(
     y: ArrayLike,
     *,
     groups: ArrayLike | None = None,
-    n_components: int = 24,
+    n_components: int = 32,
     n_units: int = 128,
     form: Literal["full", "diagonal"] = "full",
     n_neighbors: int = 100,
@@ -185,6 +203,7 @@ def learn_map(
     n_steps: int = 10,
     learning_rate: float = 0.012,
     weight_decay: float = 1.0,
+    ridge: float = 0.3,
     scale: float = 1.2,
     validation_fraction: float = 0.1,
     patience: int | None = None,
@@ -206,7 +225,7 @@ def learn_map(
         What rows belong together, such as a song's recordings, where new rows will be of new groups. Then no row is
         predicted from its own group, neither in learning nor in validation: a round draws at most one row of each.
         None for each row its own.
-    n_components : int, default=24
+    n_components : int, default=32
         Columns after the map. Ignored by the diagonal form.
     n_units : int, default=128
         Units of a hidden layer that bends the map; 0 for a linear one. Ignored by the diagonal form.
@@ -229,6 +248,8 @@ def learn_map(
         Of the first round; it falls along a cosine.
     weight_decay : float, default=1.0
         Each step shrinks the map by this times the learning rate, at least 0.
+    ridge : float, default=0.3
+        Penalty of a squared slope of the planes that predict, above 0; infinite for the neighbours' weighted mean.
     scale : float, default=1.2
         Size of the map that learning starts from.
     validation_fraction : float, default=0.1
@@ -265,15 +286,16 @@ def learn_map(
     labels = np.arange(len(rows)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     _check(
         rows, target, labels, n_components=n_components, n_neighbors=n_neighbors, n_rounds=n_rounds, n_rows=n_rows,
-        row_share=row_share, n_queries=n_queries, n_steps=n_steps, learning_rate=learning_rate, scale=scale,
-        validation_fraction=validation_fraction,
+        row_share=row_share, n_queries=n_queries, n_steps=n_steps, learning_rate=learning_rate, ridge=ridge,
+        scale=scale, validation_fraction=validation_fraction,
     )  # fmt: skip
     _check_counted_from_zero(n_units=n_units, weight_decay=weight_decay)
     random = np.random.default_rng(random_state)
     learn, held = _hold_out(labels, validation_fraction, random)
     n_drawn = min(n_rows, max(int(row_share * len(learn)), n_neighbors + 1))
     job = _Job(
-        *(rows[learn], target[learn], labels[learn], rows[held], target[held]), n_drawn, n_neighbors, engine, n_jobs
+        *(rows[learn], target[learn], labels[learn], rows[held], target[held], n_drawn, n_neighbors, ridge, engine),
+        n_jobs,
     )
     adam = _Adam(_start(rows.shape[1], n_components, n_units, form, scale, random), weight_decay)
     start = time.perf_counter()
@@ -353,6 +375,7 @@ class _Job:
     y_validation: NDArray[np.float64]
     n_rows: int
     n_neighbors: int
+    ridge: float
     engine: Engine
     n_jobs: int | None
 
@@ -363,31 +386,32 @@ class _Job:
         return order[np.sort(first)[: self.n_rows]]
 
     def turn(self, parameters: Parameters) -> RowMap:
-        """Make the map, turned so that mapped columns do not correlate, those of most variance first.
+        """Make the map, its columns turned; a diagonal stays one."""
+        return _compose(parameters) if parameters[0].ndim == 1 else turn_map(self.X, *_compose(parameters))
 
-        No distance changes by that, but boxes around near rows become small, and searches fast. A diagonal stays one.
-        """
-        components, hidden = _compose(parameters)
-        if parameters[0].ndim == 1:
-            return components, hidden
-        mapped = map_rows(self.X[:_ENOUGH_ROWS], components, hidden)
-        axes = np.linalg.eigh(np.atleast_2d(np.cov(mapped, rowvar=False, bias=True))).eigenvectors[:, ::-1]
-        turned = None if hidden is None else hidden._replace(components=hidden.components @ axes)
-        return np.ascontiguousarray(components @ axes), turned
+    def prepare(self, rows: NDArray[np.int64], turned: RowMap) -> NeighborIndex:
+        """Map rows, and prepare them for searches."""
+        return build_index(map_rows(self.X[rows], *turned), engine=self.engine, n_jobs=self.n_jobs)
 
-    def find_neighbors(self, rows: NDArray[np.int64], turned: RowMap, queries: int | NDArray[np.float64]) -> Neighbors:
-        """Find the nearest of some rows: of other, mapped ones, or of so many of themselves."""
-        index = build_index(map_rows(self.X[rows], *turned), engine=self.engine, n_jobs=self.n_jobs)
-        own = np.arange(queries) if isinstance(queries, int) else None
-        sought = index.X_train[:queries] if isinstance(queries, int) else queries
-        n_neighbors = min(self.n_neighbors, len(rows) - (own is not None))
-        return index.search(sought, n_neighbors, own=own, n_jobs=self.n_jobs)
+    def find_others(self, index: NeighborIndex, n_queries: int) -> NDArray[np.int64]:
+        """Find the neighbours of the first rows among the others."""
+        n_neighbors, own = min(self.n_neighbors, len(index.X_train) - 1), np.arange(n_queries)
+        return index.search(index.X_train[:n_queries], n_neighbors, own=own, n_jobs=self.n_jobs).indices
 
     def measure_validation(self, rows: NDArray[np.int64], turned: RowMap) -> float:
         """Measure the RMSE of the rows that are kept out, predicted from some that are not."""
-        found = self.find_neighbors(rows, turned, map_rows(self.X_validation, *turned))
-        predictions = (weigh_softly(found.distances) * self.y[rows][found.indices]).sum(axis=1)
-        return float(np.sqrt(np.mean((predictions - self.y_validation) ** 2)))
+        index, targets = self.prepare(rows, turned), self.y[rows]
+        n_neighbors = min(self.n_neighbors, len(rows))
+        errors = []
+        for start in range(0, len(self.y_validation), _ROWS_AT_ONCE):
+            block = slice(start, start + _ROWS_AT_ONCE)
+            queries = map_rows(self.X_validation[block], *turned)
+            found = index.search(queries, n_neighbors, n_jobs=self.n_jobs)
+            weights = weigh_softly(found.distances)
+            if np.isfinite(self.ridge):
+                weights = weigh_locally(queries, index.X_train[found.indices], weights, ridge=self.ridge)
+            errors.append((weights * targets[found.indices]).sum(axis=1) - self.y_validation[block])
+        return float(np.sqrt(np.mean(np.concatenate(errors) ** 2)))
 
 
 def _learn_round(
@@ -396,13 +420,13 @@ def _learn_round(
     """Draw rows, find their neighbours among each other, and take a few steps; return the errors of the queries."""
     rows = job.draw(random)
     queries = np.arange(min(n_queries, len(rows)))
-    neighbors = job.find_neighbors(rows, job.turn(adam.parameters), len(queries)).indices
+    neighbors = job.find_others(job.prepare(rows, job.turn(adam.parameters)), len(queries))
     compact, y = job.X[rows].astype(np.float32), job.y[rows]
     errors = []
     for part in np.array_split(queries, min(n_steps, len(queries))):
         parameters = tuple(array.astype(np.float32) for array in adam.parameters)
         mapped, outputs = trace_rows(compact, *_compose(parameters))
-        found, gradient = differentiate_errors(mapped, y, part, neighbors[part])
+        found, gradient = differentiate_errors(mapped, y, part, neighbors[part], ridge=job.ridge)
         errors.append(found)
         adam.step(_pull_back(compact, gradient, parameters, outputs), rate)
     return np.concatenate(errors)

@@ -29,8 +29,8 @@ ORDER = [
     *(
         "transformers",
         "row_maps",
-        "metric_learning",
         "local_fitting",
+        "metric_learning",
         "tuning",
         "distributed",
         "overfitting",

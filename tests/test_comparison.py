@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from compare_models import main
 from comparison import running
-from comparison.choosing import LEARNING, PREDICTING, choose_defaults, find_best, select_unused
+from comparison.choosing import FILES, LEARNING, PREDICTING, choose_defaults, find_best, select_unused
 from comparison.mlkr import compare_with_mlkr, is_installed
 from comparison.page import list_settings, render_page, tell_outcome
 from comparison.problems import PROBLEMS
@@ -20,10 +20,13 @@ from comparison.running import LINE, NOTEBOOK, OURS, Plan, read_table, run_hones
 from comparison.state import read_state, write_state
 from draw_comparison import main as draw
 from made_tracks import make_tracks
+from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
+from sklearn.metrics import root_mean_squared_error
 
 from energyknn.beyond import estimate_over_splits, estimate_rmse_difference
-from energyknn.estimators import LocalLinearRegressor, MetricMap
+from energyknn.estimators import LocalLinearRegressor, MetricMap, make_learned_regressor
+from energyknn.fitting import fit_in_groups
 from energyknn.schema import SPOTIFY
 from energyknn.study import Protocol, prepare
 
@@ -73,6 +76,21 @@ def test_a_record_is_what_the_model_scores(table, path):
     model = LinearRegression().fit(data.X_train, data.y_train)
     record = next(r for r in read_state(path)["records"] if r["seed"] == 43 and r["model"] == LINE)
     assert record["r2"] == pytest.approx(model.score(data.X_test, data.y_test), rel=1e-6)
+
+
+def test_ours_is_told_songs_where_they_are_kept_on_one_side(table, tmp_path):
+    recordings = pd.concat([table.iloc[:300], table.iloc[:150]], ignore_index=True)
+    plan = replace(PLAN, groups="songs", seeds=(42,), models=(OURS,))
+    (record,) = run_plan(plan, recordings, tmp_path / "results.json", say=say)["records"]
+    data = prepare(recordings, Protocol(scaling="train_only", groups="songs", random_state=42))
+    numbers = [name for name in data.X_train if name in SPOTIFY.numbers]
+    model = make_learned_regressor(numbers, [name for name in data.X_train if name not in numbers], **QUICK)
+    told, not_told = (
+        fit_in_groups(clone(model), data.X_train, data.y_train, groups).predict(data.X_test)
+        for groups in (data.groups, None)
+    )
+    assert record["rmse"]["value"] == pytest.approx(root_mean_squared_error(data.y_test, told), rel=1e-9)
+    assert record["rmse"]["value"] != pytest.approx(root_mean_squared_error(data.y_test, not_told), rel=1e-6)
 
 
 def test_trees_are_tuned_once_for_a_file(path):
@@ -226,19 +244,19 @@ def test_every_setting_is_tried_under_both_protocols(fits):
         assert all(0 < score["rmse"] < 1 for score in fit["scores"])
 
 
-def test_the_best_setting_errs_least_in_the_mean_of_both_protocols():
+def test_the_best_setting_errs_least_in_the_mean_of_files_and_protocols():
+    """The errors of the gems are a hundred times as large, and count as much."""
+
     def fit(groups, rate, *errors):
         scores = [{"sharpness": sharpness, "rmse": rmse} for sharpness, rmse in zip((1.0, 2.0), errors, strict=True)]
         return {"groups": groups, "learning_rate": rate, "scores": scores}
 
-    fits = [
-        fit("none", 0.1, 3.0, 1.0),
-        fit("songs", 0.1, 1.0, 4.0),
-        fit("none", 0.2, 2.5, 2.0),
-        fit("songs", 0.2, 2.0, 9.0),
-    ]
-    best = find_best(fits)
-    assert best == {"learning_rate": 0.1, "sharpness": 1.0, "none": 3.0, "songs": 1.0, "mean": 2.0}
+    tracks = [fit("none", 0.1, 3.0, 1.0), fit("songs", 0.1, 1.0, 4.0), fit("none", 0.2, 2.0, 2.0)]
+    gems = [fit("none", 0.1, 100.0, 60.0), fit("none", 0.2, 1.0, 1.0)]
+    best = find_best({"tracks": {"fits": tracks}, "diamonds": {"fits": gems}})
+    errors = {("tracks", "none"): 1.0, ("tracks", "songs"): 4.0, ("diamonds", "none"): 60.0}
+    assert best["mean"] == pytest.approx(240 ** (1 / 3))
+    assert best == {"learning_rate": 0.1, "sharpness": 2.0, "rmse": errors, "mean": best["mean"]}
 
 
 def test_what_was_tried_is_not_tried_again(table, fits):
@@ -247,9 +265,11 @@ def test_what_was_tried_is_not_tried_again(table, fits):
 
 
 def test_the_defaults_are_the_committed_choice():
-    fits = read_state(COMMITTED)["defaults"]["tracks"]["fits"]
-    assert len(fits) == 2 * np.prod([len(values) for values in LEARNING.values()])
-    best = find_best(fits)
+    known = read_state(COMMITTED)["defaults"]
+    assert tuple(known) == FILES
+    for found in known.values():
+        assert len(found["fits"]) == 2 * np.prod([len(values) for values in LEARNING.values()])
+    best = find_best(known)
     assert {name: MetricMap().get_params()[name] for name in LEARNING} == {name: best[name] for name in LEARNING}
     predicting = LocalLinearRegressor().get_params()
     assert {name: predicting[name] for name in PREDICTING} == {name: best[name] for name in PREDICTING}

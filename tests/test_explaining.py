@@ -37,7 +37,12 @@ y = X["a"].to_numpy() ** 2 + X["b"].to_numpy() + 0.1 * RANDOM.normal(size=120)
 NEW = pd.DataFrame(RANDOM.normal(size=(6, 5)), columns=NAMES)
 GROUPS = {"a": ["a"], "b": ["b"], "c": ["c"], "d": ["d_0", "d_1"]}
 QUICK = {"n_rounds": 3, "n_components": 3, "n_neighbors": 15}
-BENT = ["polynomial", "one map", "mean of maps"]  # models that mix columns, as columns' products and hidden layers do
+BENT = [
+    "polynomial",
+    "one map",
+    "joined maps",
+    "mean of maps",
+]  # models that mix columns, as columns' products and hidden layers do
 MODELS = {
     "notebook's": KNNRegressor(12),
     "manhattan": KNNRegressor(12, p=1, weights="distance"),
@@ -46,7 +51,13 @@ MODELS = {
     "linear map": make_learned_regressor(NAMES[:3], NAMES[3:], n_maps=1, n_units=0, **QUICK),
     "polynomial": make_pipeline(PolynomialFeatures(2), KNNRegressor(12)),
     "one map": make_learned_regressor(NAMES[:3], NAMES[3:], n_maps=1, learning_rate=0.1, **QUICK),
-    "mean of maps": make_learned_regressor(NAMES[:3], NAMES[3:], n_maps=3, learning_rate=0.1, **QUICK),
+    "joined maps": make_learned_regressor(NAMES[:3], NAMES[3:], n_maps=3, learning_rate=0.1, **QUICK),
+    "mean of maps": VotingRegressor(
+        [
+            (f"seed{seed}", make_learned_regressor(NAMES[:3], NAMES[3:], n_maps=1, random_state=seed, **QUICK))
+            for seed in range(3)
+        ]
+    ),
 }
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import beta, binom
 from sklearn.base import clone
+from sklearn.ensemble import VotingRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
@@ -220,7 +221,10 @@ def test_neighbours_of_another_model_can_tell_the_difficulty():
 
 def test_a_mean_of_learned_maps_has_intervals():
     X, y = make_rows(300)
-    learned = make_learned_regressor([0, 1], n_maps=2, n_rounds=2, n_components=2, n_neighbors=20)
+    options = {"n_maps": 1, "n_rounds": 2, "n_components": 2, "n_neighbors": 20}
+    learned = VotingRegressor(
+        [(f"map{seed}", make_learned_regressor([0, 1], random_state=seed, **options)) for seed in (0, 1)]
+    )
     model = IntervalRegressor(learned, n_neighbors=30).fit(X, y)
     assert model.neighbors_ is None
     lower, upper = model.predict_interval(X)

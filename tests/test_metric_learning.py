@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.ensemble import VotingRegressor
 from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from energyknn.estimators import LocalLinearRegressor, MetricMap, make_learned_regressor
 from energyknn.fitting import fit_in_groups
-from energyknn.local_fitting import weigh_locally
+from energyknn.local_fitting import fit_planes, weigh_locally
 from energyknn.metric_learning import differentiate_errors, learn_map, weigh_softly
-from energyknn.row_maps import HiddenLayer, map_rows, pull_back, trace_rows
+from energyknn.row_maps import HiddenLayer, join_maps, map_rows, pull_back, trace_rows, turn_map
 
 
 @pytest.fixture(scope="module")
@@ -28,26 +29,51 @@ QUICK = {"n_components": 4, "n_neighbors": 30, "n_rounds": 25, "n_queries": 1000
 STRAIGHT = {**QUICK, "n_units": 0, "weight_decay": 0.0}
 
 
-def test_the_gradient_is_that_of_the_mean_squared_error():
+def predict_rows(mapped, y, queries, neighbors, ridge):
+    """Predict rows from their neighbours, by scikit-learn's planes or as weighted means."""
+    weights = np.exp(-((mapped[neighbors] - mapped[queries][:, np.newaxis]) ** 2).sum(axis=2))
+    weights /= weights.sum(axis=1, keepdims=True)
+    if np.isinf(ridge):
+        return (weights * y[neighbors]).sum(axis=1)
+    found = []
+    for query, near, weight in zip(queries, neighbors, weights, strict=True):
+        plane = Ridge(alpha=ridge).fit(mapped[near], y[near], sample_weight=weight)
+        found.append(plane.predict(mapped[[query]])[0])
+    return np.array(found)
+
+
+@pytest.mark.parametrize("ridge", [0.05, 0.3, 10.0, np.inf])
+def test_the_gradient_is_that_of_the_mean_squared_error(ridge):
     random = np.random.default_rng(1)
     mapped, y = random.normal(size=(40, 3)), random.normal(size=40)
     queries = np.array([3, 17, 5, 30])
     neighbors = np.array([[number for number in range(40) if number != query][:20] for query in queries])
 
     def error(mapped):
-        squares = ((mapped[neighbors] - mapped[queries][:, np.newaxis]) ** 2).sum(axis=2)
-        weights = np.exp(-squares)
-        predictions = (weights * y[neighbors]).sum(axis=1) / weights.sum(axis=1)
-        return np.mean((predictions - y[queries]) ** 2)
+        return np.mean((predict_rows(mapped, y, queries, neighbors, ridge) - y[queries]) ** 2)
 
-    errors, gradient = differentiate_errors(mapped, y, queries, neighbors)
-    assert np.mean(errors**2) == pytest.approx(error(mapped), rel=1e-5)
+    errors, gradient = differentiate_errors(mapped, y, queries, neighbors, ridge=ridge)
+    np.testing.assert_allclose(errors, predict_rows(mapped, y, queries, neighbors, ridge) - y[queries], rtol=1e-4)
     for row in (3, 0, 17, 12, 39):
         for column in range(3):
             step = np.zeros_like(mapped)
             step[row, column] = 1e-5
             expected = (error(mapped + step) - error(mapped - step)) / 2e-5
-            assert gradient[row, column] == pytest.approx(expected, rel=1e-3, abs=1e-7)
+            assert gradient[row, column] == pytest.approx(expected, rel=1e-3, abs=1e-6)
+
+
+def test_planes_are_those_that_predict():
+    random = np.random.default_rng(2)
+    queries, rows, targets = random.normal(size=(6, 3)), random.normal(size=(6, 15, 3)), random.normal(size=(6, 15))
+    weights = random.random((6, 15))
+    weights /= weights.sum(axis=1, keepdims=True)
+    counts = weigh_locally(queries, rows, weights, ridge=0.2)
+    planes = fit_planes(rows - queries[:, np.newaxis], weights, targets, ridge=0.2)
+    np.testing.assert_allclose(planes.counts, counts, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(planes.predictions, (counts * targets).sum(axis=1), rtol=1e-9)
+    means = fit_planes(rows - queries[:, np.newaxis], weights, targets, ridge=np.inf)
+    np.testing.assert_allclose(means.predictions, (weights * targets).sum(axis=1), rtol=1e-12)
+    assert not means.slopes.any()
 
 
 @pytest.mark.parametrize("n_units", [0, 5])
@@ -151,6 +177,7 @@ def test_learning_stops_early(data):
         ({"learning_rate": -1.0, "n_queries": 0}, "n_queries = 0, learning_rate = -1.0"),
         ({"validation_fraction": 1.0}, "validation_fraction = 1.0"),
         ({"row_share": 1.5}, "row_share = 1.5"),
+        ({"ridge": 0.0}, "ridge = 0.0"),
         ({"form": "round"}, "form is 'round'"),
         ({"n_units": -1, "weight_decay": -0.5}, "n_units = -1, weight_decay = -0.5: each must be at least 0"),
     ],
@@ -173,7 +200,11 @@ def test_soft_weights_sum_to_one_and_fall_with_distance():
 
 
 @parametrize_with_checks(
-    [MetricMap(n_components=2, n_rounds=3, n_neighbors=5), LocalLinearRegressor(n_neighbors=5), LocalLinearRegressor(3)]
+    [
+        MetricMap(n_components=2, n_maps=2, n_rounds=3, n_neighbors=5),
+        LocalLinearRegressor(n_neighbors=5),
+        LocalLinearRegressor(3),
+    ]
 )
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
@@ -188,8 +219,56 @@ def test_the_transformer_is_the_learned_map(data):
     linear = MetricMap(random_state=1, **STRAIGHT).fit(*data)
     assert linear.hidden_ is None
     np.testing.assert_array_equal(linear.transform(data[0]), data[0] @ linear.components_)
-    assert transformer.trace_[-1].leave_one_out_rmse == learned.trace[-1].leave_one_out_rmse
+    assert transformer.traces_[0][-1].leave_one_out_rmse == learned.trace[-1].leave_one_out_rmse
+    assert len(transformer.traces_) == 1
     assert list(transformer.get_feature_names_out()) == [f"metricmap{number}" for number in range(4)]
+
+
+@pytest.mark.parametrize("n_units", [0, 16])
+def test_squared_distances_after_joined_maps_are_the_mean_of_theirs(data, n_units):
+    options = {**QUICK, "n_units": n_units}
+    maps = [learn_map(*data, random_state=seed, **options) for seed in (4, 5, 6)]
+    pairs = [(one.components, one.hidden) for one in maps]
+    squares = [measure_steps(data[0], *pair) for pair in pairs]
+    joined = join_maps(data[0], pairs, 12)
+    np.testing.assert_allclose(measure_steps(data[0], *joined), np.mean(squares, axis=0), rtol=1e-9)
+    transformer = MetricMap(n_maps=3, random_state=4, **options).fit(*data)
+    mapped = transformer.transform(data[0])
+    assert mapped.shape == (3000, 4)
+    np.testing.assert_allclose(mapped, map_rows(data[0], *joined)[:, :4], rtol=1e-9, atol=1e-12)
+    assert [trace[-1].validation_rmse for trace in transformer.traces_] == [
+        one.trace[-1].validation_rmse for one in maps
+    ]
+
+
+def measure_steps(X, components, hidden):
+    """Measure the squared distance of each row to the next."""
+    return (np.diff(map_rows(X, components, hidden), axis=0) ** 2).sum(axis=1)
+
+
+def test_a_turned_map_tells_rows_apart_as_before_whatever_their_order():
+    """Sorted rows: the first 10,000 are not like the others."""
+    random = np.random.default_rng(0)
+    X = np.sort(random.normal(size=(30_000, 2)), axis=0) * [1.0, 3.0] + random.normal(size=(30_000, 2))
+    components = random.normal(size=(2, 2))
+    turned, hidden = turn_map(X, components)
+    assert hidden is None
+    np.testing.assert_allclose(measure_steps(X, turned, None), measure_steps(X, components, None), rtol=1e-9)
+    mapped = X @ turned
+    assert abs(np.corrcoef(mapped, rowvar=False)[0, 1]) < 0.01
+    assert mapped[:, 0].var() > mapped[:, 1].var()
+
+
+def test_diagonal_maps_join_to_the_root_of_their_mean_squares(data):
+    options = {**QUICK, "form": "diagonal", "n_components": 1}
+    single = [MetricMap(random_state=seed, **options).fit(*data).components_ for seed in (0, 1)]
+    joined = MetricMap(n_maps=2, **options).fit(*data).components_
+    np.testing.assert_allclose(joined @ joined.T, np.mean([one**2 for one in single], axis=0), atol=1e-9)
+
+
+def test_at_least_one_map_is_learned(data):
+    with pytest.raises(ValueError, match="n_maps is 0"):
+        MetricMap(n_maps=0).fit(*data)
 
 
 def test_learning_shows_progress_where_asked(data, capsys):
@@ -227,16 +306,16 @@ def test_a_local_fit_of_training_rows_leaves_each_out():
     assert found[7] == pytest.approx(LocalLinearRegressor(10).fit(X[rest], y[rest]).predict(X[7:8])[0], rel=1e-12)
 
 
-def test_the_whole_model_beats_plain_neighbours_and_averages_its_maps(data):
+def test_the_whole_model_beats_plain_neighbours_and_joins_its_maps(data):
     X, y = data
-    options = {"numbers": [0, 1, 2, 3], "indicators": [4, 5, 6, 7], "n_maps": 2, "random_state": 0, **QUICK}
+    options = {"numbers": [0, 1, 2, 3], "indicators": [4, 5, 6, 7], "n_maps": 2, "random_state": 7, **QUICK}
     model = make_learned_regressor(**options).fit(X[:2000], y[:2000])
     rmse = np.sqrt(np.mean((model.predict(X[2000:]) - y[2000:]) ** 2))
     plain = KNeighborsRegressor(10).fit(X[:2000], y[:2000]).predict(X[2000:])
     assert rmse < 0.5 * np.sqrt(np.mean((plain - y[2000:]) ** 2))
-    both = np.mean([part.predict(X[2000:]) for part in model.estimators_], axis=0)
-    np.testing.assert_allclose(model.predict(X[2000:]), both)
-    assert not np.array_equal(*[part.predict(X[2000:2010]) for part in model.estimators_])
+    assert len(model[1].traces_) == 2
+    alone = make_learned_regressor(**{**options, "n_maps": 1}).fit(X[:2000], y[:2000])
+    assert model[1].traces_[0][-1].validation_rmse == alone[1].traces_[0][-1].validation_rmse
     again = clone(model).fit(X[:2000], y[:2000])
     np.testing.assert_array_equal(again.predict(X[2000:]), model.predict(X[2000:]))
 
@@ -305,10 +384,11 @@ def test_groups_that_cannot_be_are_refused(data, groups):
 
 def test_pipelines_and_means_hand_groups_to_their_maps(recordings):
     X, y, songs = recordings
-    model = make_learned_regressor([0, 1, 2], n_maps=2, row_share=1.0, **QUICK)
+    parts = [make_learned_regressor([0, 1, 2], n_maps=1, row_share=1.0, random_state=seed, **QUICK) for seed in (0, 1)]
+    model = VotingRegressor([("first", parts[0]), ("second", parts[1])])
     plain, grouped = (fit_in_groups(clone(model), X, y, groups) for groups in (None, songs))
     for without, given in zip(plain.estimators_, grouped.estimators_, strict=True):
-        assert without[1].trace_[-1].validation_rmse < 0.3 < 0.9 < given[1].trace_[-1].validation_rmse
+        assert without[1].traces_[0][-1].validation_rmse < 0.3 < 0.9 < given[1].traces_[0][-1].validation_rmse
     np.testing.assert_array_equal(clone(model).fit(X, y).predict(X[:9]), plain.predict(X[:9]))
     with pytest.raises(ValueError, match="groups"):
         model.fit(X, y, groups=songs)

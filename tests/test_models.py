@@ -165,7 +165,7 @@ def test_attributes_of_an_estimator_are_there_after_reading(rows, tmp_path):
     model = fit_model(rows, make_pipeline(RankFeatures(2), MetricMap(**QUICK), KNNRegressor(4)))
     save_model(model, tmp_path / "m")
     read = load_model(tmp_path / "m").estimator
-    assert read[1].trace_ == model.estimator[1].trace_
+    assert read[1].traces_ == model.estimator[1].traces_
     assert read[0].feature_names_in_.tolist() == model.estimator[0].feature_names_in_.tolist()
     assert read[0].get_feature_names_out().tolist() == model.estimator[0].get_feature_names_out().tolist()
 

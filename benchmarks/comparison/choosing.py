@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
+from scipy.stats import gmean
 from sklearn.metrics import root_mean_squared_error
 from sklearn.pipeline import Pipeline
 
@@ -19,9 +20,10 @@ from energyknn.fitting import fit_in_groups
 from energyknn.schema import Schema
 from energyknn.study import Prepared, Protocol, prepare
 
-LEARNING = {"n_rows": (10_000, 30_000), "n_units": (0, 128), "learning_rate": (0.003, 0.006, 0.012)}
-PREDICTING = {"sharpness": (0.7, 1.0, 1.4, 2.0), "reach": (3.0, 4.5, 1000.0)}
-"""Values of `MetricMap` and `LocalLinearRegressor` that are tried; a reach of 1000 is as good as none."""
+FILES = ("tracks", "diamonds")
+LEARNING = {"n_units": (0, 128), "ridge": (0.3, 1.0, 3.0, 1000.0)}
+PREDICTING = {"sharpness": (1.0, 1.4, 2.0, 2.8), "reach": (3.0, 4.5, 6.0, 1000.0)}
+"""Values of `MetricMap` and `LocalLinearRegressor` that are tried; 1000 is as good as infinite."""
 
 _MOST_SCORED = 10_000  # rows
 PROTOCOLS = ("none", "songs")
@@ -83,7 +85,7 @@ def _score(
     numbers = [column for column in data.X_train if column in schema.numbers]
     rest = [column for column in data.X_train if column not in schema.numbers]
     model = make_learned_regressor(numbers, rest, n_maps=1, **setting, **options)
-    fitted: Pipeline = fit_in_groups(model, data.X_train, data.y_train, data.groups).estimators_[0]
+    fitted: Pipeline = fit_in_groups(model, data.X_train, data.y_train, data.groups)
     mapped, local, y_test = fitted[:-1].transform(data.X_test[:_MOST_SCORED]), fitted[-1], data.y_test[:_MOST_SCORED]
     scores = [
         {**chosen, "rmse": root_mean_squared_error(y_test, local.set_params(**chosen).predict(mapped))}
@@ -92,22 +94,29 @@ def _score(
     return {"groups": groups, **setting, "n_train": len(data.y_train), "n_test": len(y_test), "scores": scores}
 
 
-def list_means(fits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the RMSE of every setting under each protocol, and their mean; the least mean first."""
+def list_means(defaults: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the RMSE of every setting by file and protocol, and their geometric mean; the least mean first.
+
+    So a file whose target has a larger unit counts for no more. Settings that lack a file or protocol are left out.
+    """
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for fit in fits:
-        for score in fit["scores"]:
-            setting = {name: value for name, value in {**fit, **score}.items() if name not in _NO_SETTING}
-            entry = found.setdefault(tuple(setting.values()), setting)
-            entry[fit["groups"]] = score["rmse"]
-    for entry in found.values():
-        entry["mean"] = float(np.mean([entry[groups] for groups in PROTOCOLS]))
-    return sorted(found.values(), key=lambda entry: entry["mean"])
+    tasks = set()
+    for problem, known in defaults.items():
+        for fit in known["fits"]:
+            tasks.add((problem, fit["groups"]))
+            for score in fit["scores"]:
+                setting = {name: value for name, value in {**fit, **score}.items() if name not in _NO_SETTING}
+                entry = found.setdefault(tuple(setting.values()), {**setting, "rmse": {}})
+                entry["rmse"][problem, fit["groups"]] = score["rmse"]
+    complete = [entry for entry in found.values() if entry["rmse"].keys() == tasks]
+    for entry in complete:
+        entry["mean"] = float(gmean(list(entry["rmse"].values())))
+    return sorted(complete, key=lambda entry: entry["mean"])
 
 
 _NO_SETTING = ("groups", "n_train", "n_test", "scores", "rmse")
 
 
-def find_best(fits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def find_best(defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the setting with the least mean."""
-    return list_means(fits)[0]
+    return list_means(defaults)[0]

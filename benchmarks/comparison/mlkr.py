@@ -58,7 +58,8 @@ def compare_with_mlkr(
         model = KNNRegressor(N_NEIGHBORS, weights=weigh_softly).fit(map_all(X[rows]), y[rows])
         return float(root_mean_squared_error(y[others], model.predict(map_all(X[others]))))
 
-    options = {"n_components": n_components, "n_neighbors": N_NEIGHBORS, "random_state": random_state}
+    options: dict[str, Any] = {"n_components": n_components, "n_neighbors": N_NEIGHBORS, "random_state": random_state}
+    options["ridge"] = np.inf  # as MLKR does, ours learn for weighted means
     maps = {
         "ours": MetricMap(**options),
         "ours_linear": MetricMap(n_units=0, **options),

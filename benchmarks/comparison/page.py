@@ -13,7 +13,7 @@ import jinja2
 import numpy as np
 from harness.drawing import BLUE, DOTS_PER_INCH, GREY, RED, make_panels
 
-from comparison.choosing import LEARNING, PREDICTING, list_means
+from comparison.choosing import LEARNING, PREDICTING, PROTOCOLS, list_means
 from comparison.problems import PROBLEMS
 from comparison.running import MODELS, OURS
 from energyknn.beyond import LIBRARIES, estimate_over_splits
@@ -173,7 +173,7 @@ def render_page(state: Mapping[str, Any], source: str) -> tuple[str, dict[str, b
     template = environment.from_string(Path(__file__).with_name("page.md.j2").read_text(encoding="utf-8"))
     text = template.render(
         settings=settings, names=MODELS, choices=state["choices"], honesty=state["honesty"], mlkr=state["mlkr"],
-        reliability=state["reliability"], defaults=_describe_choices(state["defaults"]),
+        reliability=state["reliability"], defaults=_describe_choices(state),
         source=source, lacking=list_lacking(state),
         problems=state["problems"], missing=state.get("missing") or {}, environment=state["environment"],
         picture=PICTURE if has_picture else None, zip=zip,
@@ -183,18 +183,22 @@ def render_page(state: Mapping[str, Any], source: str) -> tuple[str, dict[str, b
     return re.sub(r"\n{3,}", "\n\n", text), {name: _encode(figure) for name, figure in pictures.items()}
 
 
-def _describe_choices(defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Set beside the best setting each that differs from it in one option."""
-    described = {}
-    for problem, found in defaults.items():
-        best, *others = list_means(found["fits"])
-        names = (*LEARNING, *PREDICTING)
-        near = [entry for entry in others if sum(entry[name] != best[name] for name in names) == 1]
-        sizes = {fit["groups"]: (fit["n_train"], fit["n_test"]) for fit in found["fits"]}
-        described[problem] = {
-            "names": names, "best": best, "others": near, "n_settings": 1 + len(others), "sizes": sizes
-        }  # fmt: skip
-    return described
+def _describe_choices(state: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Set beside the best setting each that differs from it in one option; None where nothing was tried."""
+    if not state["defaults"]:
+        return None
+    best, *others = list_means(state["defaults"])
+    names = (*LEARNING, *PREDICTING)
+    tasks = []
+    for problem, found in state["defaults"].items():
+        for groups in PROTOCOLS:
+            fit = next(fit for fit in found["fits"] if fit["groups"] == groups)
+            title = f"{state['problems'][problem]['what']}, {GROUPS[groups]}"
+            tasks.append({**fit, "key": (problem, groups), "title": title})
+    return {
+        "names": names, "best": best, "n_settings": 1 + len(others), "tasks": tasks,
+        "others": [entry for entry in others if sum(entry[name] != best[name] for name in names) == 1],
+    }  # fmt: skip
 
 
 def _encode(figure: Any) -> bytes:

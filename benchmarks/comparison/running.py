@@ -254,7 +254,7 @@ def run_choice(plan: Plan, table: pd.DataFrame, path: Path, *, say: Say) -> dict
         least = min(fit["scores"], key=lambda score: score["rmse"])
         tried = ", ".join(f"{name} {fit[name]}" for name in LEARNING)
         say(f"{plan.problem}, {fit['groups']}, {tried}: {least}")
-    say(f"{plan.problem}: least in the mean {find_best(known)}")
+    say(f"least in the mean over {' and '.join(state['defaults'])}: {find_best(state['defaults'])}")
     return state
 
 

@@ -27,7 +27,7 @@ from energyknn.study import Prepared
 
 __all__ = ["LEARNED", "NOTEBOOK", "ONE_MAP", "TUNED_TREES", "ModelScore", "compare_models", "list_models"]
 
-NOTEBOOK, LEARNED, TUNED_TREES = "notebook's neighbours", "neighbours, mean of learned maps", "boosted trees, tuned"
+NOTEBOOK, LEARNED, TUNED_TREES = "notebook's neighbours", "neighbours, joined learned maps", "boosted trees, tuned"
 ONE_MAP = "neighbours, one learned map"
 """Names of models that others refer to."""
 
@@ -101,7 +101,7 @@ def list_models(
         "ordinary least squares": LinearRegression(),
         NOTEBOOK: KNNRegressor(n_neighbors),
         "neighbours, one weight per column": make_pipeline(
-            MetricMap(**{**of_map, "form": "diagonal"}),
+            MetricMap(**{**of_map, "form": "diagonal", "n_maps": 1, "ridge": np.inf}),
             KNNRegressor(of_map.get("n_neighbors", 100), weights=weigh_softly),
         ),
         ONE_MAP: make_learned_regressor(numbers, indicators, **{**options, "n_maps": 1}),

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import VotingRegressor
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from energyknn.local_fitting import weigh_locally
@@ -18,13 +17,14 @@ from energyknn.metric_learning import learn_map, weigh_softly
 from energyknn.neighbors import Neighbors, build_index
 from energyknn.neighbors.search import Engine
 from energyknn.progress import track_on_stderr, track_silently
-from energyknn.row_maps import map_rows
+from energyknn.row_maps import join_maps, map_rows
 from energyknn.transformers import ColumnWeights, RankFeatures
 
 __all__ = ["LocalLinearRegressor", "MetricMap", "make_learned_regressor"]
 
 _ROWS_AT_ONCE = 2048  # of local fits, whose neighbours are held
 _WITHIN_REACH = 30  # neighbours whose weights do not vanish
+_NOT_OF_ONE_MAP = ("n_maps", "random_state", "verbose")
 
 
 class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -32,10 +32,17 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     Parameters
     ----------
-    n_components, n_units, form, n_neighbors, n_rounds, n_rows, row_share, n_queries, n_steps
+    n_components : int, default=32
+        Columns after the map. Ignored by the diagonal form.
+    n_maps : int, default=1
+        Maps that are joined to one, each learned with a seed of its own: squared distances after it are the mean of
+        theirs; see `energyknn.row_maps.join_maps`.
+    n_units, form, n_neighbors, n_rounds, n_rows, row_share, n_queries, n_steps, learning_rate, weight_decay, ridge
         As in `learn_map`.
-    learning_rate, weight_decay, patience, time_budget, random_state
-        As in `learn_map`.
+    patience, time_budget
+        As in `learn_map`, of each map.
+    random_state : int or None, default=0
+        Seed of the first map; the others follow.
     verbose : int, default=0
         Whether to show a progress bar on stderr, with the time that is left.
     engine, n_jobs
@@ -47,8 +54,8 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         The linear part of the map.
     hidden_ : HiddenLayer or None
         What bends it: see `energyknn.row_maps.map_rows`.
-    trace_ : tuple of Round
-        How it was learned.
+    traces_ : tuple of tuple of Round
+        How each of the maps was learned.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -59,8 +66,9 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     def __init__(
         self,
-        n_components: int = 24,
+        n_components: int = 32,
         *,
+        n_maps: int = 1,
         n_units: int = 128,
         form: Literal["full", "diagonal"] = "full",
         n_neighbors: int = 100,
@@ -71,6 +79,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         n_steps: int = 10,
         learning_rate: float = 0.012,
         weight_decay: float = 1.0,
+        ridge: float = 0.3,
         patience: int | None = None,
         time_budget: float | None = None,
         random_state: int | None = 0,
@@ -79,6 +88,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         n_jobs: int | None = None,
     ) -> None:
         self.n_components = n_components
+        self.n_maps = n_maps
         self.n_units = n_units
         self.form = form
         self.n_neighbors = n_neighbors
@@ -89,6 +99,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self.n_steps = n_steps
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
+        self.ridge = ridge
         self.patience = patience
         self.time_budget = time_budget
         self.random_state = random_state
@@ -113,13 +124,26 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         -------
         MetricMap
             The transformer itself.
+
+        Raises
+        ------
+        ValueError
+            As `learn_map`; or if `n_maps` is not at least 1.
         """
         rows, target = validate_data(self, X, y, dtype=np.float64, order="C", y_numeric=True, ensure_min_samples=3)
-        options = {name: value for name, value in self.get_params().items() if name != "verbose"}
+        if self.n_maps < 1:
+            message = f"n_maps is {self.n_maps!r}. It must be at least 1."
+            raise ValueError(message)
+        options = {name: value for name, value in self.get_params().items() if name not in _NOT_OF_ONE_MAP}
         track = track_on_stderr if self.verbose else track_silently
-        learned = learn_map(rows, target, groups=groups, **options, track=track)
-        self.components_, self.hidden_, self.trace_ = learned.components, learned.hidden, learned.trace
-        self._n_features_out = learned.components.shape[1]
+        seeds = [None if self.random_state is None else self.random_state + number for number in range(self.n_maps)]
+        learned = [learn_map(rows, target, groups=groups, **options, random_state=seed, track=track) for seed in seeds]
+        self.components_, self.hidden_ = learned[0].components, learned[0].hidden
+        if self.n_maps > 1:
+            maps = [(one.components, one.hidden) for one in learned]
+            self.components_, self.hidden_ = join_maps(rows, maps, learned[0].components.shape[1])
+        self.traces_ = tuple(one.trace for one in learned)
+        self._n_features_out = self.components_.shape[1]
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -158,7 +182,7 @@ class LocalLinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     n_neighbors : int, default=200
         Rows of a fit; all training rows where there are fewer.
-    sharpness : float, default=1.4
+    sharpness : float, default=2.0
         Weights are exp(-sharpness * distance²).
     reach : float, default=4.5
         Where rows are sparse, weights fall more slowly: so that the 30th nearest row's is at least exp(-reach) of what
@@ -184,7 +208,7 @@ class LocalLinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self,
         n_neighbors: int = 200,
         *,
-        sharpness: float = 1.4,
+        sharpness: float = 2.0,
         reach: float = 4.5,
         ridge: float = 0.3,
         engine: Engine = "auto",
@@ -313,8 +337,8 @@ def make_learned_regressor(
     indicator_weight: float = 0.3,
     random_state: int = 0,
     **options: Any,
-) -> VotingRegressor:
-    """Make the model of learned distances: the mean of local fits after several maps, from one seed each.
+) -> Pipeline:
+    """Make the model of learned distances: a local fit to the nearest rows after maps that are learned and joined.
 
     Parameters
     ----------
@@ -323,7 +347,7 @@ def make_learned_regressor(
     indicators : sequence of str or int, default=()
         Columns of indicators.
     n_maps : int, default=4
-        Maps whose predictions are averaged.
+        Maps that are joined.
     n_waves : int, default=4
         As in `RankFeatures`.
     indicator_weight : float, default=0.3
@@ -335,7 +359,7 @@ def make_learned_regressor(
 
     Returns
     -------
-    VotingRegressor
+    Pipeline
         Unfitted.
 
     Examples
@@ -347,8 +371,6 @@ def make_learned_regressor(
     """
     weights = ColumnWeights(default=indicator_weight)
     columns = ColumnTransformer([("numbers", RankFeatures(n_waves), numbers), ("indicators", weights, indicators)])
-    models = [
-        make_pipeline(columns, MetricMap(random_state=random_state + number, **options), LocalLinearRegressor())
-        for number in range(n_maps)
-    ]
-    return VotingRegressor([(f"map{number}", model) for number, model in enumerate(models)])
+    return make_pipeline(
+        columns, MetricMap(n_maps=n_maps, random_state=random_state, **options), LocalLinearRegressor()
+    )

@@ -99,10 +99,11 @@ KINDS: dict[str, Kind] = {
         Kind(
             MetricMap,
             (
-                *("n_components", "n_units", "form", "n_neighbors", "n_rounds", "n_rows", "row_share", "n_queries"),
-                *("n_steps", "learning_rate", "weight_decay", "patience", "time_budget", "random_state"),
+                *("n_components", "n_maps", "n_units", "form", "n_neighbors", "n_rounds", "n_rows", "row_share"),
+                *("n_queries", "n_steps", "learning_rate", "weight_decay", "ridge", "patience", "time_budget"),
+                "random_state",
             ),
-            ("components_", "hidden_", "trace_", "_n_features_out"),
+            ("components_", "hidden_", "traces_", "_n_features_out"),
         ),
         Kind(ColumnWeights, ("weights", "default"), ("weights_",)),
         Kind(RankFeatures, ("n_waves",), ("quantiles_",), lambda ranks: 0 <= ranks.n_waves <= _MOST_WAVES),
