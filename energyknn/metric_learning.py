@@ -455,7 +455,7 @@ def _start(
 def _compose(parameters: Parameters) -> RowMap:
     """Make the map of its parameters."""
     matrix, *hidden = parameters
-    return np.diag(matrix**2) if matrix.ndim == 1 else matrix, HiddenLayer(*hidden) if hidden else None
+    return RowMap(np.diag(matrix**2) if matrix.ndim == 1 else matrix, HiddenLayer(*hidden) if hidden else None)
 
 
 def _pull_back(

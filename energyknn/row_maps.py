@@ -32,8 +32,19 @@ class HiddenLayer(NamedTuple):
     components: NDArray[Any]
 
 
-RowMap = tuple[NDArray[Any], HiddenLayer | None]
-"""What `map_rows` maps by."""
+class RowMap(NamedTuple):
+    """What `map_rows` maps by.
+
+    Attributes
+    ----------
+    components : ndarray of shape (n_features, n_components), float
+        The matrix.
+    hidden : HiddenLayer or None
+        What is added; None for a linear map.
+    """
+
+    components: NDArray[Any]
+    hidden: HiddenLayer | None = None
 
 
 def map_rows(X: NDArray[Any], components: NDArray[Any], hidden: HiddenLayer | None = None) -> NDArray[Any]:
@@ -127,10 +138,8 @@ def turn_map(X: NDArray[Any], components: NDArray[Any], hidden: HiddenLayer | No
 
     Returns
     -------
-    components : ndarray of shape (n_features, n_components), float64
-        The matrix.
-    hidden : HiddenLayer or None
-        The hidden layer.
+    RowMap
+        After which rows are as far apart as before.
 
     Notes
     -----
@@ -144,7 +153,7 @@ def turn_map(X: NDArray[Any], components: NDArray[Any], hidden: HiddenLayer | No
     mapped = map_rows(X[:: -(-len(X) // _ENOUGH_ROWS)], components, hidden)
     axes = np.linalg.eigh(np.atleast_2d(np.cov(mapped, rowvar=False, bias=True))).eigenvectors[:, ::-1]
     turned = None if hidden is None else hidden._replace(components=hidden.components @ axes)
-    return np.ascontiguousarray(components @ axes), turned
+    return RowMap(np.ascontiguousarray(components @ axes), turned)
 
 
 def join_maps(X: NDArray[Any], maps: Sequence[RowMap], n_components: int) -> RowMap:
@@ -154,19 +163,19 @@ def join_maps(X: NDArray[Any], maps: Sequence[RowMap], n_components: int) -> Row
     ----------
     X : ndarray of shape (n_rows, n_features), float
         Rows, as in `turn_map`.
-    maps : sequence of tuple
-        Matrices and hidden layers, of all or of none.
+    maps : sequence of RowMap
+        All with a hidden layer, or none.
     n_components : int
         Columns to keep, those of most variance. Squared distances lose what lies along others.
 
     Returns
     -------
-    components, hidden
-        As of `turn_map`; the units of the hidden layer are those of all maps.
+    RowMap
+        Turned as by `turn_map`; the units of its hidden layer are those of all maps.
 
     Examples
     --------
-    >>> joined, _ = join_maps(np.array([[0.0], [1.0]]), [(np.array([[3.0]]), None), (np.array([[1.0]]), None)], 1)
+    >>> joined, _ = join_maps(np.array([[0.0], [1.0]]), [RowMap(np.array([[3.0]])), RowMap(np.array([[1.0]]))], 1)
     >>> float(abs(joined[0, 0]).round(3))  # the root of (9 + 1) / 2
     2.236
     """
@@ -178,4 +187,4 @@ def join_maps(X: NDArray[Any], maps: Sequence[RowMap], n_components: int) -> Row
         hidden = HiddenLayer(np.hstack(weights), np.hstack(offsets), share * block_diag(*added))
     components, hidden = turn_map(X, share * np.hstack([matrix for matrix, _ in maps]), hidden)
     kept = None if hidden is None else hidden._replace(components=hidden.components[:, :n_components])
-    return components[:, :n_components], kept
+    return RowMap(components[:, :n_components], kept)

@@ -14,7 +14,7 @@ from energyknn.estimators import LocalLinearRegressor, MetricMap, make_learned_r
 from energyknn.fitting import fit_in_groups
 from energyknn.local_fitting import fit_planes, weigh_locally
 from energyknn.metric_learning import differentiate_errors, learn_map, weigh_softly
-from energyknn.row_maps import HiddenLayer, join_maps, map_rows, pull_back, trace_rows, turn_map
+from energyknn.row_maps import HiddenLayer, RowMap, join_maps, map_rows, pull_back, trace_rows, turn_map
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +228,7 @@ def test_the_transformer_is_the_learned_map(data):
 def test_squared_distances_after_joined_maps_are_the_mean_of_theirs(data, n_units):
     options = {**QUICK, "n_units": n_units}
     maps = [learn_map(*data, random_state=seed, **options) for seed in (4, 5, 6)]
-    pairs = [(one.components, one.hidden) for one in maps]
+    pairs = [RowMap(one.components, one.hidden) for one in maps]
     squares = [measure_steps(data[0], *pair) for pair in pairs]
     joined = join_maps(data[0], pairs, 12)
     np.testing.assert_allclose(measure_steps(data[0], *joined), np.mean(squares, axis=0), rtol=1e-9)

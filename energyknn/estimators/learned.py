@@ -17,7 +17,7 @@ from energyknn.metric_learning import learn_map, weigh_softly
 from energyknn.neighbors import Neighbors, build_index
 from energyknn.neighbors.search import Engine
 from energyknn.progress import track_on_stderr, track_silently
-from energyknn.row_maps import join_maps, map_rows
+from energyknn.row_maps import RowMap, join_maps, map_rows
 from energyknn.transformers import ColumnWeights, RankFeatures
 
 __all__ = ["LocalLinearRegressor", "MetricMap", "make_learned_regressor"]
@@ -140,7 +140,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         learned = [learn_map(rows, target, groups=groups, **options, random_state=seed, track=track) for seed in seeds]
         self.components_, self.hidden_ = learned[0].components, learned[0].hidden
         if self.n_maps > 1:
-            maps = [(one.components, one.hidden) for one in learned]
+            maps = [RowMap(one.components, one.hidden) for one in learned]
             self.components_, self.hidden_ = join_maps(rows, maps, learned[0].components.shape[1])
         self.traces_ = tuple(one.trace for one in learned)
         self._n_features_out = self.components_.shape[1]
