@@ -40,6 +40,7 @@ from energyknn.beyond import (
 from energyknn.beyond.models import LEARNED, NOTEBOOK, TUNED_TREES
 from energyknn.cli import main
 from energyknn.fitting import fit_in_groups
+from energyknn.metric_learning import weigh_softly
 from energyknn.schema import SPOTIFY
 from energyknn.splitting import label_songs
 from energyknn.study import Protocol, prepare
@@ -387,6 +388,13 @@ def test_one_width_for_all_is_the_quantile_of_left_out_errors(data):
     _, held = next(ShuffleSplit(1, test_size=0.2, random_state=0).split(data.y_train))
     expected = 2 * np.sort(errors[held])[int(np.ceil(0.8 * (len(held) + 1))) - 1]
     assert report.constant_width == pytest.approx(expected, rel=1e-12)
+
+
+def test_one_weight_per_column_is_learned_for_the_mean_that_it_predicts_by(data):
+    model = list_models(list(data.X_train), n_neighbors=5, learning={"n_maps": 3})["neighbours, one weight per column"]
+    assert model[0].ridge == np.inf
+    assert model[0].n_maps == 1
+    assert model[1].weights is weigh_softly
 
 
 def test_a_column_that_is_all_that_matters_is_found(data):

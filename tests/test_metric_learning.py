@@ -157,6 +157,16 @@ def test_single_precision_gives_the_same_gradient_but_for_rounding():
     np.testing.assert_allclose(single, exact, atol=1e-5 * np.abs(exact).max())
 
 
+def test_learning_and_validation_err_as_planes_do(data):
+    """A target that is a plane: planes predict it after a map that has learned nothing, means do not."""
+    target = data[0] @ np.arange(8.0)
+    options = STRAIGHT | {"n_components": 8, "n_rounds": 1, "learning_rate": 1e-6}
+    for ridge, least, most in ((1e-6, 0.0, 0.02), (np.inf, 0.4, 1.0)):
+        first = learn_map(data[0], target, ridge=ridge, **options).trace[0]
+        for error in (first.leave_one_out_rmse, first.validation_rmse):
+            assert least <= error / target.std() < most
+
+
 def test_seeds_repeat_to_the_bit_and_differ(data):
     first, second = learn_map(*data, random_state=3, **QUICK), learn_map(*data, random_state=3, **QUICK)
     np.testing.assert_array_equal(first.components, second.components)
