@@ -484,7 +484,7 @@ def explain_columns(
     return pd.DataFrame(found, index=list(groups))
 
 
-class _ByRowNumbers(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class _ByRowNumbers(RegressorMixin, BaseEstimator):
     """A fitted model whose rows are given by numbers, one for each group of columns: so groups are shuffled whole."""
 
     def __init__(self, model: Any, X: Any, groups: list[list[int]]) -> None:

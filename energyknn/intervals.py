@@ -129,7 +129,7 @@ def measure_spread(
     return np.asarray(total)
 
 
-class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     """Give any regressor prediction intervals that are wider where neighbours differ more in their targets.
 
     Parameters

@@ -18,7 +18,7 @@ _FARTHEST = 5.0  # where values and scores are cut off, so that no row stands al
 _N_QUANTILES = 1000
 
 
-class ColumnWeights(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class ColumnWeights(TransformerMixin, BaseEstimator):
     """Multiply columns by weights, so that they count for more or less in a distance; 0 leaves a column out.
 
     Parameters
@@ -128,7 +128,7 @@ class ColumnWeights(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return names
 
 
-class RankFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class RankFeatures(TransformerMixin, BaseEstimator):
     """Give each column its values, their normal scores, and waves of their ranks, for a linear map to combine.
 
     Parameters

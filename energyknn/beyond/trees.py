@@ -324,7 +324,7 @@ def _draw_settings(library: str, random_state: int) -> Iterator[dict[str, Any]]:
         yield {name: getattr(value, "item", lambda value=value: value)() for name, value in sorted(setting.items())}
 
 
-class TunedTreesRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class TunedTreesRegressor(RegressorMixin, BaseEstimator):
     """Predict by boosted trees that are tuned on the rows they are fitted to; see `tune_trees`.
 
     Cross-validated, each fold's trees are tuned on its own training rows: the estimate is nested.

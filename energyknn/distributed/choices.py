@@ -336,7 +336,7 @@ def _draw_evenly(space: _Space, random_state: int | None) -> Iterator[_Chosen]:
 def _make_chooser(tune: ModuleType, space: _Space, draws: _Draws) -> Any:
     """Make the Tune searcher that asks `draws`."""
 
-    class Chooser(tune.search.Searcher):  # type: ignore[misc, name-defined]
+    class Chooser(tune.search.Searcher):  # type: ignore[name-defined]
         """Number choices, and end where nothing is left."""
 
         def __init__(self) -> None:

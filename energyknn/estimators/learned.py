@@ -27,7 +27,7 @@ _WITHIN_REACH = 30  # neighbours whose weights do not vanish
 _NOT_OF_ONE_MAP = ("n_maps", "random_state", "verbose")
 
 
-class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Map rows so that near rows have like targets; see `energyknn.metric_learning.learn_map`.
 
     Parameters
@@ -175,7 +175,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         return tags
 
 
-class LocalLinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class LocalLinearRegressor(RegressorMixin, BaseEstimator):
     """Predict from a plane that is fitted to the nearest training rows, nearer ones with more weight.
 
     Parameters

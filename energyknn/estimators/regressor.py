@@ -16,7 +16,7 @@ from energyknn.weighting import Weights, average_targets, needs_bandwidth, weigh
 __all__ = ["KNNRegressor"]
 
 
-class KNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class KNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Predict the weighted mean of the targets of the k nearest training rows.
 
     Parameters

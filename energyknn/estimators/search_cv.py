@@ -35,7 +35,7 @@ def _has_refitted(search: KNNSearchCV) -> bool:
     return hasattr(search, "best_estimator_") or (search.refit is not False and not hasattr(search, "cv_results_"))
 
 
-class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Choose k, weights and p by cross-validation, with one neighbour search per fold for all candidates.
 
     Parameters
@@ -213,7 +213,7 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         self.best_estimator_ = (model if transformer is None else make_pipeline(clone(transformer), model)).fit(X, y)
         self.refit_time_ = time.perf_counter() - start
 
-    @available_if(_has_refitted)  # type: ignore[untyped-decorator]
+    @available_if(_has_refitted)
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """Predict with the best candidate.
 
@@ -235,7 +235,7 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         check_is_fitted(self)
         return self.best_estimator_.predict(X)
 
-    @available_if(_has_refitted)  # type: ignore[untyped-decorator]
+    @available_if(_has_refitted)
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """Score the best candidate by the metric that chose it.
 

@@ -151,7 +151,7 @@ def make_run_config(tune: ModuleType, folder: str, progress: Progress | None, n_
 def _make_log(tune: ModuleType) -> Any:
     """Make the log without which Tune warns of every trial; it closes the files of trials that were stopped too."""
 
-    class Log(tune.logger.JsonLoggerCallback):  # type: ignore[misc, name-defined]
+    class Log(tune.logger.JsonLoggerCallback):  # type: ignore[name-defined]
         """Write results as JSON."""
 
         def on_experiment_end(self, trials: list[Any], **_: Any) -> None:
@@ -164,7 +164,7 @@ def _make_log(tune: ModuleType) -> Any:
 def _make_callback(tune: ModuleType, progress: Progress | None, n_candidates: int) -> Any:
     """Make the Ray callback that tells `progress` of every finished trial."""
 
-    class Report(tune.Callback):  # type: ignore[misc, name-defined]
+    class Report(tune.Callback):  # type: ignore[name-defined]
         """Count finished trials."""
 
         n_done = 0

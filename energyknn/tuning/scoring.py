@@ -191,7 +191,7 @@ def score_sums(scorer: Scorer, sums: _Sums, actual: NDArray[np.float64]) -> NDAr
     return score(sums[kind], actual)
 
 
-class _Predicted(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class _Predicted(RegressorMixin, BaseEstimator):
     """What a scorer asks for predictions: it has them already."""
 
     def __init__(self, predictions: NDArray[np.float64]) -> None:

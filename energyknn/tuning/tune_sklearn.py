@@ -76,11 +76,11 @@ def _find_early_stop_type(estimator: Any, early_stopping: bool) -> Any:
     return kind
 
 
-class _Trainable(_trainable._Trainable):  # type: ignore[misc]
+class _Trainable(_trainable._Trainable):
     """A trial. A worker that receives one imports this module, and with it what is mended below."""
 
 
-class _PipelineTrainable(_trainable._PipelineTrainable):  # type: ignore[misc]
+class _PipelineTrainable(_trainable._PipelineTrainable):
     """A trial of a pipeline that stops early."""
 
 
@@ -156,14 +156,14 @@ def _own_random_state(seed: int | None) -> Iterator[None]:
         np.random.set_state(states[1])  # noqa: NPY002
 
 
-class TuneGridSearchCV(_OnTodaysRay, tune_gridsearch.TuneGridSearchCV):  # type: ignore[misc]
+class TuneGridSearchCV(_OnTodaysRay, tune_gridsearch.TuneGridSearchCV):
     """tune-sklearn's search over every point of a grid, on today's Ray.
 
     Parameters, methods and fitted attributes are tune-sklearn's. Its module says what differs.
     """
 
 
-class TuneSearchCV(_OnTodaysRay, tune_search.TuneSearchCV):  # type: ignore[misc]
+class TuneSearchCV(_OnTodaysRay, tune_search.TuneSearchCV):
     """tune-sklearn's search over drawn candidates, on today's Ray.
 
     Parameters, methods and fitted attributes are tune-sklearn's. A list of values is drawn from with replacement, so
