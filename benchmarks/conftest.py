@@ -22,7 +22,7 @@ from harness.timing import Recorder
 
 from energyknn.neighbors import search_neighbors
 from energyknn.splitting import fold_rows
-from energyknn.study import Protocol, prepare
+from energyknn.study.protocol import Protocol, prepare
 
 SIZE, ROWS, LINES, MISSING, FAILED = (pytest.StashKey() for _ in range(5))
 

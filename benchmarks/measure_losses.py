@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from energyknn.distributed.search import ClusterNeighbors, search_neighbors_on_ray
+from energyknn._shared.ray_session import quiet_ray
+from energyknn.cluster.search import ClusterNeighbors, search_neighbors_on_ray
 from energyknn.neighbors import Neighbors, search_neighbors
-from energyknn.tuning.ray_session import quiet_ray
 
 N_NEIGHBORS = 51
 N_UNITS = 40

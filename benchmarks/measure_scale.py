@@ -30,19 +30,19 @@ from harness.machine import describe_machine
 from harness.scale import N_SHARDS
 from harness.timing import time_call
 
-from energyknn.distributed.merging import Nearest, merge_nearest, search_shard
-from energyknn.distributed.pool import Outcome, Task, Unit, open_pool
-from energyknn.distributed.search import search_neighbors_on_ray
-from energyknn.distributed.sharing import count_bytes, share_index
-from energyknn.distributed.tuning import _FEWEST_ROWS, _N_STEPS, score_candidates_on_ray
+from energyknn.cluster.merging import Nearest, merge_nearest, search_shard
+from energyknn.cluster.pool import Outcome, Task, Unit, open_pool
+from energyknn.cluster.search import search_neighbors_on_ray
+from energyknn.cluster.sharing import count_bytes, share_index
+from energyknn.cluster.tuning import _FEWEST_ROWS, _N_STEPS, score_candidates_on_ray
 from energyknn.encoding import encode_features, fit_levels, target_values
 from energyknn.neighbors import build_index, search_neighbors
-from energyknn.neighbors.blocked import order_queries
+from energyknn.neighbors.engines.blocked.engine import order_queries
 from energyknn.neighbors.search import plan_search
 from energyknn.scaling import apply_scale, fit_scale
-from energyknn.schema import SPOTIFY
 from energyknn.splitting import Split, fold_rows
-from energyknn.synthesis import synthesise_tracks
+from energyknn.study.notebook import SPOTIFY
+from energyknn.study.synthesis import synthesise_tracks
 from energyknn.tuning.candidates import Candidate, score_candidates
 
 FOLDER = Path(__file__).parent
@@ -61,11 +61,11 @@ def make_rows(n_rows: int) -> tuple[np.ndarray, np.ndarray]:
     parts, targets = [], []
     for number, start in enumerate(range(0, n_rows, CHUNK)):
         tracks = synthesise_tracks(min(CHUNK, n_rows - start), random_state=number)
-        levels = levels or fit_levels(tracks)
-        encoded = encode_features(tracks, levels)
+        levels = levels or fit_levels(tracks, SPOTIFY)
+        encoded = encode_features(tracks, levels, SPOTIFY)
         scale = scale or fit_scale(encoded, [name for name in encoded if name in NUMBERS])
         parts.append(apply_scale(encoded, scale).to_numpy(dtype=np.float64))
-        targets.append(target_values(tracks))
+        targets.append(target_values(tracks, SPOTIFY))
     return np.concatenate(parts), np.concatenate(targets)
 
 

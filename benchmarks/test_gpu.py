@@ -13,7 +13,7 @@ from harness.peers import GPU_PEERS, N_THREADS, measure_distances, measure_recal
 from harness.timing import time_call
 
 from energyknn.neighbors import search_neighbors
-from energyknn.neighbors.engine_torch import find_device_name
+from energyknn.neighbors.engines.torch import find_device_name
 
 QUESTION = "GPU"
 HERE = f"energyknn on the CPU, {N_THREADS} threads"

@@ -6,7 +6,7 @@ import pytest
 from harness.data import encode_tracks, make_rows
 from harness.peers import BRUTE, KD_TREE, check_distances, search_ours
 
-from energyknn.synthesis import synthesise_tracks
+from energyknn.study.synthesis import synthesise_tracks
 
 QUESTION = "growth"
 PEERS = (BRUTE, KD_TREE)

@@ -7,6 +7,7 @@ import pytest
 from harness.data import find_file
 
 from energyknn.loading import load_table
+from energyknn.study.notebook import SPOTIFY
 
 QUESTION = "loading"
 FORMATS = {".csv": ("CSV", pd.read_csv), ".parquet": ("Parquet", pd.read_parquet)}
@@ -32,7 +33,7 @@ def test_loading(record, table, files, suffix):
     path = files / f"tracks{suffix}"
     record.compare(
         f"{name}, {len(table):,} rows", f"pandas.read_{name.lower()}, which checks nothing",
-        ours=lambda: load_table(path), theirs=lambda: read(path), check=check, pairs=5,
+        ours=lambda: load_table(path, SPOTIFY), theirs=lambda: read(path), check=check, pairs=5,
     )  # fmt: skip
 
 
@@ -42,5 +43,5 @@ def test_loading_the_file_itself(record, size, table):
         pytest.skip("this run has no CSV file of its own")
     record.compare(
         f"{''.join(path.suffixes)[1:]} as it came, {len(table):,} rows", "pandas.read_csv, which checks nothing",
-        ours=lambda: load_table(path), theirs=lambda: pd.read_csv(path), check=check, pairs=3,
+        ours=lambda: load_table(path, SPOTIFY), theirs=lambda: pd.read_csv(path), check=check, pairs=3,
     )  # fmt: skip

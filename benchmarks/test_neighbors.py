@@ -22,7 +22,7 @@ from harness.peers import (
 from harness.timing import time_call
 
 from energyknn.neighbors import build_index, search_neighbors
-from energyknn.synthesis import synthesise_tracks
+from energyknn.study.synthesis import synthesise_tracks
 
 QUESTION = "neighbors"
 

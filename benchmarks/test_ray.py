@@ -10,11 +10,11 @@ from harness.peers import N_THREADS, search_ours
 from harness.rivals import COARSE, GRID, score_ours, search_grid, search_tune_sklearn
 from harness.timing import time_call
 
-from energyknn.distributed.pool import open_pool
-from energyknn.distributed.search import search_neighbors_on_ray
-from energyknn.distributed.tuning import score_candidates_on_ray
+from energyknn._shared.ray_session import quiet_ray, start_ray
+from energyknn.cluster.pool import open_pool
+from energyknn.cluster.search import search_neighbors_on_ray
+from energyknn.cluster.tuning import score_candidates_on_ray
 from energyknn.tuning.candidates import Candidate
-from energyknn.tuning.ray_session import quiet_ray, start_ray
 
 QUESTION = "Ray overhead"
 HERE = f"energyknn here, {N_THREADS} threads"

@@ -16,8 +16,8 @@ from harness.timing import time_call
 from sklearn.metrics import r2_score
 from sklearn.neighbors import KNeighborsRegressor
 
+from energyknn.neighbors.weighting import KERNELS
 from energyknn.tuning.candidates import Candidate, score_candidates, score_leave_one_out
-from energyknn.weighting import KERNELS
 
 QUESTION = "tuning"
 WEIGHTS = ("uniform", "distance", *KERNELS)

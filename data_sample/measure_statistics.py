@@ -1,6 +1,6 @@
 """Measure, on a file of real tracks, the statistics that synthetic tracks are drawn from.
 
-    python data_sample/measure_statistics.py TRACKS.csv.gz --facts facts.json --out energyknn/synthesis_statistics.json
+    python data_sample/measure_statistics.py TRACKS.csv.gz --facts FACTS --out STATISTICS
 
 TRACKS has the notebook's 19 columns. FACTS holds what the notebook printed: `recovered.mean` and `recovered.sd`
 of ten columns and `recovered.energy_sd`, which the synthetic tracks are made to meet. Only quantiles,
@@ -21,8 +21,8 @@ import pandas as pd
 from scipy import optimize, special
 from sklearn.linear_model import Ridge
 
-from energyknn import synthesis
-from energyknn.schema import SPOTIFY
+from energyknn.study import synthesis
+from energyknn.study.notebook import SPOTIFY
 
 # Popularity stands last: Cholesky's factor then keeps a repeat's new popularity out of its sound.
 NUMBERS = (*(name for name in SPOTIFY.numbers if name not in ("year", "popularity")), "popularity")

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from energyknn.loading import load_table, sample_path
 from energyknn.neighbors import search_neighbors
-from energyknn.study import COARSE_N_NEIGHBORS, Prepared, Protocol, micro_candidates, prepare
+from energyknn.study.notebook import SPOTIFY
+from energyknn.study.protocol import COARSE_N_NEIGHBORS, Prepared, Protocol, micro_candidates, prepare
 from energyknn.tuning.candidates import Candidate, CandidateScores, score_candidates
 
 PALE = "#b0b0b0"
@@ -224,7 +225,7 @@ def draw_all() -> dict[str, bytes]:
     dict of str to bytes
         SVG by name.
     """
-    data = prepare(load_table(sample_path()), Protocol())
+    data = prepare(load_table(sample_path(), SPOTIFY), Protocol())
     scores = score_every_k(data)
     return {
         "blocks": encode_svg(draw_blocks),

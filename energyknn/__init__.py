@@ -1,4 +1,4 @@
-"""Predict Spotify's energy score by k-nearest-neighbour regression, exactly and measurably.
+"""Exact k-nearest neighbours: search, regression, one-search tuning and a learned distance.
 
 The modules are the public interface: `loading`, `encoding`, `splitting`, `scaling`, `fitting` and `tuning` hold the
 pure functions of those steps, in the order in which data flows through them. Two scikit-learn estimators stand on

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from energyknn.schema import SPOTIFY, Schema
+from energyknn.schema import Schema
 
 __all__ = ["Levels", "age_in_years", "encode_features", "fit_levels", "name_features", "target_values"]
 
 Levels = Mapping[str, tuple[int | str, ...]]
 
-NOTEBOOK_MISMATCH_COST = 8.0
-"""What a differing category adds to a squared distance where indicators are -1 and 1: two of them differ by 2."""
+MISMATCH_COST = 8.0
+"""What two different levels of a category add to a squared distance where indicators are -1 and 1."""
 
 
 def age_in_years(years: pd.Series, reference_year: int) -> pd.Series:
@@ -27,8 +27,7 @@ def age_in_years(years: pd.Series, reference_year: int) -> pd.Series:
     years : Series of shape (n_rows,), int
         Calendar years.
     reference_year : int
-        The year in which the age is 0. The notebook used the year of its own run, 2021. Standardising takes any
-        choice out again, so it moves nothing but the unscaled column.
+        The year in which the age is 0. Standardising takes the choice out again.
 
     Returns
     -------
@@ -43,14 +42,14 @@ def age_in_years(years: pd.Series, reference_year: int) -> pd.Series:
     return reference_year - years
 
 
-def fit_levels(table: pd.DataFrame, schema: Schema = SPOTIFY) -> Levels:
+def fit_levels(table: pd.DataFrame, schema: Schema) -> Levels:
     """Take the levels of each category from the schema, or where it names none, from the table.
 
     Parameters
     ----------
     table : DataFrame of shape (n_rows, n_columns)
         The rows to learn from: the training rows, where the schema leaves levels open.
-    schema : Schema, default=SPOTIFY
+    schema : Schema
         What the columns are.
 
     Returns
@@ -63,25 +62,26 @@ def fit_levels(table: pd.DataFrame, schema: Schema = SPOTIFY) -> Levels:
     )
 
 
-def name_features(levels: Levels, schema: Schema = SPOTIFY) -> tuple[str, ...]:
+def name_features(levels: Levels, schema: Schema) -> tuple[str, ...]:
     """Name the columns of the design matrix: the numbers, then each category's indicators.
 
     Parameters
     ----------
     levels : mapping
         As `fit_levels` returns it.
-    schema : Schema, default=SPOTIFY
+    schema : Schema
         What the columns are.
 
     Returns
     -------
     tuple of str
-        For the Spotify schema the notebook's 27 names, in its order.
+        Numbers in the schema's order, then ``name_level`` for each level of each category.
 
     Examples
     --------
-    >>> name_features(fit_levels(pd.DataFrame()))[-3:]
-    ('key_11', 'mode_0', 'mode_1')
+    >>> from energyknn.schema import make_schema
+    >>> name_features({"c": (0, 1)}, make_schema(target="y", numbers=["a"], categories=["c"]))
+    ('a', 'c_0', 'c_1')
     """
     indicators = (f"{name}_{level}" for name in schema.categories for level in levels[name])
     return (*schema.numbers, *indicators)
@@ -90,12 +90,12 @@ def name_features(levels: Levels, schema: Schema = SPOTIFY) -> tuple[str, ...]:
 def encode_features(
     table: pd.DataFrame,
     levels: Levels,
+    schema: Schema,
     *,
-    schema: Schema = SPOTIFY,
     reference_year: int = 2021,
-    mismatch_cost: float = NOTEBOOK_MISMATCH_COST,
+    mismatch_cost: float = MISMATCH_COST,
 ) -> pd.DataFrame:
-    """Encode a table as the notebook does: ages for years, indicators of -1 and 1 for categories.
+    """Encode a table: ages for years, indicators of -1 and 1 for categories.
 
     Parameters
     ----------
@@ -103,13 +103,13 @@ def encode_features(
         A checked table. It is not changed, and the target is not looked at.
     levels : mapping
         As `fit_levels` returns it. A fixed list gives the same columns for every file, whatever it lacks.
-    schema : Schema, default=SPOTIFY
+    schema : Schema
         What the columns are.
     reference_year : int, default=2021
         The year in which an age is 0.
     mismatch_cost : float, default=8
         What two different levels of a category add to a squared Euclidean distance, at least 0. Indicators are
-        plus and minus ``sqrt(mismatch_cost / 8)``, so 8 gives the notebook's -1 and 1.
+        plus and minus ``sqrt(mismatch_cost / 8)``, so 8 gives -1 and 1.
 
     Returns
     -------
@@ -123,22 +123,21 @@ def encode_features(
 
     Notes
     -----
-    A value that is none of the levels (the Web API's `key` -1, for "no key found") gets no indicator: all of that
-    category's are at their low value. It then differs from every level in one indicator where two levels differ
-    in two, so it costs half of `mismatch_cost`: nearer to each key than those are to one another, and at no
-    cost from another track without a key.
+    A value that is none of the levels gets no indicator: all of that category's indicators are at their low value.
+    It differs from every level in one indicator, where two levels differ in two. So it costs half of
+    `mismatch_cost`, and nothing beside another row without a level.
 
     Examples
     --------
     >>> from energyknn.schema import make_schema
     >>> schema = make_schema(target="y", numbers=["a"], categories=["c"])
-    >>> encode_features(pd.DataFrame({"a": [2], "c": [1]}), {"c": (0, 1)}, schema=schema).to_numpy().tolist()
+    >>> encode_features(pd.DataFrame({"a": [2], "c": [1]}), {"c": (0, 1)}, schema).to_numpy().tolist()
     [[2.0, -1.0, 1.0]]
     """
     if not (np.isfinite(mismatch_cost) and mismatch_cost >= 0):
-        message = f"mismatch_cost is {mismatch_cost!r}. It must be a finite number of at least 0; the notebook's is 8."
+        message = f"mismatch_cost is {mismatch_cost!r}. It must be a finite number of at least 0, such as 8."
         raise ValueError(message)
-    high = float(np.sqrt(mismatch_cost / NOTEBOOK_MISMATCH_COST))
+    high = float(np.sqrt(mismatch_cost / MISMATCH_COST))
     encoded: dict[str, NDArray[np.float64]] = {}
     for name in schema.numbers:
         values = age_in_years(table[name], reference_year) if name in schema.years else table[name]
@@ -150,14 +149,14 @@ def encode_features(
     return pd.DataFrame(encoded)
 
 
-def target_values(table: pd.DataFrame, schema: Schema = SPOTIFY) -> NDArray[np.float64]:
+def target_values(table: pd.DataFrame, schema: Schema) -> NDArray[np.float64]:
     """Return the column to predict.
 
     Parameters
     ----------
     table : DataFrame of shape (n_rows, n_columns)
         A checked table.
-    schema : Schema, default=SPOTIFY
+    schema : Schema
         What the columns are.
 
     Returns

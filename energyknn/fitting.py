@@ -47,7 +47,7 @@ def fit_in_groups(model: Any, X: Any, y: ArrayLike, groups: ArrayLike | None) ->
     y : array-like of shape (n_train,)
         Their targets.
     groups : array-like of shape (n_train,) or None
-        Their groups, such as songs as `energyknn.splitting.label_songs` returns them; None for none.
+        Their groups: rows that belong together. None for none.
 
     Returns
     -------

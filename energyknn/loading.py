@@ -25,7 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from energyknn.errors import DataFileError, import_extra
-from energyknn.schema import SPOTIFY, Column, Schema
+from energyknn.schema import Column, Schema
 
 __all__ = ["MAX_EXPANSION", "check_table", "count_nulls", "hash_file", "load_table", "read_table", "sample_path"]
 
@@ -102,8 +102,8 @@ def count_nulls(table: pd.DataFrame) -> pd.Series:
 
 def load_table(
     path: str | Path,
+    schema: Schema,
     *,
-    schema: Schema = SPOTIFY,
     latest_year: int | None = None,
     with_target: bool = True,
     max_expansion: float = MAX_EXPANSION,
@@ -114,7 +114,7 @@ def load_table(
     ----------
     path : str or Path
         A `.csv` file, also compressed as `.gz`, `.zip` or `.zst`, or a `.parquet` file.
-    schema : Schema, default=SPOTIFY
+    schema : Schema
         The columns; any further column of the file is left out.
     latest_year : int or None, default=None
         The last calendar year that a year column may hold; None for no limit.
@@ -139,14 +139,18 @@ def load_table(
 
     Examples
     --------
-    >>> load_table(sample_path()).shape
-    (2000, 19)
+    >>> from energyknn.schema import make_schema
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "homes.csv"
+    >>> pd.DataFrame({"town": ["Bonn"], "area": [70], "price": [2.5]}).to_csv(path)
+    >>> load_table(path, make_schema(target="price", numbers=["area"])).to_dict("list")
+    {'area': [70], 'price': [2.5]}
     """
-    table = read_table(path, schema=schema, max_expansion=max_expansion)
+    table = read_table(path, schema, max_expansion=max_expansion)
     return check_table(table, schema, latest_year=latest_year, with_target=with_target, source=Path(path).name)
 
 
-def read_table(path: str | Path, *, schema: Schema = SPOTIFY, max_expansion: float = MAX_EXPANSION) -> pd.DataFrame:
+def read_table(path: str | Path, schema: Schema, *, max_expansion: float = MAX_EXPANSION) -> pd.DataFrame:
     """Read the schema's columns of a data file as they stand there, unchecked.
 
     Parameters
@@ -388,7 +392,7 @@ def _one_line(error: BaseException) -> str:
 
 def check_table(
     table: pd.DataFrame,
-    schema: Schema = SPOTIFY,
+    schema: Schema,
     *,
     latest_year: int | None = None,
     with_target: bool = True,
@@ -400,7 +404,7 @@ def check_table(
     ----------
     table : DataFrame of shape (n_rows, n_columns)
         A table as it came from a file or a script; it is not changed.
-    schema : Schema, default=SPOTIFY
+    schema : Schema
         The columns.
     latest_year, with_target
         As in `load_table`.

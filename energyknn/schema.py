@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["SPOTIFY", "Column", "Role", "Schema", "make_schema"]
+__all__ = ["Column", "Role", "Schema", "make_schema"]
 
 Role = Literal["number", "year", "category", "target", "text"]
 
@@ -21,7 +21,7 @@ class Column:
         The name in the header.
     role : {"number", "year", "category", "target", "text"}
         What the study does with it: numbers are standardised, a year becomes an age, a category becomes
-        indicators, text is kept for telling songs apart and for showing.
+        indicators, text is kept to name rows.
     unit : str
         Unit of the values, for labels.
     minimum, maximum : float or None
@@ -111,33 +111,6 @@ class Schema:
         raise KeyError(name)
 
 
-SPOTIFY = Schema(
-    (
-        Column("acousticness", "number", "0 to 1", 0, 1),
-        Column("artists", "text"),
-        Column("danceability", "number", "0 to 1", 0, 1),
-        Column("duration_ms", "number", "ms", 0),
-        Column("energy", "target", "0 to 1", 0, 1),
-        Column("explicit", "category", levels=(0, 1)),
-        Column("id", "text", required=False),
-        Column("instrumentalness", "number", "0 to 1", 0, 1),
-        Column("key", "category", "pitch class", levels=tuple(range(12)), unknown=(-1,)),
-        Column("liveness", "number", "0 to 1", 0, 1),
-        Column("loudness", "number", "dBFS"),
-        Column("mode", "category", levels=(0, 1)),
-        Column("name", "text"),
-        Column("popularity", "number", "0 to 100", 0, 100),
-        Column("release_date", "text", required=False),
-        Column("speechiness", "number", "0 to 1", 0, 1),
-        Column("tempo", "number", "beats per minute", 0),
-        Column("valence", "number", "0 to 1", 0, 1),
-        Column("year", "year", "calendar year", 1860),
-    )
-)
-"""The 19 columns of the notebook's file, in its order. `key` is a pitch class (0 is C); the Web API writes -1
-where it found none. 1860 is the year of the oldest known recording of a voice."""
-
-
 def make_schema(
     *,
     target: str,
@@ -146,10 +119,9 @@ def make_schema(
     years: Sequence[str] = (),
     texts: Sequence[str] = (),
 ) -> Schema:
-    """Describe somebody else's columns.
+    """Describe the columns of a data file by their roles.
 
-    A column that the Spotify schema knows keeps its unit, range and levels where it keeps its role; levels of
-    any other category are learned from the data.
+    Levels of the categories are learned from the data.
 
     Parameters
     ----------
@@ -180,10 +152,4 @@ def make_schema(
         ("target", [target]),
         ("text", texts),
     ]
-    known = {column.name: column for column in SPOTIFY.columns}
-    columns = [
-        replace(known[name], required=True) if name in known and known[name].role == role else Column(name, role)
-        for role, names in named
-        for name in names
-    ]
-    return Schema(tuple(columns))
+    return Schema(tuple(Column(name, role) for role, names in named for name in names))

@@ -1,24 +1,14 @@
-"""Row numbers only: hold-out, folds, and both again with every song kept on one side."""
+"""Row numbers only: a hold-out and folds, by rows or with every group of rows kept on one side."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit, KFold, train_test_split
 
-from energyknn.schema import Schema
-
-__all__ = ["Split", "fold_rows", "fold_songs", "label_songs", "normalise_title", "split_rows", "split_songs"]
-
-_REMASTER = re.compile(r"\s*[-(\[]\s*(?:\d{4}\s+)?(?:digital(?:ly)?\s+)?re-?master(?:ed)?\b.*$", re.IGNORECASE)
+__all__ = ["Split", "fold_groups", "fold_rows", "split_groups", "split_rows"]
 
 
 class Split(NamedTuple):
@@ -92,15 +82,15 @@ def fold_rows(n_rows: int, *, n_splits: int = 4) -> tuple[Split, ...]:
     return tuple(_as_split(*pair) for pair in KFold(n_splits).split(np.arange(n_rows)))
 
 
-def split_songs(songs: ArrayLike, *, test_size: float = 0.2, random_state: int = 42) -> Split:
-    """Hold out a random share of the songs, every row of a song on one side.
+def split_groups(groups: ArrayLike, *, test_size: float = 0.2, random_state: int = 42) -> Split:
+    """Hold out a random share of the groups, with all rows of a group on one side.
 
     Parameters
     ----------
-    songs : array-like of shape (n_rows,), int
-        Song of each row, as `label_songs` returns it.
+    groups : array-like of shape (n_rows,), int
+        The group of each row.
     test_size : float, default=0.2
-        Share of the songs, not of the rows, to hold out.
+        Share of the groups, not of the rows, to hold out.
     random_state : int, default=42
         Seed of the choice.
 
@@ -112,24 +102,24 @@ def split_songs(songs: ArrayLike, *, test_size: float = 0.2, random_state: int =
     Raises
     ------
     ValueError
-        If there are fewer than two songs.
+        If there are fewer than two groups.
     """
-    labels = np.asarray(songs)
+    labels = np.asarray(groups)
     splitter = GroupShuffleSplit(n_splits=1, test_size=test_size, random_state=random_state)
     train, test = next(splitter.split(labels, groups=labels))
     random = np.random.default_rng(random_state)
     return _as_split(random.permutation(train), random.permutation(test))
 
 
-def fold_songs(songs: ArrayLike, *, n_splits: int = 4) -> tuple[Split, ...]:
-    """Cut the rows into folds of about equal size, every row of a song in one fold.
+def fold_groups(groups: ArrayLike, *, n_splits: int = 4) -> tuple[Split, ...]:
+    """Cut the rows into folds of about equal size, with all rows of a group in one fold.
 
     Parameters
     ----------
-    songs : array-like of shape (n_rows,), int
-        Song of each row.
+    groups : array-like of shape (n_rows,), int
+        The group of each row.
     n_splits : int, default=4
-        Number of folds, at least 2 and at most the number of songs.
+        Number of folds, at least 2 and at most the number of groups.
 
     Returns
     -------
@@ -139,80 +129,11 @@ def fold_songs(songs: ArrayLike, *, n_splits: int = 4) -> tuple[Split, ...]:
     Raises
     ------
     ValueError
-        If there are fewer songs than folds.
+        If there are fewer groups than folds.
     """
-    labels = np.asarray(songs)
+    labels = np.asarray(groups)
     return tuple(_as_split(*pair) for pair in GroupKFold(n_splits).split(labels, groups=labels))
 
 
 def _as_split(train: NDArray[np.int64], test: NDArray[np.int64]) -> Split:
     return Split(np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64))
-
-
-def normalise_title(title: str) -> str:
-    """Reduce a title to what tells songs apart: letters and digits, without case, accents or a remaster's mark.
-
-    Parameters
-    ----------
-    title : str
-        A track's name, or its artists as the file writes them.
-
-    Returns
-    -------
-    str
-        The normalised title; where nothing would be left of it, the title itself in lower case.
-
-    Examples
-    --------
-    >>> normalise_title("Café del Mar - Remastered 2009") == normalise_title("CAFE DEL MAR")
-    True
-    """
-    plain = unicodedata.normalize("NFKD", _REMASTER.sub("", title)).casefold()
-    return "".join(character for character in plain if character.isalnum()) or title.casefold()
-
-
-def label_songs(
-    table: pd.DataFrame, schema: Schema, *, title: Sequence[str] = ("name", "artists")
-) -> NDArray[np.int64]:
-    """Give the rows of one song one label.
-
-    Two rows are one song if their normalised titles are equal, or if they agree in every number, category and
-    the target; and so are rows that a chain of such pairs connects.
-
-    Parameters
-    ----------
-    table : DataFrame of shape (n_rows, n_columns)
-        A loaded table.
-    schema : Schema
-        What its columns are.
-    title : sequence of str, default=("name", "artists")
-        Text columns that together name a song. Where the table lacks one, only the values tell songs apart.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), int64
-        Labels from 0, numbered by a song's first row.
-
-    Notes
-    -----
-    Connected components of a graph of rows, linear in the number of rows.
-    """
-    values = [name for name in (*schema.numbers, *schema.categories, schema.target) if name in table]
-    keys = [table.groupby(values, sort=False, dropna=False).ngroup().to_numpy()]
-    if title and all(name in table for name in title):
-        plain = pd.DataFrame({name: table[name].astype(str).map(normalise_title) for name in title})
-        keys.append(plain.groupby(list(title), sort=False).ngroup().to_numpy())
-    return _connect(keys)
-
-
-def _connect(keys: Sequence[NDArray[np.integer[Any]]]) -> NDArray[np.int64]:
-    """Label the components of the graph that links each row to the first row with the same key."""
-    rows = np.arange(len(keys[0]))
-    first = []
-    for key in keys:
-        _, first_row, inverse = np.unique(key, return_index=True, return_inverse=True)
-        first.append(first_row[inverse])
-    sources, targets = np.tile(rows, len(keys)), np.concatenate(first)
-    graph = coo_array((np.ones(len(sources), dtype=np.int8), (sources, targets)), shape=(len(rows), len(rows)))
-    _, labels = connected_components(graph, directed=False)
-    return pd.factorize(labels)[0].astype(np.int64)

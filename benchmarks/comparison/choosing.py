@@ -18,7 +18,7 @@ from comparison.state import find_record
 from energyknn.estimators import make_learned_regressor
 from energyknn.fitting import fit_in_groups
 from energyknn.schema import Schema
-from energyknn.study import Prepared, Protocol, prepare
+from energyknn.study.protocol import Prepared, Protocol, prepare
 
 FILES = ("tracks", "diamonds")
 LEARNING = {"n_units": (0, 128), "ridge": (0.3, 1.0, 3.0, 1000.0)}

@@ -13,8 +13,8 @@ from sklearn.metrics import root_mean_squared_error
 
 from energyknn import KNNRegressor
 from energyknn.estimators import MetricMap
-from energyknn.metric_learning import weigh_softly
-from energyknn.study import Prepared
+from energyknn.learning.learn import weigh_softly
+from energyknn.study.protocol import Prepared
 
 N_NEIGHBORS = 50
 

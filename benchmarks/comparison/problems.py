@@ -12,8 +12,9 @@ import pandas as pd
 from harness.data import read_diamonds
 
 from energyknn.loading import load_table
-from energyknn.schema import SPOTIFY, Schema, make_schema
-from energyknn.synthesis import synthesise_tracks
+from energyknn.schema import Schema, make_schema
+from energyknn.study.notebook import SPOTIFY
+from energyknn.study.synthesis import synthesise_tracks
 
 N_SYNTHETIC = 172_491
 GRADES = {
@@ -39,7 +40,7 @@ def read_tracks(path: Path | None) -> pd.DataFrame:
     if path is None:
         message = "The problem 'tracks' needs a file: give --data FILE or set ENERGYKNN_DATA."
         raise ValueError(message)
-    return load_table(path)
+    return load_table(path, SPOTIFY)
 
 
 def read_synthetic(_: Path | None) -> pd.DataFrame:

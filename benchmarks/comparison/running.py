@@ -20,7 +20,9 @@ from comparison.mlkr import compare_with_mlkr
 from comparison.problems import PROBLEMS, fingerprint
 from comparison.state import find_record, read_state, write_state
 from energyknn import KNNRegressor, KNNSearchCV
-from energyknn.beyond import (
+from energyknn.estimators import make_learned_regressor
+from energyknn.fitting import evaluate, fit_in_groups
+from energyknn.study.comparison import (
     LIBRARIES,
     TunedTreesRegressor,
     estimate_nested,
@@ -36,11 +38,9 @@ from energyknn.beyond import (
     tabulate_errors,
     tune_trees,
 )
-from energyknn.estimators import make_learned_regressor
-from energyknn.fitting import evaluate, fit_in_groups
-from energyknn.reporting.results import describe_analyses, describe_environment, describe_reliability
-from energyknn.splitting import label_songs
-from energyknn.study import Prepared, Protocol, prepare
+from energyknn.study.protocol import Prepared, Protocol, prepare
+from energyknn.study.reporting.results import describe_analyses, describe_environment, describe_reliability
+from energyknn.study.songs import label_songs
 
 OURS, NOTEBOOK, LINE = "energyknn", "notebook's neighbours", "ordinary least squares"
 MODELS = (OURS, *LIBRARIES, NOTEBOOK, LINE)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from energyknn.saving import staged_file
+from energyknn._shared.saving import staged_file
 
 KEY = ("problem", "groups", "seed", "model")
 """What tells one record from another."""

@@ -14,9 +14,9 @@ from sklearn.datasets import load_diabetes
 from energyknn.encoding import encode_features, fit_levels, target_values
 from energyknn.loading import load_table, sample_path
 from energyknn.scaling import apply_scale, fit_scale
-from energyknn.schema import SPOTIFY
 from energyknn.splitting import split_rows
-from energyknn.synthesis import synthesise_tracks
+from energyknn.study.notebook import SPOTIFY
+from energyknn.study.synthesis import synthesise_tracks
 
 COSTS = {"mismatch cost 1": 1.0, "mismatch cost 0.5": 0.5}
 PUBLIC = {"diabetes": "scikit-learn", "diamonds": "plotnine"}
@@ -93,7 +93,7 @@ def describe_data(size: Size) -> str:
 def read_tracks(size: Size) -> pd.DataFrame:
     """Return the tracks of a run."""
     path = find_file(size)
-    return load_table(path) if path else synthesise_tracks(size.n_rows, random_state=0)
+    return load_table(path, SPOTIFY) if path else synthesise_tracks(size.n_rows, random_state=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +109,7 @@ class Problem:
 
 def encode_tracks(table: pd.DataFrame, **options) -> tuple[np.ndarray, int]:
     """Return the scaled design matrix and the number of its numeric columns, which come first."""
-    encoded = encode_features(table, fit_levels(table), **options)
+    encoded = encode_features(table, fit_levels(table, SPOTIFY), SPOTIFY, **options)
     numbers = [name for name in encoded if name in (*SPOTIFY.numbers, "age")]
     return apply_scale(encoded, fit_scale(encoded, numbers)).to_numpy(dtype=np.float64), len(numbers)
 
@@ -125,7 +125,7 @@ def make_track_problem(name: str, table: pd.DataFrame) -> Problem:
     matrix, n_numbers = encode_tracks(table, mismatch_cost=COSTS.get(name, 8.0))
     if name == "11 numeric columns":
         matrix = np.ascontiguousarray(matrix[:, :n_numbers])
-    return split_problem(name, matrix, target_values(table))
+    return split_problem(name, matrix, target_values(table, SPOTIFY))
 
 
 def make_public_problem(name: str, n_rows: int) -> Problem:

@@ -12,13 +12,13 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from energyknn.local_fitting import weigh_locally
-from energyknn.metric_learning import learn_map, weigh_softly
+from energyknn.estimators.transformers import ColumnWeights, RankFeatures
+from energyknn.learning.learn import learn_map, weigh_softly
+from energyknn.learning.maps import RowMap, join_maps, map_rows
+from energyknn.learning.planes import weigh_locally
 from energyknn.neighbors import Neighbors, build_index
 from energyknn.neighbors.search import Engine
 from energyknn.progress import track_on_stderr, track_silently
-from energyknn.row_maps import RowMap, join_maps, map_rows
-from energyknn.transformers import ColumnWeights, RankFeatures
 
 __all__ = ["LocalLinearRegressor", "MetricMap", "make_learned_regressor"]
 
@@ -28,7 +28,7 @@ _NOT_OF_ONE_MAP = ("n_maps", "random_state", "verbose")
 
 
 class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Map rows so that near rows have like targets; see `energyknn.metric_learning.learn_map`.
+    """Map rows so that near rows have like targets; see `energyknn.learning.learn.learn_map`.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         Columns after the map. Ignored by the diagonal form.
     n_maps : int, default=1
         Maps that are joined to one, each learned with a seed of its own: squared distances after it are the mean of
-        theirs; see `energyknn.row_maps.join_maps`.
+        theirs; see `energyknn.learning.maps.join_maps`.
     n_units, form, n_neighbors, n_rounds, n_rows, row_share, n_queries, n_steps, learning_rate, weight_decay, ridge
         As in `learn_map`.
     patience, time_budget
@@ -53,7 +53,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     components_ : ndarray of shape (n_features, n_components), float64
         The linear part of the map.
     hidden_ : HiddenLayer or None
-        What bends it: see `energyknn.row_maps.map_rows`.
+        What bends it: see `energyknn.learning.maps.map_rows`.
     traces_ : tuple of tuple of Round
         How each of the maps was learned.
     n_features_in_ : int

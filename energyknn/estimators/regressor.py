@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from energyknn.neighbors import Neighbors, build_index
 from energyknn.neighbors.search import Engine
-from energyknn.weighting import Weights, average_targets, needs_bandwidth, weigh_neighbors
+from energyknn.neighbors.weighting import Weights, average_targets, needs_bandwidth, weigh_neighbors
 
 __all__ = ["KNNRegressor"]
 
@@ -25,7 +25,7 @@ class KNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Neighbours to average, from 1 to the number of training rows.
     weights : str or callable, default="uniform"
         "uniform", "distance", a kernel's name, or a function of the distances; see
-        `energyknn.weighting.weigh_neighbors`.
+        `energyknn.neighbors.weighting.weigh_neighbors`.
     p : {1, 2}, default=2
         Manhattan (1) or Euclidean (2) distance.
     engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from energyknn.memory import require_memory
-from energyknn.neighbors._checks import (
+from energyknn._shared.checks import (
     check_choice,
     check_n_neighbors,
     check_own,
@@ -21,18 +20,19 @@ from energyknn.neighbors._checks import (
     check_rows,
     check_width,
 )
-from energyknn.neighbors._exact import Candidates, Neighbors, Search, finish_search
-from energyknn.neighbors._threads import count_threads
-from energyknn.neighbors.brute import find_by_brute_force
+from energyknn._shared.memory import require_memory
+from energyknn._shared.threads import count_threads
+from energyknn.neighbors.contract import Candidates, Neighbors, Search, finish_search
+from energyknn.neighbors.engines.brute import find_by_brute_force
 
 if TYPE_CHECKING:
-    from energyknn.neighbors._kernels import Tree
+    from energyknn.neighbors.engines.blocked.kernels import Tree
 
 __all__ = ["ENGINES", "Engine", "NeighborIndex", "build_index", "choose_engine", "plan_search", "search_neighbors"]
 
 Engine = Literal["auto", "blocked", "brute", "sklearn", "torch"]
 ENGINES: tuple[Engine, ...] = ("auto", "blocked", "brute", "sklearn", "torch")
-_BLOCKED = "energyknn.neighbors.blocked"
+_BLOCKED = "energyknn.neighbors.engines.blocked.engine"
 _WORTH_LOADING = 1 << 33
 _WORTH_THREADS = 1 << 28  # the same measure of work: a few milliseconds
 
@@ -292,7 +292,7 @@ def _build_tree(search: Search, engine: Engine) -> Tree | None:
         f"To prepare {n_rows} rows of {n_features} columns",
         'Give fewer rows or columns, or engine="brute", which prepares nothing and takes longer.',
     )
-    from energyknn.neighbors.blocked import build_tree  # loads Numba
+    from energyknn.neighbors.engines.blocked.engine import build_tree  # loads Numba
 
     return build_tree(search)
 
@@ -307,7 +307,7 @@ def _run_search(search: Search, engine: Engine, tree: Tree | None) -> Neighbors:
         "Search for fewer rows at a time, or lower n_neighbors.",
     )
     if tree is not None:
-        from energyknn.neighbors.blocked import search_tree
+        from energyknn.neighbors.engines.blocked.engine import search_tree
 
         return search_tree(tree, search)
     neighbors, unsettled = finish_search(search, _load_engine(engine)(search))
@@ -324,5 +324,5 @@ def _load_engine(engine: Engine) -> Callable[[Search], Candidates]:
     """Import an engine when it is asked for: scikit-learn and PyTorch take their time to load."""
     if engine == "brute":
         return find_by_brute_force
-    module = import_module(f"energyknn.neighbors.engine_{engine}")
+    module = import_module(f"energyknn.neighbors.engines.{engine}")
     return cast("Callable[[Search], Candidates]", module.find_candidates)

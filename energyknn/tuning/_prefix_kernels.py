@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from energyknn.neighbors._compiling import compile_kernel
+from energyknn._shared.compiling import compile_kernel
 
 __all__ = ["average_prefixes"]
 

@@ -17,16 +17,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import FitFailedWarning
 
-from energyknn.neighbors._checks import check_integer, check_rows
-from energyknn.neighbors._threads import count_threads
+from energyknn._shared.checks import check_integer, check_rows
+from energyknn._shared.threads import count_threads
 from energyknn.neighbors.search import Engine
+from energyknn.neighbors.weighting import KERNELS, needs_bandwidth
 from energyknn.progress import Track, track_silently
 from energyknn.splitting import Split
 from energyknn.tuning.fold_neighbors import FoldSearch, Side, plan_searches
 from energyknn.tuning.scores import check_candidates
 from energyknn.tuning.scoring import needs_predictions, resolve_scoring, suggest_name
 from energyknn.tuning.tallies import Candidate, Job, Tally, Wanted, sum_block
-from energyknn.weighting import KERNELS, needs_bandwidth
 
 __all__ = [
     "Candidate",

@@ -307,7 +307,7 @@ def plan_searches(
 
     Notes
     -----
-    The work of a search is taken as queries * training rows^0.6 * (k + 60): its time on 172,491 tracks of 27 columns,
+    The work of a search is taken as queries * training rows^0.6 * (k + 60): its time on 172,491 rows of 27 columns,
     and on parts of them, for k from 10 to 400, is within a third of that. A shared search is for
     k / s + 3 sqrt(k (1 - s)) / s neighbours, with s the smallest share of rows on a training side.
     """

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import factorial
 from scipy.stats import norm
 
-from energyknn.weighting import KERNELS, Weights, average_targets, needs_bandwidth, weigh_neighbors
+from energyknn.neighbors.weighting import KERNELS, Weights, average_targets, needs_bandwidth, weigh_neighbors
 
 __all__ = ["average_prefixes", "is_worth_compiling"]
 
@@ -148,7 +148,7 @@ def _average_together(
 @cache
 def _load_kernels():  # type: ignore[no-untyped-def]
     """Load the compiled loop, or compile it by a first call."""
-    from energyknn.neighbors._compiling import announcing_compilation
+    from energyknn._shared.compiling import announcing_compilation
     from energyknn.tuning._prefix_kernels import average_prefixes as kernel
 
     with announcing_compilation("the weightings"):

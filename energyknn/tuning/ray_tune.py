@@ -15,9 +15,9 @@ from sklearn.metrics import r2_score
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.utils import check_X_y
 
+from energyknn._shared.ray_session import ray_session, results_folder
 from energyknn.errors import import_extra
 from energyknn.splitting import Split
-from energyknn.tuning.ray_session import ray_session, results_folder
 from energyknn.tuning.scores import SearchScores, check_candidates
 
 __all__ = ["Progress", "make_run_config", "search_ray_tune"]

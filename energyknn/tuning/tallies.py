@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from energyknn.neighbors._checks import check_rows
-from energyknn.neighbors._threads import run_slices
+from energyknn._shared.checks import check_rows
+from energyknn._shared.threads import run_slices
+from energyknn.neighbors.weighting import Weights
 from energyknn.splitting import Split
 from energyknn.tuning.fold_neighbors import FoldBlock
 from energyknn.tuning.prefixes import average_prefixes, is_worth_compiling
 from energyknn.tuning.scoring import Scorer, needs_predictions, score_predictions, score_sums, sum_errors
-from energyknn.weighting import Weights
 
 __all__ = ["BlockSums", "Candidate", "Job", "Tally", "Wanted", "sum_block"]
 
@@ -35,7 +35,7 @@ class Candidate(NamedTuple):
     n_neighbors : int
         k.
     weights : str or callable
-        As in `energyknn.weighting.weigh_neighbors`.
+        As in `energyknn.neighbors.weighting.weigh_neighbors`.
     p : {1, 2}
         Manhattan or Euclidean distance.
     transformer : scikit-learn transformer or None

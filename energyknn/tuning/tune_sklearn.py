@@ -24,8 +24,8 @@ from sklearn.model_selection import cross_validate
 from sklearn.model_selection._validation import _score
 from sklearn.utils import get_tags
 
+from energyknn._shared.ray_session import ray_session, results_folder
 from energyknn.errors import import_extra
-from energyknn.tuning.ray_session import ray_session, results_folder
 
 __all__ = ["TuneGridSearchCV", "TuneSearchCV"]
 

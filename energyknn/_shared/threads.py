@@ -1,0 +1,95 @@
+"""Threads: how many a search may use, and one way to run slices of work on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Lock
+from typing import Any
+
+from energyknn._shared.checks import check_integer
+
+__all__ = ["count_threads", "run_slices"]
+
+
+def count_threads(n_jobs: int | None) -> int:
+    """Say how many threads a search may use.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        A number of threads; -1 for every core that this process may use, -2 for all but one, and so on. None
+        stands for 1 inside a joblib worker, whose siblings use the other cores, and elsewhere for every core,
+        but no more than the thread pools of the process (BLAS, OpenMP) are limited to: Ray and joblib set
+        those limits in their workers.
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Raises
+    ------
+    TypeError
+        If `n_jobs` is not an integer or None.
+    ValueError
+        If `n_jobs` is 0.
+    """
+    from joblib import cpu_count
+    from joblib.parallel import get_active_backend
+
+    if n_jobs is None:
+        from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
+
+        if get_active_backend()[0].nesting_level:
+            return 1
+        limits: list[int] = [pool["num_threads"] for pool in threadpool_info()]
+        return max(1, min([int(cpu_count()), *limits]))
+    number = check_integer(n_jobs, name="n_jobs", rule="an integer or None")
+    if number == 0:
+        message = "n_jobs is 0. It must be a number of threads, -1 for every core, or None."
+        raise ValueError(message)
+    return number if number > 0 else max(1, int(cpu_count()) + 1 + number)
+
+
+def run_slices(work: Callable[[Any], object], slices: Iterable[Any], *, n_threads: int) -> None:
+    """Call `work` on every slice, on `n_threads` threads that take the next slice when they are free.
+
+    Parameters
+    ----------
+    work : callable
+        Takes a slice and writes its result where no other slice does.
+    slices : iterable
+        Short pieces of work: an interrupt waits for those that are running, and starts no other.
+    n_threads : int
+        At least 1. With 1 the calling thread does the work.
+
+    Raises
+    ------
+    Exception
+        The first that `work` raised.
+    """
+    items = list(slices)
+    n_threads = min(n_threads, len(items))
+    if n_threads == 1:
+        for item in items:
+            work(item)
+        return
+    queue = iter(items)
+    lock, stop = Lock(), Event()
+
+    def drain() -> None:
+        while not stop.is_set():
+            with lock:
+                item = next(queue, stop)
+            if item is stop:
+                return
+            work(item)
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        futures = [pool.submit(drain) for _ in range(n_threads)]
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            stop.set()

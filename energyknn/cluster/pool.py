@@ -1,0 +1,573 @@
+"""Workers of a cluster that stay for one job after another, and jobs in units: done again where a node is lost.
+
+A worker is a Ray actor: one process of a few cores. What it does travels with each job. It prepares something once (the
+index of a shard) for all units of a group, takes units of the group it has prepared for as long as there are any, and
+forgets all of it when the job ends. Units are sent a few at a time, and kept in a journal when they are finished.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from itertools import count
+from time import monotonic
+from types import MappingProxyType, ModuleType
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+import energyknn
+from energyknn.cluster.journal import Journal
+from energyknn.cluster.session import ClusterFacts, ClusterOptions, look_around, open_cluster
+from energyknn.errors import ClusterError, import_extra
+from energyknn.neighbors import search_neighbors
+from energyknn.neighbors.engines.torch import find_device_name
+
+__all__ = ["Outcome", "PoolJob", "RunReport", "Task", "Unit", "Worker", "WorkerPool", "open_pool", "use_pool"]
+
+_SENT_AHEAD = 2  # units of a worker: one that it does, and one that waits for it
+_SECONDS_ALONE = 60.0  # without any worker, until the job is given up
+_LOSSES = 3  # of a unit with its worker, beyond those that a lost node explains
+
+
+class Outcome(NamedTuple):
+    """What a unit gives.
+
+    Attributes
+    ----------
+    arrays : mapping of str to ndarray
+        The result.
+    failures : mapping of hashable to Exception
+        What failed without stopping the unit; a unit with failures is not kept in a journal.
+    """
+
+    arrays: Mapping[str, NDArray[Any]]
+    failures: Mapping[Any, Exception] = MappingProxyType({})
+
+
+class Unit(NamedTuple):
+    """A piece of work.
+
+    Attributes
+    ----------
+    key : str
+        Its name, the same in every run.
+    group : hashable
+        Units of a group share what a worker prepares.
+    data : tuple
+        What a worker prepares from; references to Ray's object store, or small values.
+    arguments : callable
+        Returns what the unit is about, when it is sent.
+    work : float
+        How much it is of the whole, for progress.
+    """
+
+    key: str
+    group: Hashable
+    data: tuple[Any, ...]
+    arguments: Callable[[], tuple[Any, ...]]
+    work: float = 1.0
+
+
+class Task(NamedTuple):
+    """What workers do.
+
+    Attributes
+    ----------
+    prepare : callable
+        Called with a group's data and `n_jobs`, once for each worker and group.
+    work : callable
+        Called with what was prepared, a unit's arguments, and `n_jobs`; returns an `Outcome`.
+    uses_gpu : bool
+        Whether `work` computes on a GPU where PyTorch finds one.
+    """
+
+    prepare: Callable[..., Any]
+    work: Callable[..., Outcome]
+    uses_gpu: bool = False
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """How a job went.
+
+    Parameters
+    ----------
+    n_units : int
+        Units of the job.
+    n_restored : int
+        Those whose results were read from the journal.
+    n_done : int
+        Those that were done.
+    n_again : int
+        How often a unit was done again, because its worker was lost or it failed.
+    n_lost : int
+        Workers that were lost.
+    devices : mapping of str to int
+        Units done by device: "cpu", or the GPU's name.
+    nodes : mapping of str to int
+        Units done by node.
+    """
+
+    n_units: int = 0
+    n_restored: int = 0
+    n_done: int = 0
+    n_again: int = 0
+    n_lost: int = 0
+    devices: Mapping[str, int] = field(default_factory=dict)
+    nodes: Mapping[str, int] = field(default_factory=dict)
+
+
+class _Introduction(NamedTuple):
+    """What a worker says of itself."""
+
+    node: str
+    versions: tuple[str, str]
+
+
+class _Done(NamedTuple):
+    """A unit's result, and what computed it."""
+
+    outcome: Outcome
+    device: str
+
+
+class Worker:
+    """The body of an actor."""
+
+    _job: int
+    _task: Any
+    _device: str
+    _is_prepared: bool
+    _group: Hashable
+    _prepared: Any
+
+    def __init__(self, n_jobs: int) -> None:
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+        self._n_jobs = n_jobs
+        self._limits = threadpool_limits(n_jobs)
+        self.forget()
+
+    def introduce(self) -> _Introduction:
+        """Say where this is, and which releases."""
+        ray = import_extra("ray", extra="ray")
+        return _Introduction(ray.get_runtime_context().get_node_id(), _own_versions())
+
+    def warm_up(self) -> None:
+        """Load what jobs import, and the compiled kernels, or compile them, before there is work for them."""
+        import_module("energyknn.cluster.tuning")
+        search_neighbors([[0.0], [1.0]], None, 1, engine="blocked", n_jobs=1)
+
+    def run(
+        self, job: int, task: Sequence[Any], group: Hashable, data: tuple[Any, ...], arguments: tuple[Any, ...]
+    ) -> _Done:
+        """Do a unit: learn the job's task before its first, and prepare where the last was of another group."""
+        ray = import_extra("ray", extra="ray")
+        if job != self._job:
+            self.forget()
+            self._task = ray.get(task[0])
+            self._device = find_device_name() if self._task.uses_gpu else "cpu"
+            self._job = job
+        if not self._is_prepared or group != self._group:
+            self._is_prepared, self._prepared = False, None  # never two at a time
+            values = [ray.get(value) if isinstance(value, ray.ObjectRef) else value for value in data]
+            self._prepared = self._task.prepare(*values, n_jobs=self._n_jobs)
+            self._is_prepared, self._group = True, group
+        return _Done(self._task.work(self._prepared, *arguments, n_jobs=self._n_jobs), self._device)
+
+    def forget(self) -> None:
+        """Drop what belongs to a job."""
+        self._job, self._task, self._device = -1, None, "cpu"
+        self._is_prepared, self._group, self._prepared = False, None, None
+
+
+def _own_versions() -> tuple[str, str]:
+    return (f"energyknn {energyknn.__version__}", f"numpy {np.__version__}")
+
+
+@dataclass(eq=False)
+class _Hired:
+    """A worker that has introduced itself."""
+
+    actor: Any
+    node: str
+    group: Hashable = None
+    n_sent: int = 0
+
+
+@contextmanager
+def open_pool(
+    *,
+    address: str | None = None,
+    num_cpus: int | None = None,
+    cpus_per_worker: int = 1,
+    gpus_per_worker: float = 0,
+    max_retries: int = 2,
+) -> Iterator[WorkerPool]:
+    """Have workers on a Ray cluster for the length of a `with` block, for one search or tuning after another.
+
+    Parameters
+    ----------
+    address, num_cpus, cpus_per_worker, gpus_per_worker, max_retries
+        As in `energyknn.cluster.search.search_neighbors_on_ray`.
+
+    Yields
+    ------
+    WorkerPool
+        For the argument `pool` of the functions that run on Ray. Its workers start at once, as many as find room, and
+        load their compiled kernels; the block need not wait for them. They hold their CPUs until it is left.
+
+    Raises
+    ------
+    ImportError, ClusterError, DeviceError
+        As in `search_neighbors_on_ray`.
+    """
+    options = ClusterOptions(address, num_cpus, cpus_per_worker, gpus_per_worker, max_retries)
+    with open_cluster(options) as facts, WorkerPool(facts, options, warms_up=True) as pool:
+        pool.hire(facts.n_workers)
+        yield pool
+
+
+@contextmanager
+def use_pool(pool: WorkerPool | None, options: ClusterOptions) -> Iterator[WorkerPool]:
+    """Have the pool that is given, or one for the length of a `with` block.
+
+    Parameters
+    ----------
+    pool : WorkerPool or None
+        Made by `open_pool`.
+    options : ClusterOptions
+        What the caller was asked for beside the pool.
+
+    Yields
+    ------
+    WorkerPool
+        To open jobs in.
+
+    Raises
+    ------
+    ValueError
+        If options are given together with a pool, which has its own.
+    ImportError, ClusterError, DeviceError
+        As in `open_pool`.
+    """
+    if pool is None:
+        with open_cluster(options) as facts, WorkerPool(facts, options) as own:
+            yield own
+        return
+    unused = ClusterOptions()
+    given = [item.name for item in fields(options) if getattr(options, item.name) != getattr(unused, item.name)]
+    if given:
+        message = f"{', '.join(given)} is given together with a pool, which has its own. Say it to open_pool."
+        raise ValueError(message)
+    yield pool
+
+
+class WorkerPool:
+    """Workers that do one job after another; a context manager that ends them.
+
+    Parameters
+    ----------
+    facts : ClusterFacts
+        The cluster's nodes when it was opened.
+    options : ClusterOptions
+        The size of a worker, and how often a unit is tried again.
+    warms_up : bool, default=False
+        Whether workers load the compiled kernels when they start.
+
+    Attributes
+    ----------
+    facts : ClusterFacts
+        The cluster's nodes when the last job began.
+    """
+
+    def __init__(self, facts: ClusterFacts, options: ClusterOptions, *, warms_up: bool = False) -> None:
+        self.facts, self.options = facts, options
+        self._warms_up = warms_up
+        self._ray: ModuleType = import_extra("ray", extra="ray")
+        self.joining: dict[Any, Any] = {}
+        self.hired: list[_Hired] = []
+        self._numbers = count()
+        self._is_busy = self._is_closed = False
+        self._n_unfit = 0
+
+    def __enter__(self) -> Self:
+        """Return the pool."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the workers, whatever they do."""
+        self._is_closed = True
+        for actor in [*self.joining.values(), *(worker.actor for worker in self.hired)]:
+            self._end(actor)
+        self.joining, self.hired = {}, []
+
+    @contextmanager
+    def open_job(self, task: Task, journal: Journal | None = None) -> Iterator[PoolJob]:
+        """Begin a job; it ends with the `with` block.
+
+        Parameters
+        ----------
+        task : Task
+            What workers do.
+        journal : Journal or None, default=None
+            Where finished units are kept.
+
+        Yields
+        ------
+        PoolJob
+            To put data into the object store, and to run units.
+
+        Raises
+        ------
+        ClusterError
+            If the pool is closed or does another job, or no node has room for a worker.
+        """
+        if self._is_closed:
+            message = "The pool is closed. Use it within the block of its open_pool."
+            raise ClusterError(message)
+        if self._is_busy:
+            message = "The pool does another job. Wait for its end, or open a second pool."
+            raise ClusterError(message)
+        self.facts = look_around(self.options)
+        self._is_busy = True
+        try:
+            yield PoolJob(self, next(self._numbers), task, journal)
+        finally:
+            self._is_busy = False
+            self._finish_job()
+
+    def _finish_job(self) -> None:
+        """Let workers forget the job; end those that still have units of it, which it gave up."""
+        for worker in list(self.hired):
+            if worker.n_sent:
+                self.dismiss(worker)
+            else:
+                worker.group = None
+                worker.actor.forget.remote()
+
+    def hire(self, n_wanted: int) -> None:
+        """Start workers until there are as many; Ray places them where nodes are alive."""
+        for _ in range(n_wanted - len(self.hired) - len(self.joining)):
+            options = {"num_cpus": self.options.cpus_per_worker, "num_gpus": self.options.gpus_per_worker}
+            actor = self._ray.remote(**options)(Worker).remote(self.options.cpus_per_worker)
+            self.joining[actor.introduce.remote()] = actor
+            if self._warms_up:
+                actor.warm_up.remote()
+
+    def welcome(self, reference: Any) -> None:
+        """Take in a worker that has started.
+
+        Raises
+        ------
+        ClusterError
+            If workers do not start again and again, or its node has other releases of energyknn or NumPy.
+        """
+        actor = self.joining.pop(reference)
+        try:
+            introduction = self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            self._n_unfit += 1
+            self._end(actor)
+            if self._n_unfit > _LOSSES + self.count_dead_nodes():
+                message = f"Workers do not start: {error}"
+                raise ClusterError(message) from error
+            return
+        if introduction.versions != _own_versions():
+            self._end(actor)
+            message = (
+                f"Node {introduction.node[:8]} has {' and '.join(introduction.versions)}; here are "
+                f"{' and '.join(_own_versions())}. Install the same releases on all nodes."
+            )
+            raise ClusterError(message)
+        self.hired.append(_Hired(actor, introduction.node))
+
+    def dismiss(self, worker: _Hired) -> None:
+        """End a worker; another takes its place when there is work."""
+        self.hired.remove(worker)
+        self._end(worker.actor)
+
+    def count_dead_nodes(self) -> int:
+        """Count the nodes that the cluster has lost."""
+        return sum(not node["Alive"] for node in self._ray.nodes())
+
+    def _end(self, actor: Any) -> None:
+        with suppress(self._ray.exceptions.RayError, ValueError):  # it may be gone already
+            self._ray.kill(actor)
+
+
+class PoolJob:
+    """A job of a pool; made by `WorkerPool.open_job`.
+
+    Parameters
+    ----------
+    pool : WorkerPool
+        The workers.
+    number : int
+        The job's, by which workers tell it from others.
+    task : Task
+        What workers do.
+    journal : Journal or None
+        Where finished units are kept.
+    """
+
+    def __init__(self, pool: WorkerPool, number: int, task: Task, journal: Journal | None) -> None:
+        self._pool, self._number, self._journal = pool, number, journal
+        self._ray: ModuleType = import_extra("ray", extra="ray")
+        self._task = (self.put(task),)
+        self._sent: dict[Any, tuple[Unit, _Hired]] = {}
+        self._waiting: dict[Hashable, deque[Unit]] = {}
+        self._failures: Counter[str] = Counter()
+        self._losses: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
+        self._devices: Counter[str] = Counter()
+        self._nodes: Counter[str] = Counter()
+        self._alone_since: float | None = None
+
+    @property
+    def facts(self) -> ClusterFacts:
+        """The cluster's nodes when the job began."""
+        return self._pool.facts
+
+    def put(self, value: Any) -> Any:
+        """Put a value into the object store, once for all workers; return the reference."""
+        return self._ray.put(value)
+
+    @property
+    def report(self) -> RunReport:
+        """How the job has gone so far."""
+        return RunReport(
+            **{name: self._counts[name] for name in ("n_units", "n_restored", "n_done", "n_again", "n_lost")},
+            devices=MappingProxyType(dict(self._devices)),
+            nodes=MappingProxyType(dict(self._nodes)),
+        )
+
+    def run(self, units: Sequence[Unit]) -> Iterator[tuple[Unit, Outcome]]:
+        """Do units, or read what the journal has of them.
+
+        Parameters
+        ----------
+        units : sequence of Unit
+            With keys of their own.
+
+        Yields
+        ------
+        Unit, Outcome
+            As they are finished, in any order.
+
+        Raises
+        ------
+        Exception
+            What a unit itself raised each time that it was tried; a note says which.
+        ClusterError
+            If no worker is left for a minute, a unit ends its worker again and again, or nodes have other releases
+            of energyknn or NumPy.
+        JournalError
+            If the journal cannot be written.
+        """
+        self._counts["n_units"] += len(units)
+        for unit in units:
+            restored = None if self._journal is None else self._journal.read(unit.key)
+            if restored is None:
+                self._waiting.setdefault(unit.group, deque()).append(unit)
+            else:
+                self._counts["n_restored"] += 1
+                yield unit, Outcome(restored)
+        while self._waiting or self._sent:
+            n_units = len(self._sent) + sum(map(len, self._waiting.values()))
+            self._pool.hire(min(self.facts.n_workers, n_units))
+            self._send()
+            for reference in self._wait():
+                if reference in self._pool.joining:
+                    self._pool.welcome(reference)
+                    continue
+                unit, outcome = self._receive(reference)
+                if outcome is not None:
+                    if self._journal is not None and not outcome.failures:
+                        self._journal.write(unit.key, outcome.arrays)
+                    yield unit, outcome
+
+    def _send(self) -> None:
+        """Give each worker what it does next, the least busy first."""
+        for depth in range(_SENT_AHEAD):
+            for worker in self._pool.hired:
+                if worker.n_sent == depth and self._waiting:
+                    unit = self._choose(worker)
+                    reference = worker.actor.run.remote(
+                        self._number, self._task, unit.group, unit.data, unit.arguments()
+                    )
+                    worker.group, worker.n_sent = unit.group, worker.n_sent + 1
+                    self._sent[reference] = unit, worker
+
+    def _choose(self, worker: _Hired) -> Unit:
+        """Take a unit of the worker's group, else of the group with the most units for each of its workers."""
+        group = worker.group
+        if group not in self._waiting:
+            busy = Counter(other.group for other in self._pool.hired)
+            group = max(self._waiting, key=lambda name: len(self._waiting[name]) / (1 + busy[name]))
+        unit = self._waiting[group].popleft()
+        if not self._waiting[group]:
+            del self._waiting[group]
+        return unit
+
+    def _wait(self) -> list[Any]:
+        """Wait for news, for a second at most; give up where there is nobody to bring any."""
+        if self._pool.hired:
+            self._alone_since = None
+        elif self._alone_since is None:
+            self._alone_since = monotonic()
+        elif monotonic() - self._alone_since > _SECONDS_ALONE:
+            message = (
+                f"No worker is there, and none has started for {_SECONDS_ALONE:.0f} s: the cluster's CPUs or GPUs are "
+                "taken or gone. Free them or add a node, and run again; a journal keeps what is finished."
+            )
+            raise ClusterError(message)
+        ready, _ = self._ray.wait([*self._sent, *self._pool.joining], num_returns=1, timeout=1.0)
+        found: list[Any] = ready
+        return found
+
+    def _receive(self, reference: Any) -> tuple[Unit, Outcome | None]:
+        """Take a result; None where the unit has to be done again."""
+        exceptions = self._ray.exceptions
+        unit, worker = self._sent.pop(reference)
+        worker.n_sent -= 1
+        try:
+            done: _Done = self._ray.get(reference)
+        except exceptions.RayTaskError as error:
+            self._do_again_after_failure(unit, error)
+        except (exceptions.RayActorError, exceptions.ObjectLostError, exceptions.WorkerCrashedError) as error:
+            self._do_again_after_loss(unit, worker, error)
+        else:
+            self._counts["n_done"] += 1
+            self._devices[done.device] += 1
+            self._nodes[worker.node] += 1
+            return unit, done.outcome
+        self._counts["n_again"] += 1
+        self._waiting.setdefault(unit.group, deque()).appendleft(unit)
+        return unit, None
+
+    def _do_again_after_failure(self, unit: Unit, error: Any) -> None:
+        """Count a failure of a unit's own; raise it as it was when it has been tried often enough."""
+        self._failures[unit.key] += 1
+        if self._failures[unit.key] > self._pool.options.max_retries:
+            cause = error.cause if isinstance(error.cause, Exception) else RuntimeError(str(error))
+            cause.add_note(f"Raised by the unit {unit.key!r} on a Ray worker, tried {self._failures[unit.key]} times.")
+            raise cause from None
+
+    def _do_again_after_loss(self, unit: Unit, worker: _Hired, error: Exception) -> None:
+        """Dismiss a worker that was lost, or whose result was; stop where a unit ends one worker after another."""
+        if worker in self._pool.hired:
+            self._counts["n_lost"] += 1
+            self._pool.dismiss(worker)
+        self._losses[unit.key] += 1
+        if self._losses[unit.key] > _LOSSES and self._losses[unit.key] > _LOSSES + self._pool.count_dead_nodes():
+            message = (
+                f"The unit {unit.key!r} was lost with its worker {self._losses[unit.key]} times. Does it need more "
+                f"memory than a worker has? Take smaller blocks or more shards. The last loss: {error}"
+            )
+            raise ClusterError(message) from error

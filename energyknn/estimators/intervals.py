@@ -1,0 +1,550 @@
+"""Prediction intervals that cover as they promise: conformal prediction, with widths from the neighbours' targets.
+
+A model errs more on some rows than on others. How hard a row is, is told by how far its neighbours' targets lie apart;
+the ratio of error to difficulty is then about the same everywhere, and its quantile over rows that were left out makes
+the intervals cover (Papadopoulos, Vovk and Gammerman, Regression conformal prediction with nearest neighbours, 2011).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binomtest
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.model_selection import GroupKFold, GroupShuffleSplit, KFold, ShuffleSplit, cross_val_predict
+from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d, validate_data
+
+from energyknn.estimators.neighborhoods import has_neighborhoods, list_neighborhoods, predict_left_out, refill_neighbors
+from energyknn.estimators.regressor import KNNRegressor
+from energyknn.fitting import fit_in_groups
+
+__all__ = ["IntervalRegressor", "Intervals", "conformal_quantile", "measure_coverage", "measure_spread"]
+
+Method = Literal["leave-one-out", "cv", "split"]
+METHODS: tuple[Method, ...] = ("leave-one-out", "cv", "split")
+_ROWS_AT_ONCE = 8192  # whose neighbours are held
+
+
+class Intervals(NamedTuple):
+    """Lower and upper ends, each (n_query,), float64, in the target's unit."""
+
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+
+
+def conformal_quantile(scores: ArrayLike, coverage: float) -> float:
+    """Return the score that a new one does not exceed with at least a given probability.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n_scores,)
+        Scores of rows that are exchangeable with the new one.
+    coverage : float
+        The probability, between 0 and 1.
+
+    Returns
+    -------
+    float
+        The ceil((n_scores + 1) * coverage)-th smallest score; infinity where there are too few of them.
+
+    Raises
+    ------
+    ValueError
+        If `coverage` is not between 0 and 1.
+
+    Notes
+    -----
+    The new score is as likely to have any rank among the n_scores + 1. So the probability is at least `coverage`, and
+    without ties at most 1 / (n_scores + 1) more (Vovk, Gammerman and Shafer, Algorithmic learning in a random world,
+    2005).
+
+    Examples
+    --------
+    >>> conformal_quantile(range(1, 20), 0.9)
+    18.0
+    >>> conformal_quantile([1, 2, 3], 0.9)
+    inf
+    """
+    _check_coverage(coverage)
+    ordered = np.sort(np.asarray(scores, dtype=np.float64))
+    rank = math.ceil(round((len(ordered) + 1) * coverage, 8))  # rounded, as 100 * 0.55 is more than 55
+    return float(ordered[rank - 1]) if rank <= len(ordered) else math.inf
+
+
+def _check_coverage(coverage: float) -> None:
+    """Require a probability that an interval can have."""
+    if not 0 < coverage < 1:
+        message = f"coverage is {coverage!r}. It must be between 0 and 1, such as 0.9."
+        raise ValueError(message)
+
+
+def measure_spread(
+    model: Any, X: Any = None, *, n_neighbors: int, rows: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """Measure how far the targets of each row's neighbours lie apart: how hard the row is.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted, with neighbours (see `list_neighborhoods`); where it is a mean, so is the result.
+    X : array-like of shape (n_query, n_features) or None, default=None
+        Rows as the model takes them. None for each training row, from its neighbours other than itself.
+    n_neighbors : int
+        Neighbours of each row; all there are where there are fewer.
+    rows : ndarray of int of shape (n_query,) or None, default=None
+        Which training rows, where `X` is None; None for all.
+
+    Returns
+    -------
+    ndarray of shape (n_query,), float64
+        Standard deviations of the neighbours' targets, in the target's unit.
+
+    Examples
+    --------
+    >>> model = KNNRegressor().fit([[0.0], [1.0], [5.0]], [1.0, 3.0, 9.0])
+    >>> measure_spread(model, [[0.4]], n_neighbors=2)
+    array([1.])
+    """
+    total: NDArray[np.float64] | float = 0.0
+    for found in list_neighborhoods(model):
+        index, targets = found.model.index_, found.model.y_
+        own = None
+        if X is None:
+            own = np.arange(len(targets)) if rows is None else rows
+        queries = found.map_rows(X) if own is None else index.X_train[own]
+        k = min(n_neighbors, len(targets) - (X is None))
+        spreads = []
+        for start in range(0, len(queries), _ROWS_AT_ONCE):
+            block = slice(start, start + _ROWS_AT_ONCE)
+            left_out = None if own is None else own[block]
+            nearest = index.search(queries[block], k, own=left_out, n_jobs=found.model.n_jobs).indices
+            spreads.append(targets[nearest].std(axis=1))
+        total = total + found.share * np.concatenate(spreads)
+    return np.asarray(total)
+
+
+class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+    """Give any regressor prediction intervals that are wider where neighbours differ more in their targets.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Any regressor of one target.
+    method : {"leave-one-out", "cv", "split"}, default="leave-one-out"
+        Which errors calibrate. "leave-one-out": each training row's, predicted from its neighbours other than itself,
+        at the cost of one search; for models of neighbours. "cv": each training row's, predicted by a fit without its
+        fold, for `cv` more fits. "split": those of rows that are held out, so that the model has fewer.
+    coverage : float, default=0.9
+        Share of new targets that intervals shall cover, between 0 and 1.
+    neighbors : estimator or None, default=None
+        Whose neighbours tell how hard a row is: a model with neighbours (see `list_neighborhoods`). It is fitted too,
+        unless a FrozenEstimator holds it. None for `estimator` itself where it has neighbours, else for the nearest
+        rows as given.
+    n_neighbors : int, default=100
+        Neighbours whose targets are compared.
+    shrinkage : float, default=0.2
+        Share of the standard deviation of all targets in the difficulty, above 0; 1 makes all intervals of one width.
+    by : str, int or None, default=None
+        Column whose ranges are calibrated apart, by name or position, so that intervals cover in each (Vovk's Mondrian
+        prediction).
+    n_groups : int, default=10
+        Ranges of `by`, of about equally many rows.
+    bounds : tuple of float or None, default=None
+        Smallest and largest possible target, where predictions and intervals are cut off; either may be infinite.
+    cv : int or splitter, default=5
+        Folds of "cv", without shuffling.
+    calibration_size : float, default=0.2
+        Share of the rows, or of their groups, that "split" holds out.
+    refill : bool, default=False
+        Whether "split" puts held-out rows among the neighbours once all else is learned, each then calibrated from its
+        neighbours other than itself: for models of neighbours, whose map has seen none of these rows and which then
+        lose none.
+    random_state : int or None, default=0
+        Seed of that choice.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        Fitted on all rows, or on those that "split" leaves; with `refill` its neighbours are all rows.
+    neighbors_ : estimator or None
+        Whose neighbours tell the difficulty, fitted on the same rows; None where it is `estimator_`.
+    scale_ : float
+        Standard deviation of these rows' targets.
+    scores_ : ndarray of shape (n_calibration,), float64
+        Error (target less prediction) by difficulty, of the rows that calibrate.
+    groups_ : ndarray of shape (n_calibration,), int64
+        Their ranges of `by`.
+    edges_ : ndarray of shape (at most n_groups - 1,), float64
+        Where one range ends and the next begins, found on the rows that `estimator_` is fitted on.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Their names, where `X` was a data frame with names that are all text.
+
+    Notes
+    -----
+    The interval of a row is its prediction plus and minus q times its difficulty, with q the `conformal_quantile` of
+    the absolute scores.
+
+    "split" promises: if held-out and new rows are exchangeable, the interval covers a new target with a probability of
+    at least `coverage`, over the choice of both, and in each range of `by`. It promises nothing for other groups of
+    rows. The others, and "split" with `refill`, promise no such thing: as they are here, without Barber's plus, they
+    cover rightly in the limit where the model hardly changes with one row or fold (Barber, Candès, Ramdas and
+    Tibshirani, Predictive inference with the jackknife+, 2021; jackknife+ itself promises 2 * coverage - 1). A learned
+    map has seen the row that "leave-one-out" leaves out, which makes errors too small, the more so the longer it
+    learned; folds leave fewer rows to fit, which makes errors a little large. For learned maps take "split" with
+    `refill`. What comes out is to be measured on rows that nothing has seen: `measure_coverage`.
+
+    Rows that repeat are exchangeable with new rows only if new rows repeat training rows as often. Where new rows come
+    from new groups, give `groups` to `fit`, with "cv" or "split": groups are exchangeable then, and the promise holds
+    approximately for their rows.
+
+    Examples
+    --------
+    >>> random = np.random.default_rng(0)
+    >>> X = random.random((400, 1))
+    >>> y = X[:, 0] + X[:, 0] * random.normal(size=400)
+    >>> model = IntervalRegressor(KNNRegressor(20), n_neighbors=20).fit(X, y)
+    >>> lower, upper = model.predict_interval([[0.1], [0.9]])
+    >>> bool((upper - lower)[0] < (upper - lower)[1])
+    True
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        method: Method = "leave-one-out",
+        coverage: float = 0.9,
+        neighbors: Any = None,
+        n_neighbors: int = 100,
+        shrinkage: float = 0.2,
+        by: str | int | None = None,
+        n_groups: int = 10,
+        bounds: tuple[float, float] | None = None,
+        cv: Any = 5,
+        calibration_size: float = 0.2,
+        refill: bool = False,
+        random_state: int | None = 0,
+    ) -> None:
+        self.estimator = estimator
+        self.method = method
+        self.coverage = coverage
+        self.neighbors = neighbors
+        self.n_neighbors = n_neighbors
+        self.shrinkage = shrinkage
+        self.by = by
+        self.n_groups = n_groups
+        self.bounds = bounds
+        self.cv = cv
+        self.calibration_size = calibration_size
+        self.refill = refill
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None) -> Self:
+        """Fit the model, and calibrate its intervals.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows as `estimator` takes them.
+        y : array-like of shape (n_rows,)
+            Finite real numbers.
+        groups : array-like of shape (n_rows,) or None, default=None
+            Rows of one group are held out together. Not for "leave-one-out". Where `estimator` asks for
+            groups, as learned maps do, it gets those of its rows; the fits of "cv" get none.
+
+        Returns
+        -------
+        IntervalRegressor
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, or there are too few rows to calibrate by.
+        TypeError
+            If `method` is "leave-one-out" and the model has no neighbours.
+        """
+        self._check_parameters(groups)
+        validate_data(self, X, y, skip_check_array=True)
+        target = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=np.float64, input_name="y")
+        check_consistent_length(X, target, groups)
+        self._require(len(target))
+        labels = None if groups is None else np.asarray(groups)
+        learn, held = self._hold_out(target, labels)
+        (X,) = indexable(X)
+        rows, y_learn = X if held is None else _safe_indexing(X, learn), target[learn]
+        self.estimator_ = fit_in_groups(clone(self.estimator), rows, y_learn, None if labels is None else labels[learn])
+        if has_neighborhoods(self.estimator_):
+            _check_rows(self.estimator_, len(learn), name="estimator")
+        self.neighbors_ = self._fit_neighbors(rows, y_learn)
+        self.scale_, self.edges_ = float(y_learn.std()), self._find_edges(rows)
+        if held is None:
+            predictions, difficulty = self._predict_left_out(X, target, labels), self._measure_difficulty(None, learn)
+        elif self.refill:
+            self._refill(X, target)
+            predictions, difficulty = predict_left_out(self.estimator_, held), self._measure_difficulty(None, held)
+        else:
+            rows = _safe_indexing(X, held)
+            predictions, difficulty = self.estimator_.predict(rows), self._measure_difficulty(rows, held)
+        calibrating = learn if held is None else held
+        self.scores_ = (target[calibrating] - predictions) / difficulty
+        self.groups_ = self._find_groups(X, len(target))[calibrating]
+        counts = np.bincount(self.groups_, minlength=len(self.edges_) + 1)
+        self._require(int(counts.min()), where="" if self.by is None else " in a group")
+        return self
+
+    def _check_parameters(self, groups: ArrayLike | None) -> None:
+        """Require parameters that can be."""
+        _check_coverage(self.coverage)
+        if self.method not in METHODS:
+            message = f"method is {self.method!r}. It must be one of {', '.join(map(repr, METHODS))}."
+            raise ValueError(message)
+        if self.method == "leave-one-out" and groups is not None:
+            message = 'method is "leave-one-out", which leaves out rows, not groups. Use "cv" or "split" with groups.'
+            raise ValueError(message)
+        if not 0 < self.shrinkage <= 1:
+            message = f"shrinkage is {self.shrinkage!r}. It must be above 0 and at most 1."
+            raise ValueError(message)
+        if self.n_neighbors < 1 or self.n_groups < 1:
+            message = f"n_neighbors is {self.n_neighbors!r} and n_groups {self.n_groups!r}. Each must be at least 1."
+            raise ValueError(message)
+        if self.bounds is not None and not self.bounds[0] < self.bounds[1]:
+            message = f"bounds is {self.bounds!r}. The first must be less than the second."
+            raise ValueError(message)
+
+    def _hold_out(
+        self, target: NDArray[np.float64], groups: NDArray[Any] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+        """Return the rows to fit and those that are held out to calibrate by."""
+        if self.method != "split":
+            return np.arange(len(target)), None
+        make = ShuffleSplit if groups is None else GroupShuffleSplit
+        splitter = make(n_splits=1, test_size=self.calibration_size, random_state=self.random_state)
+        learn, held = next(splitter.split(target, groups=groups))
+        return learn, held
+
+    def _predict_left_out(self, X: Any, y: NDArray[np.float64], groups: NDArray[Any] | None) -> NDArray[np.float64]:
+        """Predict each row without itself."""
+        if self.method == "leave-one-out":
+            return predict_left_out(self.estimator_)
+        cv = self.cv
+        if isinstance(cv, int):
+            cv = KFold(cv) if groups is None else GroupKFold(cv)
+        predictions: NDArray[np.float64] = cross_val_predict(self.estimator, X, y, cv=cv, groups=groups)
+        return predictions
+
+    def _fit_neighbors(self, X: Any, y: NDArray[np.float64]) -> Any:
+        """Fit the model whose neighbours tell the difficulty, where it is another."""
+        if self.neighbors is None:
+            return None if has_neighborhoods(self.estimator_) else KNNRegressor(1).fit(X, y)
+        fitted = clone(self.neighbors).fit(X, y)
+        _check_rows(fitted, len(y), name="neighbors")
+        return fitted
+
+    def _refill(self, X: Any, y: NDArray[np.float64]) -> None:
+        """Put held-out rows among the neighbours."""
+        self.estimator_ = refill_neighbors(self.estimator_, X, y)
+        if self.neighbors_ is not None:
+            self.neighbors_ = refill_neighbors(self.neighbors_, X, y)
+
+    def _measure_difficulty(self, X: Any, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Say how hard rows are, in the target's unit; where X is None, training rows of these numbers."""
+        if self.scale_ == 0 or self.shrinkage == 1:
+            return np.full(len(rows), self.scale_ or 1.0)
+        model = self.estimator_ if self.neighbors_ is None else self.neighbors_
+        spread = measure_spread(model, X, n_neighbors=self.n_neighbors, rows=rows)
+        return (1 - self.shrinkage) * spread + self.shrinkage * self.scale_
+
+    def _find_edges(self, X: Any) -> NDArray[np.float64]:
+        """Cut a column into ranges of about equally many rows."""
+        if self.by is None:
+            return np.empty(0)
+        column, shares = self._read_column(X), np.arange(1, self.n_groups) / self.n_groups
+        edges: NDArray[np.float64] = np.unique(np.quantile(column, shares, method="higher"))
+        return np.extract(edges > column.min(), edges)
+
+    def _require(self, n_samples: int, *, where: str = "") -> None:
+        """Require enough rows for a finite quantile."""
+        needed = math.ceil(round(self.coverage / (1 - self.coverage), 8))
+        if n_samples < needed:
+            message = (
+                f"Found n_samples={n_samples} to calibrate by{where}. A coverage of {self.coverage} needs at least "
+                f"{needed}."
+            )
+            raise ValueError(message)
+
+    def _read_column(self, X: Any) -> NDArray[np.float64]:
+        """Return the column whose ranges are calibrated apart."""
+        try:
+            by: Any = self.by
+            column = X[by] if hasattr(X, "iloc") and isinstance(by, str) else np.asarray(X)[:, by]
+        except (KeyError, IndexError):
+            message = f"by is {self.by!r}, which is no column of X."
+            raise ValueError(message) from None
+        return np.asarray(column, dtype=np.float64)
+
+    def _find_groups(self, X: Any, n_rows: int) -> NDArray[np.int64]:
+        """Find the range of each row."""
+        if self.by is None:
+            return np.zeros(n_rows, dtype=np.int64)
+        return np.searchsorted(self.edges_, self._read_column(X), side="right").astype(np.int64)
+
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Predict the targets of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_query, n_features)
+            Rows as `estimator` takes them.
+
+        Returns
+        -------
+        ndarray of shape (n_query,), float64
+            Predictions of `estimator_`, in the target's unit and in `bounds`.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        """
+        check_is_fitted(self)
+        return self._cut_off(self.estimator_.predict(X))
+
+    def predict_interval(self, X: ArrayLike, *, coverage: float | None = None) -> Intervals:
+        """Give each row an interval for its target.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_query, n_features)
+            Rows as `estimator` takes them.
+        coverage : float or None, default=None
+            Share of targets to cover; None for the estimator's own. Where there were too few rows to calibrate that
+            much, ends are infinite, or at the bounds.
+
+        Returns
+        -------
+        Intervals
+            `lower` and `upper` (n_query,), float64, in the target's unit.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        ValueError
+            If `coverage` is not between 0 and 1.
+        """
+        return self.predict_intervals(X, [self.coverage if coverage is None else coverage])[0]
+
+    def predict_intervals(self, X: ArrayLike, coverages: Sequence[float]) -> list[Intervals]:
+        """Give each row an interval of each coverage, from one search for its neighbours.
+
+        Parameters
+        ----------
+        X, coverages
+            As in `predict_interval`; several coverages.
+
+        Returns
+        -------
+        list of Intervals
+            One for each coverage.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As `predict_interval`.
+        """
+        check_is_fitted(self)
+        sizes = np.abs(self.scores_)
+        by_group = [sizes[self.groups_ == group] for group in range(len(self.edges_) + 1)]
+        factors = [np.array([conformal_quantile(group, coverage) for group in by_group]) for coverage in coverages]
+        predictions = self.estimator_.predict(X)
+        groups = self._find_groups(X, len(predictions))
+        difficulty = self._measure_difficulty(X, np.arange(len(predictions)))
+        reaches = [of_group[groups] * difficulty for of_group in factors]
+        return [Intervals(self._cut_off(predictions - reach), self._cut_off(predictions + reach)) for reach in reaches]
+
+    def _cut_off(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Replace values beyond the bounds by these."""
+        return values if self.bounds is None else np.clip(values, *self.bounds)
+
+
+def _check_rows(model: Any, n_rows: int, *, name: str) -> None:
+    """Require that a model's neighbours are the rows of the fit: one that was frozen may hold others."""
+    sizes = sorted({len(found.model.y_) for found in list_neighborhoods(model)})
+    if sizes != [n_rows]:
+        message = (
+            f"{name} holds {', '.join(map(str, sizes))} rows, but is to hold the {n_rows} of this fit. A "
+            'FrozenEstimator must have been fitted on the same rows; "split" leaves fewer of them.'
+        )
+        raise ValueError(message)
+
+
+def measure_coverage(
+    y: ArrayLike,
+    intervals: Intervals,
+    *,
+    groups: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """Measure how many targets lie in their intervals, and how wide these are, in all and by group.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+        Targets that nothing was fitted to or calibrated by.
+    intervals : Intervals
+        Of the same rows.
+    groups : array-like of shape (n_rows,) or None, default=None
+        A label for each row, such as its decade.
+    confidence : float, default=0.95
+        Of the interval for the coverage.
+
+    Returns
+    -------
+    DataFrame of shape (1 + n_groups, 5)
+        `n_rows`, `coverage`, `coverage_low` and `coverage_high` (Wilson's interval for a share), and `mean_width` in
+        the target's unit. The first row is "all", the others are the labels in ascending order.
+
+    Examples
+    --------
+    >>> intervals = Intervals(np.zeros(3), np.array([1.0, 1.0, 4.0]))
+    >>> measure_coverage([0.5, 2.0, 3.0], intervals, groups=["a", "a", "b"])[["n_rows", "coverage", "mean_width"]]
+         n_rows  coverage  mean_width
+    all       3  0.666667         2.0
+    a         2  0.500000         1.0
+    b         1  1.000000         4.0
+    """
+    target = np.asarray(y, dtype=np.float64)
+    frame = pd.DataFrame(
+        {
+            "covered": (intervals.lower <= target) & (target <= intervals.upper),
+            "width": intervals.upper - intervals.lower,
+        }
+    )
+    parts: dict[Any, pd.DataFrame] = {"all": frame}
+    if groups is not None:
+        parts |= dict(iter(frame.groupby(np.asarray(groups), sort=True)))
+    return pd.DataFrame.from_dict(
+        {label: _summarise(part, confidence) for label, part in parts.items()}, orient="index"
+    )
+
+
+def _summarise(frame: pd.DataFrame, confidence: float) -> dict[str, float]:
+    """Summarise the intervals of some rows."""
+    n_covered, n_rows = int(frame["covered"].sum()), len(frame)
+    share = binomtest(n_covered, n_rows).proportion_ci(confidence, method="wilson")
+    return {
+        "n_rows": n_rows,
+        "coverage": n_covered / n_rows,
+        "coverage_low": float(share.low),
+        "coverage_high": float(share.high),
+        "mean_width": float(frame["width"].mean()),
+    }

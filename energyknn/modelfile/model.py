@@ -1,0 +1,689 @@
+"""A model: everything from a table of raw rows to predictions, fitted, saved, read and described."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import platform
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+
+from energyknn._shared.saving import staged_file
+from energyknn.encoding import (
+    MISMATCH_COST,
+    Levels,
+    encode_features,
+    fit_levels,
+    name_features,
+    target_values,
+)
+from energyknn.errors import DataFileError, ModelFileError
+from energyknn.estimators.intervals import IntervalRegressor, Intervals
+from energyknn.estimators.regressor import KNNRegressor
+from energyknn.inspection.explaining import Explanation, explain_predictions, group_columns
+from energyknn.loading import check_table
+from energyknn.modelfile.files import Content, read_content, write_content
+from energyknn.modelfile.states import decode_state, encode_state
+from energyknn.modelfile.texts import Texts
+from energyknn.scaling import Scale, apply_scale, fit_scale
+from energyknn.schema import Column, Role, Schema
+
+__all__ = [
+    "MODEL_FILE",
+    "Model",
+    "Probe",
+    "Training",
+    "describe_model",
+    "fit_model",
+    "load_model",
+    "save_model",
+    "tabulate_predictions",
+]
+
+MODEL_FILE = "model.safetensors"
+"""What a model is called in a folder."""
+
+_FARTHEST = 1e100  # after scaling: distances of what is farther come near the end of float64
+_N_NEIGHBORS = 13  # where no estimator is given
+_N_PROBES = 8
+_PROBE_TOLERANCE = 1e-6  # of the largest prediction; another machine's matrix products differ in the last bits
+_PACKAGES = ("energyknn", "numpy", "scikit-learn", "pandas")
+
+
+class Training(NamedTuple):
+    """What a model was fitted on.
+
+    Attributes
+    ----------
+    n_rows : int
+        Number of rows.
+    sha256 : str
+        Of the encoded, scaled rows and then the targets, as little-endian float64, row by row: 64 hexadecimal digits.
+    source : str or None
+        Name of the file, without its folder.
+    source_sha256 : str or None
+        Of the file.
+    """
+
+    n_rows: int
+    sha256: str
+    source: str | None = None
+    source_sha256: str | None = None
+
+
+class Probe(NamedTuple):
+    """A few encoded rows and what was predicted for them where the model was fitted.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_probes, n_features), float64
+        The first training rows.
+    predictions : ndarray of shape (n_probes,), float64
+        In the target's unit.
+    """
+
+    rows: NDArray[np.float64]
+    predictions: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """From raw rows to predictions; made by `fit_model` or `load_model`.
+
+    Parameters
+    ----------
+    schema : Schema
+        The columns that it was fitted on.
+    levels : mapping of str to tuple
+        Levels of each category, as `fit_levels` returns them.
+    scale : Scale
+        Mean and standard deviation of the numbers.
+    reference_year : int
+        The year in which an age is 0.
+    mismatch_cost : float
+        As in `encode_features`.
+    estimator : estimator
+        Fitted on encoded, scaled rows.
+    training : Training
+        What it was fitted on.
+    rows : ndarray of shape (n_train, n_features), float64
+        The training rows, encoded and scaled, so that a prediction can be explained by them.
+    targets : ndarray of shape (n_train,), float64
+        Their targets.
+    labels : mapping of str to Texts
+        The text columns of the training rows, so that a neighbour can be named.
+    probe : Probe
+        What a reader predicts again, to know that it predicts what was predicted before.
+    versions : mapping of str to str
+        Releases of Python and of the libraries that it was fitted with.
+    """
+
+    schema: Schema
+    levels: Levels
+    scale: Scale
+    reference_year: int
+    mismatch_cost: float
+    estimator: Any
+    training: Training
+    rows: NDArray[np.float64]
+    targets: NDArray[np.float64]
+    labels: Mapping[str, Texts]
+    probe: Probe
+    versions: Mapping[str, str]
+
+    @property
+    def input_schema(self) -> Schema:
+        """The columns that rows to predict need: text may be missing, and the target is not looked at."""
+        return Schema(
+            tuple(replace(column, required=column.required and column.role != "text") for column in self.schema.columns)
+        )
+
+    def check(self, raw: pd.DataFrame, *, latest_year: int | None = None, source: str = "table") -> pd.DataFrame:
+        """Check rows to predict.
+
+        Parameters
+        ----------
+        raw : DataFrame of shape (n_rows, n_columns)
+            Raw rows with the columns of `input_schema`; further ones are not looked at.
+        latest_year, source
+            As in `energyknn.loading.check_table`.
+
+        Returns
+        -------
+        DataFrame of shape (n_rows, n_columns)
+            The columns of `input_schema` that are there, but for the target.
+
+        Raises
+        ------
+        DataFileError
+            If a column is missing, there is no row, or a value breaks a rule.
+
+        Warns
+        -----
+        UserWarning
+            If a category has levels that the model was not fitted on: such a row gets no indicator.
+        """
+        missing = [column.name for column in self.input_schema.columns if _is_needed(column, raw)]
+        if missing:
+            needed = ", ".join((*self.schema.numbers, *self.schema.categories))
+            message = (
+                f"{source!r} has no {', '.join(map(repr, missing))}: it has another schema than the model, which "
+                f"predicts {self.schema.target!r} from {needed}. Give rows with these columns, or fit another model."
+            )
+            raise DataFileError(message)
+        table = check_table(raw, self.input_schema, with_target=False, latest_year=latest_year, source=source)
+        _warn_of_unseen_levels(table, self)
+        return table
+
+    def encode(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Encode and scale checked rows as those that the model was fitted on.
+
+        Parameters
+        ----------
+        table : DataFrame of shape (n_rows, n_columns)
+            As `check` returns it.
+
+        Returns
+        -------
+        DataFrame of shape (n_rows, n_features), float64
+            What the estimator takes.
+
+        Raises
+        ------
+        DataFileError
+            If a value is farther from the training rows than distances can tell.
+        """
+        X = encode_features(
+            table,
+            self.levels,
+            self.schema,
+            reference_year=self.reference_year,
+            mismatch_cost=self.mismatch_cost,
+        )
+        with np.errstate(over="ignore"):
+            scaled = apply_scale(X, self.scale)
+        _require_near(scaled)
+        return scaled
+
+    def predict(self, raw: pd.DataFrame, *, latest_year: int | None = None) -> NDArray[np.float64]:
+        """Predict the target of raw rows.
+
+        Parameters
+        ----------
+        raw, latest_year
+            As in `check`.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), float64
+            Predictions, in the target's unit.
+
+        Raises
+        ------
+        DataFileError
+            As in `check`.
+        """
+        encoded = self.encode(self.check(raw, latest_year=latest_year))
+        return np.asarray(self.estimator.predict(encoded), dtype=np.float64)
+
+    def predict_interval(
+        self, raw: pd.DataFrame, *, coverage: float | None = None, latest_year: int | None = None
+    ) -> Intervals:
+        """Give each raw row an interval for its target.
+
+        Parameters
+        ----------
+        raw, latest_year
+            As in `check`.
+        coverage : float or None, default=None
+            Share of targets to cover; None for what the model was calibrated for.
+
+        Returns
+        -------
+        Intervals
+            `lower` and `upper` (n_rows,), float64, in the target's unit.
+
+        Raises
+        ------
+        DataFileError
+            As in `check`.
+        TypeError
+            If the model was fitted without intervals.
+        ValueError
+            If `coverage` is not between 0 and 1.
+        """
+        return self._ask_intervals(self.encode(self.check(raw, latest_year=latest_year)), coverage)
+
+    def _ask_intervals(self, X: pd.DataFrame, coverage: float | None) -> Intervals:
+        if not isinstance(self.estimator, IntervalRegressor):
+            message = "The model was fitted without intervals. Fit an IntervalRegressor, as `energyknn fit` does."
+            raise TypeError(message)
+        return self.estimator.predict_interval(X, coverage=coverage)
+
+    def explain(self, raw: pd.DataFrame, *, n_neighbors: int = 5, latest_year: int | None = None) -> Explanation:
+        """Say which training rows count most in each prediction, and which columns make them near.
+
+        Parameters
+        ----------
+        raw, latest_year
+            As in `check`; a few rows.
+        n_neighbors : int, default=5
+            Training rows to show, at most as many as the model predicts from.
+
+        Returns
+        -------
+        Explanation
+            As `explain_predictions` returns it, a category's indicators as one column.
+
+        Raises
+        ------
+        DataFileError
+            As in `check`.
+        TypeError
+            If the model has no neighbours.
+        ValueError
+            If `n_neighbors` is out of its range.
+        """
+        X = self.encode(self.check(raw, latest_year=latest_year))
+        model = self.estimator.estimator_ if isinstance(self.estimator, IntervalRegressor) else self.estimator
+        groups = group_columns(list(X.columns), self.schema)
+        rows = pd.DataFrame(self.rows, columns=X.columns)
+        return explain_predictions(model, X, rows, n_neighbors=n_neighbors, columns=groups)
+
+    def name_rows(self, rows: ArrayLike) -> pd.DataFrame:
+        """Say which training rows some are, by their text columns.
+
+        Parameters
+        ----------
+        rows : array-like of int of shape (n_named,)
+            Numbers of training rows, such as a neighbour search returns.
+
+        Returns
+        -------
+        DataFrame of shape (n_named, n_texts), str
+            Empty where the training rows had no text.
+
+        Raises
+        ------
+        IndexError
+            If there is no such row.
+        """
+        return pd.DataFrame({name: texts.take(rows) for name, texts in self.labels.items()})
+
+
+def fit_model(
+    raw: pd.DataFrame,
+    schema: Schema,
+    estimator: Any = None,
+    *,
+    reference_year: int = 2021,
+    mismatch_cost: float = MISMATCH_COST,
+    latest_year: int | None = None,
+    source: str | None = None,
+    source_sha256: str | None = None,
+) -> Model:
+    """Fit a model on all rows of a table.
+
+    Parameters
+    ----------
+    raw : DataFrame of shape (n_rows, n_columns)
+        Raw rows with the schema's columns.
+    schema : Schema
+        The columns.
+    estimator : estimator or None, default=None
+        Unfitted: a kind that a model file can hold, or a search over one, whose best is kept. None for `KNNRegressor`
+        with 13 neighbours.
+    reference_year, mismatch_cost
+        As in `encode_features`.
+    latest_year : int or None, default=None
+        As in `energyknn.loading.load_table`.
+    source, source_sha256 : str or None, default=None
+        Name and checksum of the file that the rows came from.
+
+    Returns
+    -------
+    Model
+        Its scale is that of all rows.
+
+    Raises
+    ------
+    DataFileError
+        If the table breaks a rule of the schema.
+    ValueError
+        If the rows are too few for the estimator, or it cannot use them.
+
+    Examples
+    --------
+    >>> from energyknn.schema import make_schema
+    >>> schema = make_schema(target="price", numbers=["area"])
+    >>> homes = pd.DataFrame({"area": range(20), "price": range(20)})
+    >>> fit_model(homes, schema).predict(homes.head(1))
+    array([6.])
+    """
+    table = check_table(raw, schema, latest_year=latest_year)
+    levels = fit_levels(table, schema)
+    X = encode_features(table, levels, schema, reference_year=reference_year, mismatch_cost=mismatch_cost)
+    scale = fit_scale(X, schema.numbers)
+    X, y = apply_scale(X, scale), target_values(table, schema)
+    fitted = clone(KNNRegressor(_N_NEIGHBORS) if estimator is None else estimator).fit(X, y)
+    fitted = getattr(fitted, "best_estimator_", fitted)
+    probes = X.iloc[:_N_PROBES]
+    return Model(
+        schema=schema,
+        levels=levels,
+        scale=scale,
+        reference_year=int(reference_year),
+        mismatch_cost=float(mismatch_cost),
+        estimator=fitted,
+        training=Training(len(X), _hash_rows(X, y), source, source_sha256),
+        rows=X.to_numpy(),
+        targets=y,
+        labels={name: Texts.of(table[name]) for name in schema.texts if name in table},
+        probe=Probe(probes.to_numpy(), np.asarray(fitted.predict(probes), dtype=np.float64)),
+        versions={"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+    )
+
+
+def save_model(model: Model, path: str | Path) -> None:
+    """Write a model to a file, which is replaced in one step.
+
+    Parameters
+    ----------
+    model : Model
+        What to write.
+    path : str or Path
+        The file, or a folder that is there, for `model.safetensors` in it.
+
+    Raises
+    ------
+    ModelFileError
+        If the estimator is of a kind that a file cannot hold.
+    OSError
+        If the file cannot be written; then what stood there is as it was.
+
+    Notes
+    -----
+    Whatever ends the process, the old file or the new stands there, whole.
+    """
+    arrays: dict[str, NDArray[Any]] = {
+        "training.rows": model.rows,
+        "training.targets": model.targets,
+        "probe.rows": model.probe.rows,
+        "probe.predictions": model.probe.predictions,
+    }
+    for name, texts in model.labels.items():
+        arrays |= {f"labels.{name}.content": texts.content, f"labels.{name}.edges": texts.edges}
+    description = {
+        "schema": [asdict(column) for column in model.schema.columns],
+        "levels": {name: list(levels) for name, levels in model.levels.items()},
+        "scale": asdict(model.scale),
+        "reference_year": model.reference_year,
+        "mismatch_cost": model.mismatch_cost,
+        "estimator": encode_state(model.estimator, arrays, name="estimator"),
+        "training": model.training._asdict(),
+        "labels": list(model.labels),
+        "versions": dict(model.versions),
+    }
+    with staged_file(_find_file(path)) as staged:
+        write_content(staged, description, arrays)
+
+
+def load_model(path: str | Path, *, mmap: bool = False, schema: Schema | None = None) -> Model:
+    """Read a model that `save_model` wrote. No code in the file is run.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, or a folder with `model.safetensors` in it.
+    mmap : bool, default=False
+        Whether the training rows stay in the file, so that processes that read one large model share them in memory.
+        What a search prepares of them is each process's own. Do not write into the file meanwhile: replace it.
+    schema : Schema or None, default=None
+        The schema that it must have been fitted on; None takes any.
+
+    Returns
+    -------
+    Model
+        With the predictions of the model that was saved.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is no model, is not whole, has one byte changed, has a newer format, holds what this release does
+        not know, was fitted on another schema, or does not predict here what it predicted where it was fitted.
+
+    Notes
+    -----
+    The file carries its first training rows with their predictions. They are predicted again here, and may differ by
+    1e-6 of the largest, as matrix products differ in their last bits between machines. On one machine predictions
+    are equal to the bit.
+    """
+    path = _find_file(path)
+    content = read_content(path, mmap=mmap)
+    try:
+        with np.errstate(all="ignore"):
+            model = _decode_model(content)
+            predicted = np.asarray(model.estimator.predict(_name_columns(model, model.probe.rows)), dtype=np.float64)
+    except Exception as error:  # whatever the parts of a file make the estimators raise, the file is at fault
+        message = (
+            f"{path.name!r} cannot be used by this release: {' '.join(str(error).split()) or type(error).__name__}. "
+            f"It was written by energyknn {content.written_by}. Fit it again."
+        )
+        raise ModelFileError(message) from error
+    if not _are_close(predicted, model.probe.predictions):
+        message = (
+            f"{path.name!r} does not predict here what it predicted where it was fitted, with "
+            f"{', '.join(f'{name} {release}' for name, release in model.versions.items())}. Use these, or fit it again."
+        )
+        raise ModelFileError(message)
+    if schema is not None and schema != model.schema:
+        message = (
+            f"{path.name!r} predicts {model.schema.target!r} from {', '.join(model.schema.names)}, and not "
+            f"{schema.target!r} from {', '.join(schema.names)}: another schema. Name the model of this one."
+        )
+        raise ModelFileError(message)
+    return model
+
+
+def describe_model(path: str | Path) -> dict[str, Any]:
+    """Say what a model file holds, without making a model of it.
+
+    Parameters
+    ----------
+    path : str or Path
+        As in `load_model`.
+
+    Returns
+    -------
+    dict
+        For JSON: `written_by`, `target`, `columns`, `estimator`, `reference_year`, `training`, `versions`.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is no model, is not whole, has one byte changed, or has a newer format.
+    """
+    path = _find_file(path)
+    content = read_content(path, mmap=True)
+    held = content.description
+    try:
+        schema = _decode_schema(held["schema"])
+        described = {name: held[name] for name in ("reference_year", "training", "versions")}
+        estimator = held["estimator"]["estimator"]
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"{path.name!r} cannot be used by this release: {error}. Fit it again."
+        raise ModelFileError(message) from error
+    columns = {"target": schema.target, "columns": list(schema.names)}
+    return {"written_by": content.written_by, **columns, "estimator": estimator, **described}
+
+
+def tabulate_predictions(
+    model: Model,
+    raw: pd.DataFrame,
+    *,
+    coverage: float | None = None,
+    latest_year: int | None = None,
+    source: str = "table",
+) -> pd.DataFrame:
+    """Predict raw rows, and set each prediction beside what names the row.
+
+    Parameters
+    ----------
+    model : Model
+        Predicts.
+    raw, latest_year, source
+        As in `Model.check`.
+    coverage : float or None, default=None
+        As in `Model.predict_interval`.
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, n_texts + 1 or n_texts + 3)
+        The text columns that are there, then `predicted_` and the target's name, in the target's unit; where the model
+        has intervals, `lower_` and `upper_` too.
+
+    Raises
+    ------
+    DataFileError
+        As in `Model.check`.
+    TypeError
+        If a coverage is asked of a model without intervals.
+    ValueError
+        If `coverage` is not between 0 and 1.
+    """
+    table = model.check(raw, latest_year=latest_year, source=source)
+    X, target = model.encode(table), model.schema.target
+    columns = {f"predicted_{target}": model.estimator.predict(X)}
+    if coverage is not None or isinstance(model.estimator, IntervalRegressor):
+        lower, upper = model._ask_intervals(X, coverage)
+        columns |= {f"lower_{target}": lower, f"upper_{target}": upper}
+    return table[[name for name in model.schema.texts if name in table]].assign(**columns)
+
+
+def _require_near(X: pd.DataFrame) -> None:
+    """Refuse scaled rows that no distance can be told from."""
+    far = X.abs().max()
+    far = far[~(far <= _FARTHEST)]
+    if len(far):
+        message = (
+            f"column {far.index[0]!r} has values {far.iloc[0]:.3g} times its spread away from the training rows. Up to "
+            f"{_FARTHEST:g} times can be compared: correct them, or give the units of the model."
+        )
+        raise DataFileError(message)
+
+
+def _is_needed(column: Column, raw: pd.DataFrame) -> bool:
+    return column.required and column.role != "target" and column.name not in raw
+
+
+def _warn_of_unseen_levels(table: pd.DataFrame, model: Model) -> None:
+    """Say which categories hold what no training row held."""
+    for name in model.schema.categories:
+        known = [*model.levels[name], *model.schema[name].unknown]
+        n_unseen = int((~table[name].isin(known)).sum())
+        if n_unseen:
+            message = (
+                f"Column {name!r} holds levels in {n_unseen} {'row' if n_unseen == 1 else 'rows'} that the model was "
+                "not fitted on: they count as none of its levels."
+            )
+            warnings.warn(message, stacklevel=4)
+
+
+def _hash_rows(X: pd.DataFrame, y: NDArray[np.float64]) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(X.to_numpy(), dtype="<f8").data)
+    digest.update(np.ascontiguousarray(y, dtype="<f8").data)
+    return digest.hexdigest()
+
+
+def _find_file(path: str | Path) -> Path:
+    path = Path(path)
+    return path / MODEL_FILE if path.is_dir() else path
+
+
+def _decode_model(content: Content) -> Model:
+    """Make a model of a file's content, each part checked against the others; anything may be raised."""
+    held, arrays = content.description, content.arrays
+    schema = _decode_schema(held["schema"])
+    model = Model(
+        schema=schema,
+        levels={name: tuple(levels) for name, levels in held["levels"].items()},
+        scale=Scale(*(tuple(held["scale"][name]) for name in ("columns", "mean", "sd"))),
+        reference_year=held["reference_year"],
+        mismatch_cost=held["mismatch_cost"],
+        estimator=decode_state(held["estimator"], arrays),
+        training=Training(**held["training"]),
+        rows=arrays["training.rows"],
+        targets=arrays["training.targets"],
+        labels={
+            name: Texts(arrays[f"labels.{name}.content"], arrays[f"labels.{name}.edges"]) for name in held["labels"]
+        },
+        probe=Probe(arrays["probe.rows"], arrays["probe.predictions"]),
+        versions=held["versions"],
+    )
+    levels = [level for levels in model.levels.values() for level in levels]
+    scale, year = model.scale, held["reference_year"]
+    _require(tuple(model.levels) == schema.categories, "categories")
+    _require(all(isinstance(level, str | int | float) for level in levels), "levels")
+    _require(scale.columns == schema.numbers, "the scale's columns")
+    _require(len(scale.mean) == len(scale.sd) == len(scale.columns), "the scale's length")
+    _require(all(map(_is_number, (*scale.mean, *scale.sd))) and all(sd > 0 for sd in scale.sd), "the scale")
+    _require(type(year) is int and abs(year) < 1 << 31, "the reference year")
+    _require(_is_number(model.mismatch_cost) and model.mismatch_cost >= 0, "the mismatch cost")
+    _require(all(isinstance(text, str) for pair in model.versions.items() for text in pair), "versions")
+    shape = (model.training.n_rows, len(name_features(model.levels, schema)))
+    _require(model.rows.dtype == model.targets.dtype == np.float64, "training rows")
+    _require((model.rows.shape, model.targets.shape) == (shape, shape[:1]), "training rows")
+    _require(all(len(texts) == model.training.n_rows for texts in model.labels.values()), "names of training rows")
+    _require(len(model.probe.rows) > 0 and model.probe.predictions.ndim == 1, "the rows that are predicted again")
+    return model
+
+
+def _decode_schema(columns: Any) -> Schema:
+    """Make the schema, with the type of every field checked."""
+    schema = Schema(
+        tuple(
+            Column(**{**fields, "levels": tuple(fields["levels"]), "unknown": tuple(fields["unknown"])})
+            for fields in columns
+        )
+    )
+    for column in schema.columns:
+        limits = [limit for limit in (column.minimum, column.maximum) if limit is not None]
+        _require(all(map(_is_text, (column.name, column.unit))), "a column's name")
+        _require(column.role in get_args(Role) and isinstance(column.required, bool), "a column's role")
+        _require(all(map(_is_number, limits)), "a column's range")
+        _require(all(isinstance(level, str | int) for level in (*column.levels, *column.unknown)), "a column's levels")
+    return schema
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        message = f"{what} and the rest do not go together"
+        raise ModelFileError(message)
+
+
+def _name_columns(model: Model, rows: NDArray[np.float64]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(name_features(model.levels, model.schema)))
+
+
+def _are_close(predicted: NDArray[np.float64], expected: NDArray[np.float64]) -> bool:
+    """Tell whether predictions are equal but for rounding; never where one is no number."""
+    if predicted.shape != expected.shape:
+        return False
+    return bool(np.abs(predicted - expected).max() <= _PROBE_TOLERANCE * np.abs(expected).max())

@@ -1,0 +1,163 @@
+"""The contract in code: what a distance is, how neighbours are ordered, and the last step of every engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from energyknn._shared.threads import run_slices
+
+__all__ = [
+    "Candidates",
+    "Neighbors",
+    "Search",
+    "empty_neighbors",
+    "finish_search",
+    "measure_candidates",
+    "rank_candidates",
+]
+
+_SLICE_VALUES = 1 << 15  # float64 values of a temporary: 256 KiB, which stay in the second cache
+
+
+class Neighbors(NamedTuple):
+    """Distances (n_query, k), float64, and training rows (n_query, k), int64, nearest first."""
+
+    distances: NDArray[np.float64]
+    indices: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """A checked search, as engines get it.
+
+    Parameters
+    ----------
+    X_train : ndarray of shape (n_train, n_features), float64
+        Finite, C-ordered.
+    X_query : ndarray of shape (n_query, n_features), float64
+        Finite, C-ordered.
+    n_neighbors : int
+        From 1 to the number of rows that a query may have as neighbours.
+    p : {1, 2}
+        Sum of absolute (1) or squared (2) differences.
+    own : ndarray of shape (n_query,), int64, or None
+        The training row that each query is: never its own neighbour.
+    reach : float
+        About the largest difference, in any column, between any two rows.
+    n_threads : int
+        At least 1.
+    """
+
+    X_train: NDArray[np.float64]
+    X_query: NDArray[np.float64]
+    n_neighbors: int
+    p: int
+    own: NDArray[np.int64] | None
+    reach: float
+    n_threads: int
+
+
+class Candidates(NamedTuple):
+    """Rows that an engine found.
+
+    Attributes
+    ----------
+    indices : ndarray of shape (n_query, n_candidates), int64
+        At least k distinct training rows for each query, its own row not among them if it is excluded.
+    outside : ndarray of shape (n_query,), float64
+        No row that is left out has a distance (squared if p = 2) below this. Infinity where the engine has
+        applied the order of `rank_candidates` itself.
+    """
+
+    indices: NDArray[np.int64]
+    outside: NDArray[np.float64]
+
+
+def measure_candidates(search: Search, queries: slice, candidates: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Measure what is compared: the sum, in column order, of squared or absolute differences.
+
+    Parameters
+    ----------
+    search : Search
+        The rows.
+    queries : slice
+        Which queries the candidates belong to.
+    candidates : ndarray of shape (n_selected, n_candidates), int64
+        Training rows.
+
+    Returns
+    -------
+    ndarray of shape (n_selected, n_candidates), float64
+        Distances (p = 1) or squared distances (p = 2).
+    """
+    totals = np.zeros(candidates.shape)
+    for train_column, query_column in zip(search.X_train.T, search.X_query[queries].T, strict=True):
+        differences = train_column[candidates]
+        differences -= query_column[:, np.newaxis]
+        if search.p == 2:
+            np.multiply(differences, differences, out=differences)
+        else:
+            np.abs(differences, out=differences)
+        totals += differences
+    return totals
+
+
+def rank_candidates(
+    search: Search, queries: slice, candidates: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Order the candidates of some queries by (measure, training row) and keep the k first.
+
+    Returns
+    -------
+    measures : ndarray of shape (n_selected, k), float64
+        As of `measure_candidates`.
+    indices : ndarray of shape (n_selected, k), int64
+        The training rows.
+    """
+    candidates = np.sort(candidates, axis=1)
+    measures = measure_candidates(search, queries, candidates)
+    order = np.argsort(measures, axis=1, kind="stable")[:, : search.n_neighbors]
+    return np.take_along_axis(measures, order, axis=1), np.take_along_axis(candidates, order, axis=1)
+
+
+def finish_search(search: Search, candidates: Candidates) -> tuple[Neighbors, NDArray[np.int64]]:
+    """Turn an engine's candidates into neighbours, and say which queries they do not settle.
+
+    Parameters
+    ----------
+    search : Search
+        What was searched for.
+    candidates : Candidates
+        What an engine found.
+
+    Returns
+    -------
+    neighbors : Neighbors
+        Exact where settled.
+    unsettled : ndarray of shape (n_unsettled,), int64
+        Queries for which a row that was left out could be as near as the k-th neighbour.
+    """
+    n_query = len(search.X_query)
+    neighbors = empty_neighbors(search)
+    settled = np.zeros(n_query, dtype=bool)
+
+    def finish(queries: slice) -> None:
+        measures, indices = rank_candidates(search, queries, candidates.indices[queries])
+        settled[queries] = measures[:, -1] < candidates.outside[queries]
+        neighbors.indices[queries] = indices
+        neighbors.distances[queries] = np.sqrt(measures) if search.p == 2 else measures
+
+    step = max(1, _SLICE_VALUES // candidates.indices.shape[1])
+    slices = (slice(start, start + step) for start in range(0, n_query, step))
+    run_slices(finish, slices, n_threads=search.n_threads)
+    return neighbors, np.flatnonzero(~settled)
+
+
+def empty_neighbors(search: Search) -> Neighbors:
+    """Reserve the arrays of a result."""
+    shape = (len(search.X_query), search.n_neighbors)
+    return Neighbors(np.empty(shape, dtype=np.float64), np.empty(shape, dtype=np.int64))

@@ -1,0 +1,1 @@
+"""The engines: each finds candidates in its own way, and the contract decides among them."""

@@ -1,0 +1,51 @@
+"""scikit-learn's own search, as a yardstick: its brute force finds candidates, the contract decides."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from energyknn.neighbors.contract import Candidates, Search
+from energyknn.neighbors.engines.margins import centre_rows, drop_own_rows, expansion_margin
+
+__all__ = ["find_candidates"]
+
+_EXTRA = 8  # candidates beyond k: the last bounds the rows that are left out, and a few ties find room
+_SLICE_VALUES = 1 << 33  # products in a slice: about 0.1 s
+
+
+def find_candidates(search: Search) -> Candidates:
+    """Find candidates with scikit-learn's brute force.
+
+    Parameters
+    ----------
+    search : Search
+        What to search for.
+
+    Returns
+    -------
+    Candidates
+        The rows that scikit-learn holds for nearest, a few more than k, and the bound that its rounding allows.
+
+    Notes
+    -----
+    Where the bound does not settle a query, because rows tie or nearly do at the k-th distance, the oracle answers.
+    """
+    n_query, n_train = len(search.X_query), len(search.X_train)
+    n_found = min(n_train, search.n_neighbors + (search.own is not None) + _EXTRA)
+    train, query = centre_rows(search)
+    metric = "euclidean" if search.p == 2 else "manhattan"
+    indices = np.empty((n_query, n_found), dtype=np.int64)
+    farthest = np.empty(n_query)
+    step = max(256, _SLICE_VALUES // train.size)
+    with threadpool_limits(search.n_threads), np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        finder = NearestNeighbors(algorithm="brute", metric=metric, n_jobs=search.n_threads).fit(train)
+        for start in range(0, n_query, step):
+            part = slice(start, start + step)
+            distances, indices[part] = finder.kneighbors(query[part], n_neighbors=n_found)
+            farthest[part] = distances[:, -1] ** search.p
+        outside = farthest - expansion_margin(train, query, p=search.p)
+    if n_found == n_train:
+        outside[:] = np.inf
+    return Candidates(indices if search.own is None else drop_own_rows(indices, search.own), outside)

@@ -1,0 +1,80 @@
+"""The shell commands, one module for each: parse, call, print. Results go to stdout, progress and errors to stderr."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from energyknn import __version__
+from energyknn.errors import DataFileError, DeviceError, MemoryShortageError, ModelFileError
+from energyknn.study.cli import fetch, fit, predict, reproduce, sample, tune
+from energyknn.study.cli.options import Parser, UserError, parse_sizes
+
+__all__ = ["main", "parse_sizes"]
+
+_MENDABLE = (UserError, DataFileError, DeviceError, ModelFileError, MemoryShortageError)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str or None, default=None
+        The words after the program's name; None takes them from the shell.
+
+    Returns
+    -------
+    int
+        0 when done; 2 for what the user can mend, with one line on stderr; 130 when interrupted. A bug ends in a
+        traceback and status 1.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_once()
+            options = _build_parser().parse_args(arguments)
+            options.run(options)
+    except (*_MENDABLE, ImportError, ConnectionError) as error:
+        if isinstance(error, ImportError) and "energyknn[" not in str(error):
+            raise
+        return _complain(str(error))
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        where = f" at {str(error.filename)!r}" if error.filename is not None else ""
+        return _complain(
+            f"{error.strerror or error}{where}. Nothing was left half-written. Choose another place with --out."
+        )
+    except KeyboardInterrupt:
+        sys.stderr.write("energyknn: interrupted; no file was written.\n")
+        return 130
+    return 0
+
+
+def _complain(message: str) -> int:
+    sys.stderr.write(f"energyknn: error: {' '.join(message.split())}\n")
+    return 2
+
+
+def _show_once() -> Any:
+    """Return a `showwarning` of one line, silent where a line was shown before: both studies meet the same columns."""
+    shown: set[str] = set()
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        line = " ".join(str(message).split())
+        if line not in shown:
+            sys.stderr.write(f"energyknn: warning: {line}\n")
+        shown.add(line)
+
+    return show
+
+
+def _build_parser() -> Parser:
+    parser = Parser(prog="energyknn", description="Predict Spotify's energy score by k-nearest-neighbour regression.")
+    parser.add_argument("--version", action="version", version=f"energyknn {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=Parser)
+    for command in (reproduce, tune, fit, predict, sample, fetch):
+        command.add_command(commands)
+    return parser

@@ -1,0 +1,144 @@
+"""energyknn predict: a saved model on new rows, with intervals and reasons."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from energyknn.study.cli.options import UserError
+
+__all__ = ["add_command"]
+
+_MOST_EXPLAINED = 1000  # rows
+_N_REASONS = 5  # training rows of each
+_N_SHARES = 3  # columns named beside a training row
+
+
+def add_command(commands: Any) -> None:
+    """Add the command to the parser's commands."""
+    command = commands.add_parser(
+        "predict",
+        help="predict the rows of a file with a saved model",
+        description="Predict the rows of a data file with a model that `energyknn fit` wrote. The file needs the "
+        "model's columns; the target and text may be missing.",
+    )
+    command.add_argument(
+        "--model", type=Path, required=True, metavar="MODEL", help="a model's file, or a folder with model.safetensors"
+    )
+    command.add_argument("--data", type=Path, required=True, metavar="FILE", help="CSV or Parquet file")
+    command.add_argument(
+        "--out", type=Path, metavar="FILE", help="CSV (also .gz, .zip, .zst) or Parquet (default: CSV to stdout)"
+    )
+    command.add_argument(
+        "--coverage", type=float, metavar="C", help="share of targets that the intervals cover (default: 0.9)"
+    )
+    command.add_argument(
+        "--why",
+        type=int,
+        nargs="?",
+        const=_N_REASONS,
+        metavar="N",
+        help=f"show the N training rows that count most in each prediction (default: {_N_REASONS}), and each column's "
+        "share in their distance, instead of CSV",
+    )
+    command.add_argument("--json", action="store_true", help="print JSON, one object a row, instead of CSV")
+    command.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from energyknn._shared.saving import save_table
+    from energyknn.loading import read_table
+    from energyknn.modelfile import load_model, tabulate_predictions
+
+    model, latest_year = load_model(options.model), date.today().year
+    rows = read_table(options.data, model.schema)
+    try:
+        predictions = tabulate_predictions(
+            model, rows, coverage=options.coverage, latest_year=latest_year, source=options.data.name
+        )
+        reasons = None if options.why is None else _explain(model, rows, options.why, latest_year)
+    except (ValueError, TypeError) as error:
+        raise UserError(str(error)) from error
+    if options.out is not None:
+        save_table(predictions, options.out)
+    if options.json:
+        records = predictions.to_dict(orient="records")
+        if reasons is not None:
+            records = [
+                {**record, "why": why.to_dict(orient="records")} for record, why in zip(records, reasons, strict=True)
+            ]
+        sys.stdout.write(json.dumps(records, indent=1) + "\n")
+    elif reasons is not None:
+        _print_reasons(model, predictions, reasons)
+    elif options.out is None:
+        predictions.to_csv(sys.stdout, index=False)
+
+
+def _explain(model: Any, rows: Any, n_neighbors: int, latest_year: int) -> list[Any]:
+    """Return a table for each row: the training rows that count most, their targets and the columns' shares."""
+    from energyknn.inspection.explaining import tabulate_neighbors
+
+    if len(rows) > _MOST_EXPLAINED:
+        message = f"--why explains up to {_MOST_EXPLAINED} rows, and the file has {len(rows)}. Give it fewer"
+        raise UserError(message)
+    explanation = model.explain(rows, n_neighbors=n_neighbors, latest_year=latest_year)
+    tables = []
+    for query, indices in enumerate(explanation.indices):
+        table = tabulate_neighbors(explanation, query)
+        table.insert(0, model.schema.target, model.targets[indices])
+        named = model.name_rows(indices)
+        for place, name in enumerate(named):
+            table.insert(place, name, named[name].to_numpy())
+        table.insert(0, "training_row", indices)
+        tables.append(table)
+    return tables
+
+
+def _print_reasons(model: Any, predictions: Any, reasons: list[Any]) -> None:
+    """Print a table under each prediction."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
+    target = model.schema.target
+    columns = [name for name in reasons[0] if name in (*model.schema.numbers, *model.schema.categories)]
+    texts = [name for name in ("name", "artists") if name in reasons[0]]
+    texts = texts or [name for name in model.labels if name in reasons[0]]
+    for (_, prediction), why in zip(predictions.iterrows(), reasons, strict=True):
+        named = [str(prediction[name]) for name in texts if name in prediction]
+        title = f"{' | '.join(named)}: " if named else ""
+        title += f"{target} {prediction[f'predicted_{target}']:.3f}"
+        if f"lower_{target}" in prediction:
+            title += f", from {prediction[f'lower_{target}']:.3f} to {prediction[f'upper_{target}']:.3f}"
+        console.print(title, style="bold")
+        table = Table(box=None, pad_edge=False)
+        for heading in (*texts, target, "weight", "distance", "differs in"):
+            is_text = heading in (*texts, "differs in")
+            table.add_column(heading, justify="left" if is_text else "right", overflow="fold")
+        for _, neighbor in why.iterrows():
+            table.add_row(
+                *(_plain(neighbor[name]) for name in texts),
+                f"{neighbor[target]:.3f}",
+                f"{neighbor['weight']:.1%}",
+                f"{neighbor['distance']:.3f}",
+                _plain(_name_differences(neighbor[columns])),
+            )
+        console.print(table)
+        console.print()
+
+
+def _plain(text: Any) -> Any:
+    """Return text in which nothing is markup."""
+    from rich.text import Text
+
+    return Text(str(text))
+
+
+def _name_differences(shares: Any) -> str:
+    """Name the columns that make up most of a distance."""
+    largest = shares.astype(float).sort_values(ascending=False, kind="stable").head(_N_SHARES)
+    return ", ".join(f"{name} {share:.0%}" for name, share in largest.items() if share > 0) or "equal"

@@ -1,0 +1,396 @@
+"""What the figures are worth: effects of the protocol, errors by group, the learning curve, a nested estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+
+from energyknn.fitting import evaluate
+from energyknn.progress import Track, track_silently
+from energyknn.schema import Schema
+from energyknn.splitting import fold_groups, fold_rows
+from energyknn.study.comparison.bootstrap import (
+    Estimate,
+    estimate_mean,
+    estimate_over_splits,
+    estimate_rmse,
+    estimate_rmse_difference,
+)
+from energyknn.study.notebook import SPOTIFY
+from energyknn.study.protocol import N_FOLDS, Prepared, Protocol, prepare
+from energyknn.study.songs import label_songs
+from energyknn.tuning.candidates import Candidate, score_candidates
+from energyknn.tuning.choosing import find_best
+
+__all__ = [
+    "CurvePoint",
+    "Effect",
+    "GroupErrors",
+    "NestedEstimate",
+    "estimate_nested",
+    "label_bins",
+    "label_decades",
+    "measure_effects",
+    "measure_learning_curve",
+    "tabulate_errors",
+]
+
+OTHER_REFERENCE_YEAR = 1900
+"""A year far from every reference year that anybody would choose."""
+
+_FEWEST_ROWS = 20  # of a group whose errors are worth a line
+_FEWEST_TO_LEARN = 64  # rows that serve every k of the study
+
+
+class Effect(NamedTuple):
+    """What a choice of the protocol does to the error on the same test rows.
+
+    Attributes
+    ----------
+    name : str
+        The choice.
+    usual, other : float
+        RMSE with the notebook's choice and with the other one, in the target's unit.
+    difference : Estimate
+        `other` less `usual`: above 0 where the notebook's choice flatters.
+    n_train : int
+        Training rows of both.
+    """
+
+    name: str
+    usual: float
+    other: float
+    difference: Estimate
+    n_train: int
+
+
+class GroupErrors(NamedTuple):
+    """The errors of a group of rows.
+
+    Attributes
+    ----------
+    group : str
+        What the rows have in common.
+    n_rows : int
+        How many they are.
+    rmse : Estimate
+        In the target's unit.
+    residual : Estimate
+        Mean of actual less predicted, in the target's unit.
+    """
+
+    group: str
+    n_rows: int
+    rmse: Estimate
+    residual: Estimate
+
+
+class CurvePoint(NamedTuple):
+    """The error of a model that learned from a number of rows.
+
+    Attributes
+    ----------
+    n_train : int
+        Rows that it learned from.
+    rmse : Estimate
+        Of validation rows, in the target's unit.
+    """
+
+    n_train: int
+    rmse: Estimate
+
+
+class NestedEstimate(NamedTuple):
+    """What choosing k costs in honesty.
+
+    Attributes
+    ----------
+    n_neighbors : tuple of int
+        What each fold's training rows alone choose.
+    best : int
+        What all folds together choose.
+    nested_rmse, plain_rmse : tuple of float
+        RMSE of each fold's validation rows at its own choice, and at the common one, which these rows took part in.
+    optimism : Estimate
+        Mean of nested less plain: above 0 where the plain figure flatters.
+    """
+
+    n_neighbors: tuple[int, ...]
+    best: int
+    nested_rmse: tuple[float, ...]
+    plain_rmse: tuple[float, ...]
+    optimism: Estimate
+
+
+def measure_effects(
+    table: pd.DataFrame, protocol: Protocol, model: Any, *, schema: Schema = SPOTIFY, track: Track[Any] = track_silently
+) -> tuple[Effect, ...]:
+    """Measure what three choices of the protocol do to a model's error.
+
+    Parameters
+    ----------
+    table : DataFrame of shape (n_rows, n_columns)
+        A checked table.
+    protocol : Protocol
+        Which rows are held out; its scaling and reference year are the usual ones.
+    model : estimator
+        What is fitted; it is cloned.
+    schema : Schema, default=SPOTIFY
+        What the columns are.
+    track : Track, default=track_silently
+        Shows progress by fits.
+
+    Returns
+    -------
+    tuple of Effect
+        Scaling from all rows, and from training rows; the reference year, and another; songs on both sides, and on
+        one. The last is left out where too few training rows, or less than half, share no song with a test row.
+
+    Notes
+    -----
+    Test rows are the same in each pair, so intervals are those of paired differences. A year moves a column by a
+    constant, which standardising takes out: all that can be left is rounding. For songs, one model learns without the
+    training rows whose song is among the test rows; the other without as many of the rest. So both learn from equally
+    many rows, and songs are drawn whole for the interval.
+    """
+    usual = prepare(table, protocol, schema=schema)
+    others = {
+        "scale learned from all rows": replace(protocol, scaling="train_only"),
+        "reference year": replace(protocol, reference_year=OTHER_REFERENCE_YEAR),
+    }
+    rest, control = _part_songs(table, usual, schema, protocol.random_state)
+    steps = [None, *others, *(["songs on both sides"] if rest is not None else [])]
+    effects: list[Effect] = []
+    predicted = np.empty(0)
+    for name in track(steps, "Measure the protocol"):
+        if name is None:
+            predicted = _predict(model, usual)
+        elif name in others:
+            changed = _predict(model, prepare(table, others[name], schema=schema))
+            effects.append(_compare(name, usual, (predicted, changed), len(usual.y_train)))
+        else:
+            pair = _predict(model, usual, control), _predict(model, usual, rest)
+            songs = label_songs(table, schema)[usual.X_test.index]
+            effects.append(_compare(name, usual, pair, len(control), groups=songs))
+    return tuple(effects)
+
+
+def _part_songs(table: pd.DataFrame, data: Prepared, schema: Schema, random_state: int) -> tuple[Any, Any]:
+    """Return the training rows without songs of test rows, and as many with them; None where there are too few."""
+    songs = label_songs(table, schema)
+    shared = np.isin(songs[data.X_train.index], songs[data.X_test.index])
+    alone = np.flatnonzero(~shared)
+    if len(alone) < max(len(shared) / 2, _FEWEST_TO_LEARN):
+        return None, None
+    left_out = np.random.default_rng(random_state).choice(alone, size=int(shared.sum()), replace=False)
+    return alone, np.setdiff1d(np.arange(len(shared)), left_out)
+
+
+def _predict(model: Any, data: Prepared, rows: Any = slice(None)) -> NDArray[np.float64]:
+    """Fit some of the training rows and predict the test rows."""
+    fitted = clone(model).fit(data.X_train.iloc[rows], data.y_train[rows])
+    return np.asarray(fitted.predict(data.X_test), dtype=np.float64)
+
+
+def _compare(
+    name: str, data: Prepared, pair: tuple[NDArray[np.float64], NDArray[np.float64]], n_train: int, **options: Any
+) -> Effect:
+    usual, other = pair
+    difference = estimate_rmse_difference(data.y_test, other, usual, **options)
+    return Effect(name, evaluate(data.y_test, usual).rmse, evaluate(data.y_test, other).rmse, difference, n_train)
+
+
+def measure_learning_curve(
+    data: Prepared,
+    model: Any,
+    *,
+    shares: Sequence[float] = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1),
+    track: Track[Any] = track_silently,
+) -> tuple[CurvePoint, ...]:
+    """Measure the error of a model that learns from more and more rows.
+
+    Parameters
+    ----------
+    data : Prepared
+        Its first fold is used, and no test row.
+    model : estimator
+        What is fitted; it is cloned.
+    shares : sequence of float
+        Shares of the fold's training rows, from its beginning: they are in random order. Those that leave fewer than
+        64 rows are passed over, but for the largest.
+    track : Track, default=track_silently
+        Shows progress by fits.
+
+    Returns
+    -------
+    tuple of CurvePoint
+        One for each share, all scored on the same validation rows.
+    """
+    fold = data.folds[0]
+    X, y = data.X_train.iloc[fold.test], data.y_train[fold.test]
+    points = []
+    sizes = [round(share * len(fold.train)) for share in sorted(shares)]
+    enough = [size for size in sizes[:-1] if size >= _FEWEST_TO_LEARN]
+    for size in track([*enough, sizes[-1]], "Measure the learning curve"):
+        rows = fold.train[:size]
+        fitted = clone(model).fit(data.X_train.iloc[rows], data.y_train[rows])
+        points.append(CurvePoint(len(rows), estimate_rmse(y, fitted.predict(X))))
+    return tuple(points)
+
+
+def tabulate_errors(
+    y_true: ArrayLike, y_pred: ArrayLike, groups: ArrayLike, *, fewest: int = _FEWEST_ROWS
+) -> tuple[GroupErrors, ...]:
+    """Tabulate errors by group of rows.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_rows,)
+        Actual and predicted targets.
+    groups : array-like or Categorical of shape (n_rows,)
+        Label of each row, as of `label_decades` or `label_bins`.
+    fewest : int, default=20
+        Groups of fewer rows are left out: their intervals say nothing.
+
+    Returns
+    -------
+    tuple of GroupErrors
+        In the order of the labels, or of the categories.
+
+    Notes
+    -----
+    By the actual target, the mean residual is below 0 at the low end and above 0 at the high end for any model that
+    errs: predictions lie nearer the mean than targets do.
+    """
+    actual, predicted = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
+    labels = pd.Categorical(cast("Any", groups))
+    members = [(str(label), np.flatnonzero(labels.codes == code)) for code, label in enumerate(labels.categories)]
+    return tuple(
+        GroupErrors(
+            label,
+            len(rows),
+            estimate_rmse(actual[rows], predicted[rows]),
+            estimate_mean(actual[rows] - predicted[rows]),
+        )
+        for label, rows in members
+        if len(rows) >= max(fewest, 2)
+    )
+
+
+def label_decades(years: ArrayLike) -> pd.Categorical[str]:
+    """Label years by their decade.
+
+    Parameters
+    ----------
+    years : array-like of shape (n_rows,), int
+        Calendar years.
+
+    Returns
+    -------
+    Categorical of shape (n_rows,)
+        Labels such as "1990s", in the order of time.
+
+    Examples
+    --------
+    >>> list(label_decades([2020, 1999]))
+    ['2020s', '1990s']
+    """
+    decades, places = np.unique(np.asarray(years).astype(np.int64) // 10 * 10, return_inverse=True)
+    names = pd.Index([f"{decade}s" for decade in decades.tolist()])
+    labels: pd.Categorical[str] = pd.Categorical.from_codes(places, categories=names, ordered=True)
+    return labels
+
+
+def label_bins(values: ArrayLike, *, n_bins: int = 10) -> pd.Categorical[str]:
+    """Label values by equally wide bins: of 0 to 1 where all lie there, else between the least and the largest.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_rows,)
+        Such as targets.
+    n_bins : int, default=10
+        How many bins.
+
+    Returns
+    -------
+    Categorical of shape (n_rows,)
+        Labels such as "0.3 to 0.4", in the order of the values. A value on an edge belongs to the bin above.
+
+    Examples
+    --------
+    >>> list(label_bins([0.0, 0.25, 1.0], n_bins=2))
+    ['0 to 0.5', '0 to 0.5', '0.5 to 1']
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    low, high = float(numbers.min()), float(numbers.max())
+    edges = np.linspace(0, 1, n_bins + 1) if low >= 0 and high <= 1 else np.linspace(low, high, n_bins + 1)
+    places = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, n_bins - 1)
+    names = [f"{start:.6g} to {end:.6g}" for start, end in pairwise(edges)]
+    labels: pd.Categorical[str] = pd.Categorical.from_codes(places, categories=pd.Index(names), ordered=True)
+    return labels
+
+
+def estimate_nested(
+    data: Prepared,
+    n_neighbors: Sequence[int],
+    *,
+    songs: ArrayLike | None = None,
+    n_splits: int = N_FOLDS,
+    track: Track[Any] = track_silently,
+) -> NestedEstimate:
+    """Estimate the error of neighbours whose k is chosen anew inside each fold.
+
+    Parameters
+    ----------
+    data : Prepared
+        Training rows and their folds; no test row is used.
+    n_neighbors : sequence of int
+        Candidates.
+    songs : array-like of shape (n_train,) or None, default=None
+        Song of each training row, to keep songs on one side of the inner folds too.
+    n_splits : int, default=4
+        Inner folds.
+    track : Track, default=track_silently
+        Shows progress by folds.
+
+    Returns
+    -------
+    NestedEstimate
+        k is chosen by R², as the notebook does.
+
+    Notes
+    -----
+    One search for each fold, inner or outer, scores every k (Varma and Simon, Bias in error estimation when using
+    cross-validation for model selection, 2006, on why the choice has to be made inside).
+    """
+    scoring = {"r2": "r2", "rmse": "neg_root_mean_squared_error"}
+    candidates = [Candidate(k) for k in n_neighbors]
+    outer = score_candidates(data.X_train, data.y_train, candidates=candidates, folds=data.folds, scoring=scoring)
+    labels = None if songs is None else np.asarray(songs)
+    chosen = []
+    for fold in track(list(data.folds), "Choose inside each fold"):
+        rows = fold.train
+        inner = (
+            fold_rows(len(rows), n_splits=n_splits) if labels is None else fold_groups(labels[rows], n_splits=n_splits)
+        )
+        scores = score_candidates(
+            data.X_train.iloc[rows], data.y_train[rows], candidates=candidates, folds=inner, scoring=scoring
+        )
+        chosen.append(find_best(scores.test["r2"]))
+    errors = -np.asarray(outer.test["rmse"], dtype=np.float64)
+    best = find_best(outer.test["r2"])
+    nested, plain = errors[chosen, np.arange(len(chosen))], errors[best]
+    return NestedEstimate(
+        tuple(candidates[place].n_neighbors for place in chosen),
+        candidates[best].n_neighbors,
+        tuple(nested.tolist()),
+        tuple(plain.tolist()),
+        estimate_over_splits(nested, plain, test_share=1 / (len(chosen) - 1)),
+    )

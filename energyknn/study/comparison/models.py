@@ -1,0 +1,164 @@
+"""What neighbours can do once their distance is learned, beside lines and trees, on the same rows and folds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import root_mean_squared_error
+from sklearn.pipeline import make_pipeline
+
+from energyknn.estimators import KNNRegressor, MetricMap, make_learned_regressor
+from energyknn.fitting import Scores, evaluate, fit_in_groups
+from energyknn.learning.learn import weigh_softly
+from energyknn.progress import Track, track_silently
+from energyknn.schema import Schema
+from energyknn.study.comparison.bootstrap import Estimate, estimate_rmse
+from energyknn.study.comparison.trees import LIBRARIES, TunedTreesRegressor, find_missing_libraries
+from energyknn.study.notebook import SPOTIFY
+from energyknn.study.protocol import Prepared
+
+__all__ = ["LEARNED", "NOTEBOOK", "ONE_MAP", "TUNED_TREES", "ModelScore", "compare_models", "list_models"]
+
+NOTEBOOK, LEARNED, TUNED_TREES = "notebook's neighbours", "neighbours, joined learned maps", "boosted trees, tuned"
+ONE_MAP = "neighbours, one learned map"
+"""Names of models that others refer to."""
+
+
+class ModelScore(NamedTuple):
+    """How good a model is.
+
+    Attributes
+    ----------
+    cv_rmse : float
+        Mean RMSE over the folds of the training rows, in the target's unit.
+    test : Scores
+        R² and RMSE of the test rows, which nothing was fitted to or chosen by.
+    test_rmse : Estimate
+        The same RMSE with its interval over samples of test rows.
+    seconds : float
+        To fit all training rows and predict the test rows.
+    predicted_test : ndarray of shape (n_test,)
+        Predictions of the test rows, in the target's unit.
+    """
+
+    cv_rmse: float
+    test: Scores
+    test_rmse: Estimate
+    seconds: float
+    predicted_test: NDArray[np.float64]
+
+
+def list_models(
+    columns: Sequence[str],
+    *,
+    n_neighbors: int,
+    schema: Schema = SPOTIFY,
+    random_state: int = 42,
+    learning: Mapping[str, Any] | None = None,
+    tuning: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """List the models that are compared, unfitted.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Of the design matrix.
+    n_neighbors : int
+        k of the notebook's tuned model.
+    schema : Schema, default=SPOTIFY
+        What the columns are.
+    random_state : int, default=42
+        Seed of forests, trees and maps.
+    learning : mapping or None, default=None
+        Other options of `make_learned_regressor` than its defaults.
+    tuning : mapping or None, default=None
+        Other options of `TunedTreesRegressor` than 4 trials.
+
+    Returns
+    -------
+    dict of str to estimator
+        From the plainest to tuned trees. Trees of libraries that are not installed are left out:
+        `find_missing_libraries` names them.
+    """
+    numbers = [name for name in columns if name in schema.numbers]
+    indicators = [name for name in columns if name not in schema.numbers]
+    options = {"random_state": random_state, **(learning or {})}
+    of_map = {name: value for name, value in options.items() if name in MetricMap().get_params()}
+    models: dict[str, Any] = {"mean": DummyRegressor()}
+    if "loudness" in numbers:
+        models["loudness alone"] = make_pipeline(
+            make_column_transformer(("passthrough", ["loudness"])), LinearRegression()
+        )
+    return models | {
+        "ordinary least squares": LinearRegression(),
+        NOTEBOOK: KNNRegressor(n_neighbors),
+        "neighbours, one weight per column": make_pipeline(
+            MetricMap(**{**of_map, "form": "diagonal", "n_maps": 1, "ridge": np.inf}),
+            KNNRegressor(of_map.get("n_neighbors", 100), weights=weigh_softly),
+        ),
+        ONE_MAP: make_learned_regressor(numbers, indicators, **{**options, "n_maps": 1}),
+        LEARNED: make_learned_regressor(numbers, indicators, **options),
+        "random forest": RandomForestRegressor(
+            min_samples_leaf=2, max_features=1 / 3, n_jobs=-1, random_state=random_state
+        ),
+        "boosted trees": HistGradientBoostingRegressor(random_state=random_state),
+        **_list_tuned_trees({"n_trials": 4, "random_state": random_state, **(tuning or {})}),
+    }
+
+
+def _list_tuned_trees(options: Mapping[str, Any]) -> dict[str, TunedTreesRegressor]:
+    """List the tuned trees of the libraries that are installed; scikit-learn's always are."""
+    names = [name for name in LIBRARIES if name not in find_missing_libraries()]
+    return {
+        TUNED_TREES if name == "scikit-learn" else f"{name}, tuned": TunedTreesRegressor(name, **options)
+        for name in names
+    }
+
+
+def compare_models(
+    data: Prepared, models: Mapping[str, Any], *, track: Track[Any] = track_silently
+) -> dict[str, ModelScore]:
+    """Cross-validate each model on the training rows, then fit all of them and score the test rows, once.
+
+    Parameters
+    ----------
+    data : Prepared
+        Rows, targets and folds.
+    models : mapping of str to estimator
+        As of `list_models`; they are cloned.
+    track : Track, default=track_silently
+        Shows progress by models.
+
+    Returns
+    -------
+    dict of str to ModelScore
+        In the order given.
+
+    Notes
+    -----
+    Every model is fitted once for each fold and once for all training rows.
+    """
+    return {name: _score(data, model) for name, model in track(list(models.items()), "Compare models")}
+
+
+def _score(data: Prepared, model: Any) -> ModelScore:
+    """Score one model."""
+    errors = []
+    for fold in data.folds:
+        groups = None if data.groups is None else data.groups[fold.train]
+        fitted = fit_in_groups(clone(model), data.X_train.iloc[fold.train], data.y_train[fold.train], groups)
+        errors.append(root_mean_squared_error(data.y_train[fold.test], fitted.predict(data.X_train.iloc[fold.test])))
+    start = time.perf_counter()
+    predicted = fit_in_groups(clone(model), data.X_train, data.y_train, data.groups).predict(data.X_test)
+    seconds = time.perf_counter() - start
+    interval = estimate_rmse(data.y_test, predicted)
+    return ModelScore(float(np.mean(errors)), evaluate(data.y_test, predicted), interval, seconds, predicted)

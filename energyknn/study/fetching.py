@@ -1,0 +1,99 @@
+"""The notebook's own kind of file from Kaggle, with its checksum recorded beside it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from energyknn._shared.saving import staged_file
+from energyknn.errors import DataFileError, import_extra
+from energyknn.loading import hash_file
+
+__all__ = ["DATASET", "Fetched", "fetch_tracks"]
+
+DATASET = "yamaerenay/spotify-dataset-19212020-160k-tracks"
+FILE = "data.csv"
+
+
+class Fetched(NamedTuple):
+    """A fetched file: its `path`, its `sha256`, and the `record` of where it came from."""
+
+    path: Path
+    sha256: str
+    record: Path
+
+
+def fetch_tracks(path: str | Path, *, dataset: str = DATASET, file: str = FILE, sha256: str | None = None) -> Fetched:
+    """Download a data set's file through kagglehub and record its checksum.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where the file goes. `<path>.source.json`, beside it, records the data set, the time and the checksum.
+    dataset, file : str
+        Kaggle's name of the data set, and the file in it. The author has replaced the notebook's file since, so its
+        rows may differ.
+    sha256 : str or None, default=None
+        Refuse a file with another checksum; None takes the one in an earlier record beside `path`, if there is one.
+
+    Returns
+    -------
+    Fetched
+        Where it is, and its checksum.
+
+    Raises
+    ------
+    ImportError
+        If the extra `kaggle` is not installed.
+    ConnectionError
+        If Kaggle cannot be reached or refuses the data set.
+    DataFileError
+        If the checksum is not the expected one; the file at `path` stays as it was.
+    OSError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    record = path.with_name(path.name + ".source.json")
+    expected = sha256 or _recorded_sha256(record)
+    downloaded = _download(dataset, file)
+    found = hash_file(downloaded)
+    if expected is not None and found != expected:
+        message = (
+            f"{dataset}/{file} has SHA-256 {found}, but {expected} was expected. "
+            f"The author changed the file; remove {record.name!r} to accept it."
+        )
+        raise DataFileError(message)
+    with staged_file(path) as staged:
+        shutil.copyfile(downloaded, staged)
+    source = {
+        "dataset": dataset,
+        "file": file,
+        "sha256": found,
+        "fetched": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    with staged_file(record) as staged:
+        staged.write_text(json.dumps(source, indent=1) + "\n", encoding="utf-8")
+    return Fetched(path, found, record)
+
+
+def _recorded_sha256(record: Path) -> str | None:
+    if not record.is_file():
+        return None
+    digest = json.loads(record.read_text(encoding="utf-8")).get("sha256")
+    return str(digest) if digest else None
+
+
+def _download(dataset: str, file: str) -> Path:
+    kagglehub = import_extra("kagglehub", extra="kaggle")
+    try:
+        return Path(kagglehub.dataset_download(dataset, path=file))
+    except Exception as error:  # kagglehub raises its own, requests' and urllib3's errors; all mean: no file
+        reason = " ".join(str(error).split())[:200]
+        message = (
+            f"Kaggle did not give {dataset}/{file} ({type(error).__name__}: {reason}). Check the network, or download "
+            "it by hand and name it with --data."
+        )
+        raise ConnectionError(message) from error

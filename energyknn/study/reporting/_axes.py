@@ -1,0 +1,63 @@
+"""What every picture shares: white figures with panels under a title that wraps, labels, colours.
+
+Colours are those of Okabe and Ito, which people with any common colour blindness can tell apart; markers differ too.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from energyknn.errors import import_extra
+from energyknn.study.notebook import SPOTIFY
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#555555"
+UNIT = f"score, {SPOTIFY[SPOTIFY.target].unit}"
+WIDTH = 4.8  # inches: 10 pt is then 10 px high on a page 360 px wide
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A figure with the words that go with it.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure.
+    alt : str
+        What the picture shows, for those who cannot see it.
+    caption : str
+        How to read it: what was measured, on how many rows.
+    """
+
+    figure: Figure
+    alt: str
+    caption: str
+
+
+def make_axes(height: float, title: str, *, heights: tuple[float, ...] = (1,)) -> tuple[Figure, list[Axes]]:
+    """Return a white figure with panels one above the other, under a title that wraps."""
+    figure_module = import_extra("matplotlib.figure", extra="report")
+    figure = figure_module.Figure(figsize=(WIDTH, height), layout="constrained", facecolor="white")
+    grid = figure.subplots(len(heights), squeeze=False, height_ratios=heights)
+    figure.suptitle(textwrap.fill(title, 48), x=0.01, ha="left", fontsize=11.5, fontweight="bold", color="black")
+    for axes in grid[:, 0]:
+        axes.set_facecolor("white")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="#dddddd", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.tick_params(labelsize=9.5)
+    return figure, list(grid[:, 0])
+
+
+def label_axes(axes: Axes, x: str, y: str, *, title: str = "") -> None:
+    """Name both axes, with their units, and perhaps the panel."""
+    axes.set_xlabel(x, fontsize=10)
+    axes.set_ylabel(y, fontsize=10)
+    if title:
+        axes.set_title(textwrap.fill(title, 46), loc="left", fontsize=10)

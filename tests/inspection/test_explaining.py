@@ -1,0 +1,343 @@
+"""Why: rows that make the prediction, shares against their definition, importance against scikit-learn's."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_tracks import make_tracks
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.ensemble import VotingRegressor
+from sklearn.inspection import permutation_importance
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+from energyknn.encoding import encode_features, fit_levels
+from energyknn.estimators import KNNRegressor, LocalLinearRegressor, MetricMap, make_learned_regressor
+from energyknn.estimators.neighborhoods import list_neighborhoods
+from energyknn.inspection.explaining import (
+    explain_columns,
+    explain_predictions,
+    group_columns,
+    tabulate_neighbors,
+    weigh_columns,
+)
+from energyknn.schema import make_schema
+from energyknn.splitting import fold_rows
+from energyknn.study.notebook import SPOTIFY
+
+RANDOM = np.random.default_rng(0)
+NAMES = ["a", "b", "c", "d_0", "d_1"]
+X = pd.DataFrame(RANDOM.normal(size=(120, 5)), columns=NAMES)
+y = X["a"].to_numpy() ** 2 + X["b"].to_numpy() + 0.1 * RANDOM.normal(size=120)
+NEW = pd.DataFrame(RANDOM.normal(size=(6, 5)), columns=NAMES)
+GROUPS = {"a": ["a"], "b": ["b"], "c": ["c"], "d": ["d_0", "d_1"]}
+QUICK = {"n_rounds": 3, "n_components": 3, "n_neighbors": 15}
+BENT = [
+    "polynomial",
+    "one map",
+    "joined maps",
+    "mean of maps",
+]  # models that mix columns, as columns' products and hidden layers do
+MODELS = {
+    "notebook's": KNNRegressor(12),
+    "manhattan": KNNRegressor(12, p=1, weights="distance"),
+    "diagonal": make_pipeline(MetricMap(form="diagonal", n_rounds=3, n_neighbors=15), KNNRegressor(12)),
+    "rotated": make_pipeline(StandardScaler(), PCA(3), LocalLinearRegressor(15)),
+    "linear map": make_learned_regressor(NAMES[:3], NAMES[3:], n_maps=1, n_units=0, **QUICK),
+    "polynomial": make_pipeline(PolynomialFeatures(2), KNNRegressor(12)),
+    "one map": make_learned_regressor(NAMES[:3], NAMES[3:], n_maps=1, learning_rate=0.1, **QUICK),
+    "joined maps": make_learned_regressor(NAMES[:3], NAMES[3:], n_maps=3, learning_rate=0.1, **QUICK),
+    "mean of maps": VotingRegressor(
+        [
+            (f"seed{seed}", make_learned_regressor(NAMES[:3], NAMES[3:], n_maps=1, random_state=seed, **QUICK))
+            for seed in range(3)
+        ]
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def models():
+    return {name: clone(model).fit(X, y) for name, model in MODELS.items()}
+
+
+@pytest.fixture(params=MODELS)
+def model(request, models):
+    return models[request.param]
+
+
+def test_all_rows_together_make_the_prediction(models):
+    for name in ("notebook's", "manhattan", "diagonal"):
+        found = explain_predictions(models[name], NEW, X, n_neighbors=12)
+        np.testing.assert_allclose((found.weights * y[found.indices]).sum(axis=1), found.predictions, rtol=1e-12)
+        np.testing.assert_array_equal(found.predictions, models[name].predict(NEW))
+
+
+def test_the_heaviest_rows_come_first(model):
+    found = explain_predictions(model, NEW, X, n_neighbors=8)
+    assert found.indices.shape == found.weights.shape == found.distances.shape == (6, 8)
+    assert (np.diff(found.weights, axis=1) <= 0).all()
+    more = explain_predictions(model, NEW, X, n_neighbors=12)
+    np.testing.assert_array_equal(found.indices, more.indices[:, :8])
+
+
+def test_the_notebooks_neighbours_come_nearest_first(models):
+    found = explain_predictions(models["notebook's"], NEW, X, n_neighbors=12)
+    distances, indices = models["notebook's"].kneighbors(NEW)
+    np.testing.assert_array_equal(found.indices, indices)
+    np.testing.assert_allclose(found.distances, distances, rtol=1e-12)
+    np.testing.assert_allclose(found.weights, 1 / 12, rtol=1e-12)
+
+
+def test_the_notebooks_shares_are_squared_differences(models):
+    found = explain_predictions(models["notebook's"], NEW, X, n_neighbors=3)
+    squares = (NEW.to_numpy()[:, np.newaxis] - X.to_numpy()[found.indices]) ** 2
+    np.testing.assert_allclose(found.shares, squares / squares.sum(axis=2, keepdims=True), rtol=1e-9, atol=1e-12)
+
+
+def test_manhattan_shares_are_differences(models):
+    found = explain_predictions(models["manhattan"], NEW, X, n_neighbors=3)
+    sizes = np.abs(NEW.to_numpy()[:, np.newaxis] - X.to_numpy()[found.indices])
+    np.testing.assert_allclose(found.distances, sizes.sum(axis=2), rtol=1e-12)
+    np.testing.assert_allclose(found.shares, sizes / sizes.sum(axis=2, keepdims=True), rtol=1e-9, atol=1e-12)
+
+
+def test_distances_are_those_of_the_mapped_rows(model):
+    found = explain_predictions(model, NEW, X, n_neighbors=4, columns=GROUPS)
+    expected = 0.0
+    for part in list_neighborhoods(model):
+        steps = np.abs(part.map_rows(NEW)[:, np.newaxis] - part.map_rows(X)[found.indices])
+        expected = expected + part.share * (steps**part.model.index_.p).sum(axis=2)
+    power = 1 if list_neighborhoods(model)[0].model.index_.p == 1 else 0.5
+    np.testing.assert_allclose(found.distances, expected**power, rtol=1e-9)
+
+
+def test_shares_sum_to_one(model):
+    for columns in (GROUPS, None):
+        found = explain_predictions(model, NEW, X, n_neighbors=4, columns=columns)
+        np.testing.assert_allclose(found.shares.sum(axis=2), 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(set(MODELS) - set(BENT)))
+def test_groups_of_columns_that_are_not_mixed_add_up(models, name):
+    model = models[name]
+    alone = explain_predictions(model, NEW, X, n_neighbors=4)
+    together = explain_predictions(model, NEW, X, n_neighbors=4, columns=GROUPS)
+    assert alone.columns == tuple(NAMES)
+    assert together.columns == ("a", "b", "c", "d")
+    np.testing.assert_allclose(together.shares[:, :, 3], alone.shares[:, :, 3:].sum(axis=2), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["rotated", "linear map", *BENT])
+def test_shares_are_shapley_values(models, name):
+    """The mean over all orders in which columns become those of the neighbour, of what each adds to the distance."""
+    model, groups = models[name], list(GROUPS.values())
+    found = explain_predictions(model, NEW.iloc[:1], X, n_neighbors=1, columns=GROUPS)
+    query, neighbor = NEW.iloc[:1], X.iloc[found.indices[0, :1]].set_axis(NEW.index[:1])
+
+    @cache
+    def square(members):
+        other = neighbor.copy()
+        for number in members:
+            other[groups[number]] = query[groups[number]]
+        return sum(
+            part.share * ((part.map_rows(other) - part.map_rows(neighbor)) ** 2).sum()
+            for part in list_neighborhoods(model)
+        )
+
+    orders = list(permutations(range(4)))
+    added = np.zeros(4)
+    for order in orders:
+        for place, number in enumerate(order):
+            added[number] += square(frozenset(order[: place + 1])) - square(frozenset(order[:place]))
+    np.testing.assert_allclose(
+        found.shares[0, 0], added / len(orders) / square(frozenset(range(4))), rtol=1e-8, atol=1e-10
+    )
+
+
+def test_an_identical_row_has_distance_zero_and_no_shares(model):
+    found = explain_predictions(model, X.iloc[[5]], X, n_neighbors=12)
+    place = found.indices[0].tolist().index(5)
+    assert found.distances[0, place] == 0
+    assert found.shares[0, place].tolist() == [0.0] * 5
+
+
+def test_arrays_serve_as_well_as_frames():
+    model = KNNRegressor(12).fit(X.to_numpy(), y)
+    found = explain_predictions(model, NEW.to_numpy(), X.to_numpy(), n_neighbors=3, columns={"all": [0, 1, 2, 3, 4]})
+    np.testing.assert_allclose(found.shares, 1)
+    assert explain_predictions(model, NEW.to_numpy(), X.to_numpy(), n_neighbors=3).columns == ("0", "1", "2", "3", "4")
+
+
+def test_what_cannot_be_explained_is_refused(models):
+    model = models["notebook's"]
+    with pytest.raises(ValueError, match=r"n_neighbors is 13\. The model predicts from 12 rows"):
+        explain_predictions(model, NEW, X, n_neighbors=13)
+    with pytest.raises(ValueError, match="X_train has 100 rows, but the model was fitted on 120"):
+        explain_predictions(model, NEW, X.iloc[:100])
+    with pytest.raises(ValueError, match="X_train is not what the model was fitted on"):
+        explain_predictions(model, NEW, X.iloc[::-1])
+    with pytest.raises(ValueError, match="It must hold each column once: a, b, c, d_0, d_1"):
+        explain_predictions(model, NEW, X, columns={"a": ["a"], "b": ["b", "a"]})
+    with pytest.raises(TypeError, match="LinearRegression has no neighbours"):
+        explain_predictions(LinearRegression().fit(X, y), NEW, X)
+    both = VotingRegressor([("p1", KNNRegressor(12, p=1)), ("p2", KNNRegressor(12))]).fit(X, y)
+    with pytest.raises(ValueError, match="with different p"):
+        explain_predictions(both, NEW, X)
+
+
+def test_one_prediction_as_a_table(models):
+    labels = pd.DataFrame({"name": [f"Song {row}" for row in range(120)]})
+    found = explain_predictions(models["one map"], NEW, X, n_neighbors=3, columns=GROUPS)
+    table = tabulate_neighbors(found, 2, labels=labels)
+    assert table.columns.tolist() == ["name", "weight", "distance", "a", "b", "c", "d"]
+    assert table.index.tolist() == found.indices[2].tolist()
+    assert table["name"].tolist() == [f"Song {row}" for row in found.indices[2]]
+    np.testing.assert_array_equal(table[["a", "b", "c", "d"]], found.shares[2])
+    np.testing.assert_array_equal(table["weight"], found.weights[2])
+    np.testing.assert_array_equal(table["distance"], found.distances[2])
+
+
+def test_columns_are_grouped_by_the_files():
+    table = make_tracks(20)
+    names = list(encode_features(table, fit_levels(table, SPOTIFY), SPOTIFY))
+    grouped = group_columns(names, SPOTIFY)
+    assert [name for group in grouped.values() for name in group] == names
+    assert grouped["key"] == [f"key_{level}" for level in range(12)]
+    assert grouped["loudness"] == ["loudness"]
+    schema = make_schema(target="y", numbers=["n"], categories=["c", "c_d"])
+    assert group_columns(["n", "c_0", "c_d_0"], schema) == {"n": ["n"], "c": ["c_0"], "c_d": ["c_d_0"]}
+    with pytest.raises(ValueError, match="'pitch' is made of no column"):
+        group_columns(["pitch"], SPOTIFY)
+
+
+def test_weights_of_a_diagonal_map_are_its_own(models):
+    model = models["diagonal"]
+    found = weigh_columns(model, X)
+    np.testing.assert_allclose(found["weight"], np.diag(model[0].components_) * X.to_numpy().std(axis=0), rtol=1e-12)
+    assert found["share"].sum() == pytest.approx(1)
+
+
+def test_shares_of_columns_are_those_of_pairs_drawn_at_random(models):
+    """Over all pairs: each column's part of the sum of squared distances."""
+    model, rows = models["linear map"], X.iloc[:12]
+    part = list_neighborhoods(model)[0]
+    ones, others = rows.iloc[np.repeat(np.arange(12), 12)], rows.iloc[np.tile(np.arange(12), 12)]
+    others.index = ones.index
+    whole = part.map_rows(ones) - part.map_rows(others)
+    parts = []
+    for members in GROUPS.values():
+        varied = others.copy()
+        varied[members] = ones[members]
+        parts.append(((part.map_rows(varied) - part.map_rows(others)) * whole).sum())
+    found = weigh_columns(model, rows, columns=GROUPS)
+    np.testing.assert_allclose(found["share"], np.array(parts) / np.sum(parts), rtol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["linear map", *BENT])
+def test_shares_of_columns_are_those_of_their_explanations(models, name):
+    """Over all pairs: each column's part of the sum of squared distances, and how far it moves rows alone."""
+    model, rows = models[name], X.iloc[:10]
+    found = weigh_columns(model, rows, columns=GROUPS)
+    parts, moves, total = np.zeros(4), np.zeros(4), 0.0
+    for part in list_neighborhoods(model):
+        for one in range(10):
+            start = rows.iloc[[one] * 10].reset_index(drop=True)
+            end = rows.reset_index(drop=True)
+            origin = part.map_rows(start)
+            total += part.share * ((part.map_rows(end) - origin) ** 2).sum()
+            for order in permutations(range(4)):
+                changed, before = start.copy(), np.zeros(10)
+                for place, number in enumerate(order):
+                    members = list(GROUPS.values())[number]
+                    changed[members] = end[members]
+                    after = ((part.map_rows(changed) - origin) ** 2).sum(axis=1)
+                    parts[number] += part.share * (after - before).sum() / 24
+                    moves[number] += part.share * after.sum() / 6 if place == 0 else 0.0
+                    before = after
+    np.testing.assert_allclose(found["share"], parts / total, rtol=1e-7, atol=1e-10)
+    np.testing.assert_allclose(found["weight"], np.sqrt(moves / 200), rtol=1e-7)
+
+
+def test_sampled_orders_come_close_to_all(models, monkeypatch):
+    """Five columns are taken apart by some orders; all 120 have to tell nearly the same, the more orders the nearer."""
+    model = models["one map"]
+    found = explain_predictions(model, NEW, X, n_neighbors=3)
+    monkeypatch.setattr("energyknn.inspection.explaining._N_ORDERS", 800)
+    nearer = explain_predictions(model, NEW, X, n_neighbors=3)
+    part = list_neighborhoods(model)[0]
+    query = NEW.iloc[np.repeat(np.arange(6), 3)].reset_index(drop=True)
+    neighbor = X.iloc[found.indices.reshape(-1)].reset_index(drop=True)
+    origin, added = part.map_rows(neighbor), np.zeros((18, 5))
+    for order in permutations(range(5)):
+        changed, before = neighbor.copy(), np.zeros(18)
+        for number in order:
+            changed[NAMES[number]] = query[NAMES[number]]
+            after = ((part.map_rows(changed) - origin) ** 2).sum(axis=1)
+            added[:, number] += (after - before) / 120
+            before = after
+    exact = (added / added.sum(axis=1, keepdims=True)).reshape(6, 3, 5)
+    wrong, less_wrong = (np.median(np.abs(some.shares - exact).max(axis=2)) for some in (found, nearer))
+    assert 0.001 < wrong < 0.1
+    assert less_wrong < 0.3 * wrong
+
+
+def test_equal_rows_have_no_weights(models):
+    with pytest.raises(ValueError, match="The 3 rows are equal after the map"):
+        weigh_columns(models["notebook's"], X.iloc[[4, 4, 4]])
+
+
+def test_importance_is_scikit_learns():
+    folds = fold_rows(120, n_splits=3)
+    found = explain_columns(LinearRegression(), X, y, folds=folds, n_repeats=2, random_state=5)
+    expected = [
+        permutation_importance(
+            LinearRegression().fit(X.iloc[fold.train], y[fold.train]),
+            *(X.iloc[fold.test], y[fold.test]),
+            scoring="neg_root_mean_squared_error",
+            n_repeats=2,
+            random_state=5,
+        ).importances_mean
+        for fold in folds
+    ]
+    assert found.columns.tolist() == ["importance", "importance_std"]
+    np.testing.assert_allclose(found["importance"], np.mean(expected, axis=0), rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(found["importance_std"], np.std(expected, axis=0, ddof=1), rtol=1e-9, atol=1e-15)
+
+
+def test_a_column_that_is_not_used_has_no_importance_and_no_weight():
+    model = make_learned_regressor(["a", "b"], ["c"], n_maps=2, **QUICK)
+    found = explain_columns(model, X, y, folds=fold_rows(120, n_splits=2), columns=GROUPS, n_repeats=1)
+    assert found.loc["d"].tolist() == [0.0] * 6
+    assert (found.loc[["a", "b"], ["weight", "share", "importance"]] > 0).all(axis=None)
+    assert found["share"].sum() == pytest.approx(1)
+
+
+def test_columns_of_one_category_are_shuffled_together():
+    """Where the target is the product of two columns that are equal up to sign, alone either spoils it."""
+    random = np.random.default_rng(0)
+    sign = random.choice([-1.0, 1.0], size=400)
+    rows = pd.DataFrame({"x_0": sign, "x_1": sign, "z": random.normal(size=400)})
+    target = rows["x_0"].to_numpy() - rows["x_1"].to_numpy() + rows["z"].to_numpy()
+    model = _Sum()
+    folds = fold_rows(400, n_splits=2)
+    alone = explain_columns(model, rows, target, folds=folds)
+    together = explain_columns(model, rows, target, folds=folds, columns={"x": ["x_0", "x_1"], "z": ["z"]})
+    assert alone.loc["x_0", "importance"] > 1
+    assert together.loc["x", "importance"] == 0
+    assert together.loc["z", "importance"] > 1
+
+
+class _Sum(LinearRegression):
+    """The first column less the second, plus the third."""
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        self.coef_, self.intercept_ = np.array([1.0, -1.0, 1.0]), 0.0
+        return self

@@ -1,0 +1,418 @@
+"""The learned distance: its gradient against differences, its aim on made data, and what it never looks at."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.ensemble import VotingRegressor
+from sklearn.linear_model import Ridge
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from energyknn.estimators import LocalLinearRegressor, MetricMap, make_learned_regressor
+from energyknn.fitting import fit_in_groups
+from energyknn.learning.learn import differentiate_errors, learn_map, weigh_softly
+from energyknn.learning.maps import HiddenLayer, RowMap, join_maps, map_rows, pull_back, trace_rows, turn_map
+from energyknn.learning.planes import fit_planes, weigh_locally
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Two columns tell the target, six are noise of more weight."""
+    random = np.random.default_rng(0)
+    X = random.normal(size=(3000, 8))
+    return X, np.sin(2 * X[:, 0]) + X[:, 1] ** 2 + 0.1 * random.normal(size=3000)
+
+
+QUICK = {"n_components": 4, "n_neighbors": 30, "n_rounds": 25, "n_queries": 1000, "n_steps": 5, "learning_rate": 0.1}
+STRAIGHT = {**QUICK, "n_units": 0, "weight_decay": 0.0}
+
+
+def predict_rows(mapped, y, queries, neighbors, ridge):
+    """Predict rows from their neighbours, by scikit-learn's planes or as weighted means."""
+    weights = np.exp(-((mapped[neighbors] - mapped[queries][:, np.newaxis]) ** 2).sum(axis=2))
+    weights /= weights.sum(axis=1, keepdims=True)
+    if np.isinf(ridge):
+        return (weights * y[neighbors]).sum(axis=1)
+    found = []
+    for query, near, weight in zip(queries, neighbors, weights, strict=True):
+        plane = Ridge(alpha=ridge).fit(mapped[near], y[near], sample_weight=weight)
+        found.append(plane.predict(mapped[[query]])[0])
+    return np.array(found)
+
+
+@pytest.mark.parametrize("ridge", [0.05, 0.3, 10.0, np.inf])
+def test_the_gradient_is_that_of_the_mean_squared_error(ridge):
+    random = np.random.default_rng(1)
+    mapped, y = random.normal(size=(40, 3)), random.normal(size=40)
+    queries = np.array([3, 17, 5, 30])
+    neighbors = np.array([[number for number in range(40) if number != query][:20] for query in queries])
+
+    def error(mapped):
+        return np.mean((predict_rows(mapped, y, queries, neighbors, ridge) - y[queries]) ** 2)
+
+    errors, gradient = differentiate_errors(mapped, y, queries, neighbors, ridge=ridge)
+    np.testing.assert_allclose(errors, predict_rows(mapped, y, queries, neighbors, ridge) - y[queries], rtol=1e-4)
+    for row in (3, 0, 17, 12, 39):
+        for column in range(3):
+            step = np.zeros_like(mapped)
+            step[row, column] = 1e-5
+            expected = (error(mapped + step) - error(mapped - step)) / 2e-5
+            assert gradient[row, column] == pytest.approx(expected, rel=1e-3, abs=1e-6)
+
+
+def test_planes_are_those_that_predict():
+    random = np.random.default_rng(2)
+    queries, rows, targets = random.normal(size=(6, 3)), random.normal(size=(6, 15, 3)), random.normal(size=(6, 15))
+    weights = random.random((6, 15))
+    weights /= weights.sum(axis=1, keepdims=True)
+    counts = weigh_locally(queries, rows, weights, ridge=0.2)
+    planes = fit_planes(rows - queries[:, np.newaxis], weights, targets, ridge=0.2)
+    np.testing.assert_allclose(planes.counts, counts, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(planes.predictions, (counts * targets).sum(axis=1), rtol=1e-9)
+    means = fit_planes(rows - queries[:, np.newaxis], weights, targets, ridge=np.inf)
+    np.testing.assert_allclose(means.predictions, (weights * targets).sum(axis=1), rtol=1e-12)
+    assert not means.slopes.any()
+
+
+@pytest.mark.parametrize("n_units", [0, 5])
+def test_the_gradient_by_the_map_is_that_of_differences(n_units):
+    random = np.random.default_rng(1)
+    X, components, gradient = random.normal(size=(9, 3)), random.normal(size=(3, 2)), random.normal(size=(9, 2))
+    hidden = HiddenLayer(*(random.normal(size=size) for size in ((3, 5), 5, (5, 2)))) if n_units else None
+    mapped, outputs = trace_rows(X, components, hidden)
+    np.testing.assert_array_equal(mapped, map_rows(X, components, hidden))
+    by_components, by_hidden = pull_back(X, gradient, hidden, outputs)
+    arrays, found = (components, *(hidden or ())), (by_components, *(by_hidden or ()))
+    assert (by_hidden is None) == (hidden is None)
+
+    def total(arrays):
+        return (gradient * map_rows(X, arrays[0], HiddenLayer(*arrays[1:]) if n_units else None)).sum()
+
+    for number, array in enumerate(arrays):
+        for place in np.ndindex(array.shape):
+            step = [np.zeros_like(other) for other in arrays]
+            step[number][place] = 1e-6
+            up, down = ([a + sign * b for a, b in zip(arrays, step, strict=True)] for sign in (1, -1))
+            assert found[number][place] == pytest.approx((total(up) - total(down)) / 2e-6, rel=1e-6, abs=1e-8)
+
+
+def test_a_hidden_layer_learns_what_columns_tell_together():
+    """The target is the length of a row: no linear map to two columns puts rows of a like length near."""
+    X = np.random.default_rng(3).normal(size=(4000, 6))
+    options = {**QUICK, "n_components": 2, "n_rounds": 40, "n_steps": 10, "learning_rate": 0.05, "weight_decay": 0.0}
+    errors = {}
+    for n_units in (0, 64):
+        trace = learn_map(X, np.linalg.norm(X, axis=1), n_units=n_units, **options).trace
+        errors[n_units] = min(entry.validation_rmse for entry in trace)
+    assert errors[64] < 0.5 * errors[0]
+
+
+def test_decay_shrinks_a_map(data):
+    sizes = [np.linalg.norm(learn_map(*data, weight_decay=decay, **QUICK).components) for decay in (0.0, 0.5)]
+    assert sizes[1] < 0.8 * sizes[0]
+
+
+@pytest.mark.parametrize("form", ["full", "diagonal"])
+def test_columns_of_noise_lose_their_weight(data, form):
+    X, y = data
+    learned = learn_map(X[:2000], y[:2000], form=form, **STRAIGHT)
+    sizes = np.linalg.norm(learned.components, axis=1)
+    assert sizes[:2].min() > 2 * sizes[2:].max()
+    train, test = X[:2000] @ learned.components, X[2000:] @ learned.components
+    plain = KNeighborsRegressor(10).fit(X[:2000], y[:2000]).predict(X[2000:])
+    better = KNeighborsRegressor(10).fit(train, y[:2000]).predict(test)
+    assert np.mean((better - y[2000:]) ** 2) < 0.25 * np.mean((plain - y[2000:]) ** 2)
+
+
+def test_the_trace_says_which_round_was_kept(data):
+    learned = learn_map(*data, **QUICK)
+    assert len(learned.trace) == 25
+    assert learned.trace[learned.best].validation_rmse == min(entry.validation_rmse for entry in learned.trace)
+    assert learned.trace[-1].leave_one_out_rmse < learned.trace[0].leave_one_out_rmse
+    seconds = [entry.seconds for entry in learned.trace]
+    assert seconds == sorted(seconds)
+
+
+@pytest.mark.parametrize("options", [{}, {"n_units": 0}])
+def test_mapped_columns_do_not_correlate_and_come_by_their_variance(data, options):
+    learned = learn_map(*data, **QUICK | options)
+    mapped = map_rows(data[0], learned.components, learned.hidden)
+    correlations = np.corrcoef(mapped, rowvar=False)
+    np.testing.assert_allclose(correlations, np.eye(4), atol=0.1)
+    variances = mapped.var(axis=0)
+    assert (np.diff(variances) < 0.05 * variances[0]).all()
+
+
+def test_single_precision_gives_the_same_gradient_but_for_rounding():
+    random = np.random.default_rng(5)
+    mapped, y = random.normal(size=(300, 6)), random.normal(size=300)
+    queries = np.arange(50)
+    neighbors = np.array([random.choice(np.arange(50, 300), 40, replace=False) for _ in queries])
+    errors, exact = differentiate_errors(mapped, y, queries, neighbors)
+    found, single = differentiate_errors(mapped.astype(np.float32), y, queries, neighbors)
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(found, errors, atol=1e-5)
+    np.testing.assert_allclose(single, exact, atol=1e-5 * np.abs(exact).max())
+
+
+def test_learning_and_validation_err_as_planes_do(data):
+    """A target that is a plane: planes predict it after a map that has learned nothing, means do not."""
+    target = data[0] @ np.arange(8.0)
+    options = STRAIGHT | {"n_components": 8, "n_rounds": 1, "learning_rate": 1e-6}
+    for ridge, least, most in ((1e-6, 0.0, 0.02), (np.inf, 0.4, 1.0)):
+        first = learn_map(data[0], target, ridge=ridge, **options).trace[0]
+        for error in (first.leave_one_out_rmse, first.validation_rmse):
+            assert least <= error / target.std() < most
+
+
+def test_seeds_repeat_to_the_bit_and_differ(data):
+    first, second = learn_map(*data, random_state=3, **QUICK), learn_map(*data, random_state=3, **QUICK)
+    np.testing.assert_array_equal(first.components, second.components)
+    assert not np.array_equal(first.components, learn_map(*data, random_state=4, **QUICK).components)
+
+
+def test_learning_stops_early(data):
+    assert len(learn_map(*data, time_budget=1e-9, **QUICK).trace) == 1
+    random = np.random.default_rng(0)
+    noise = random.normal(size=3000)
+    assert len(learn_map(data[0], noise, patience=2, **QUICK | {"n_rounds": 60}).trace) < 60
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_rounds": 0}, "n_rounds = 0"),
+        ({"learning_rate": -1.0, "n_queries": 0}, "n_queries = 0, learning_rate = -1.0"),
+        ({"validation_fraction": 1.0}, "validation_fraction = 1.0"),
+        ({"row_share": 1.5}, "row_share = 1.5"),
+        ({"ridge": 0.0}, "ridge = 0.0"),
+        ({"form": "round"}, "form is 'round'"),
+        ({"n_units": -1, "weight_decay": -0.5}, "n_units = -1, weight_decay = -0.5: each must be at least 0"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(data, options, message):
+    with pytest.raises(ValueError, match=message):
+        learn_map(*data, **options)
+
+
+def test_too_few_rows_are_refused():
+    with pytest.raises(ValueError, match="at least 3 rows"):
+        learn_map(np.zeros((2, 2)), np.zeros(2))
+
+
+def test_soft_weights_sum_to_one_and_fall_with_distance():
+    weights = weigh_softly(np.array([[0.5, 1.0, 40.0]]))
+    assert weights.sum() == pytest.approx(1)
+    assert weights[0, 0] / weights[0, 1] == pytest.approx(np.exp(0.75))
+    assert weights[0, 2] == 0
+
+
+@parametrize_with_checks(
+    [
+        MetricMap(n_components=2, n_maps=2, n_rounds=3, n_neighbors=5),
+        LocalLinearRegressor(n_neighbors=5),
+        LocalLinearRegressor(3),
+    ]
+)
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+def test_the_transformer_is_the_learned_map(data):
+    learned = learn_map(*data, random_state=1, **QUICK)
+    transformer = MetricMap(random_state=1, **QUICK).fit(*data)
+    assert learned.hidden.weights.shape == (8, 128)
+    expected = map_rows(data[0], learned.components, learned.hidden)
+    np.testing.assert_array_equal(transformer.transform(data[0]), expected)
+    linear = MetricMap(random_state=1, **STRAIGHT).fit(*data)
+    assert linear.hidden_ is None
+    np.testing.assert_array_equal(linear.transform(data[0]), data[0] @ linear.components_)
+    assert transformer.traces_[0][-1].leave_one_out_rmse == learned.trace[-1].leave_one_out_rmse
+    assert len(transformer.traces_) == 1
+    assert list(transformer.get_feature_names_out()) == [f"metricmap{number}" for number in range(4)]
+
+
+@pytest.mark.parametrize("n_units", [0, 16])
+def test_squared_distances_after_joined_maps_are_the_mean_of_theirs(data, n_units):
+    options = {**QUICK, "n_units": n_units}
+    maps = [learn_map(*data, random_state=seed, **options) for seed in (4, 5, 6)]
+    pairs = [RowMap(one.components, one.hidden) for one in maps]
+    squares = [measure_steps(data[0], *pair) for pair in pairs]
+    joined = join_maps(data[0], pairs, 12)
+    np.testing.assert_allclose(measure_steps(data[0], *joined), np.mean(squares, axis=0), rtol=1e-9)
+    transformer = MetricMap(n_maps=3, random_state=4, **options).fit(*data)
+    mapped = transformer.transform(data[0])
+    assert mapped.shape == (3000, 4)
+    np.testing.assert_allclose(mapped, map_rows(data[0], *joined)[:, :4], rtol=1e-9, atol=1e-12)
+    assert [trace[-1].validation_rmse for trace in transformer.traces_] == [
+        one.trace[-1].validation_rmse for one in maps
+    ]
+
+
+def measure_steps(X, components, hidden):
+    """Measure the squared distance of each row to the next."""
+    return (np.diff(map_rows(X, components, hidden), axis=0) ** 2).sum(axis=1)
+
+
+def test_a_turned_map_tells_rows_apart_as_before_whatever_their_order():
+    """Sorted rows: the first 10,000 are not like the others."""
+    random = np.random.default_rng(0)
+    X = np.sort(random.normal(size=(30_000, 2)), axis=0) * [1.0, 3.0] + random.normal(size=(30_000, 2))
+    components = random.normal(size=(2, 2))
+    turned, hidden = turn_map(X, components)
+    assert hidden is None
+    np.testing.assert_allclose(measure_steps(X, turned, None), measure_steps(X, components, None), rtol=1e-9)
+    mapped = X @ turned
+    assert abs(np.corrcoef(mapped, rowvar=False)[0, 1]) < 0.01
+    assert mapped[:, 0].var() > mapped[:, 1].var()
+
+
+def test_diagonal_maps_join_to_the_root_of_their_mean_squares(data):
+    options = {**QUICK, "form": "diagonal", "n_components": 1}
+    single = [MetricMap(random_state=seed, **options).fit(*data).components_ for seed in (0, 1)]
+    joined = MetricMap(n_maps=2, **options).fit(*data).components_
+    np.testing.assert_allclose(joined @ joined.T, np.mean([one**2 for one in single], axis=0), atol=1e-9)
+
+
+def test_at_least_one_map_is_learned(data):
+    with pytest.raises(ValueError, match="n_maps is 0"):
+        MetricMap(n_maps=0).fit(*data)
+
+
+def test_learning_shows_progress_where_asked(data, capsys):
+    quiet, loud = (MetricMap(random_state=1, verbose=verbose, **QUICK) for verbose in (0, 1))
+    quiet.fit(*data)
+    assert capsys.readouterr().err == ""
+    np.testing.assert_array_equal(loud.fit(*data).components_, quiet.components_)
+    assert "Learn the distance" in capsys.readouterr().err
+
+
+def test_local_fits_are_weighted_ridge_regressions():
+    random = np.random.default_rng(0)
+    queries, rows, targets = random.normal(size=(5, 3)), random.normal(size=(5, 20, 3)), random.normal(size=(5, 20))
+    weights = random.random((5, 20))
+    weights /= weights.sum(axis=1, keepdims=True)
+    found = (weigh_locally(queries, rows, weights, ridge=0.3) * targets).sum(axis=1)
+    for number in range(5):
+        model = Ridge(alpha=0.3).fit(rows[number], targets[number], sample_weight=weights[number])
+        assert found[number] == pytest.approx(model.predict(queries[number : number + 1])[0], rel=1e-9)
+
+
+def test_a_local_fit_follows_a_slope_to_the_edge():
+    X = np.linspace(0, 1, 400).reshape(-1, 1)
+    model = LocalLinearRegressor(40, sharpness=0.0, ridge=1e-9).fit(X, 3 * X[:, 0])
+    np.testing.assert_allclose(model.predict([[0.0], [1.0], [0.5]]), [0.0, 3.0, 1.5], atol=1e-6)
+    constant = LocalLinearRegressor(40, sharpness=0.0, ridge=1e9).fit(X, 3 * X[:, 0])
+    assert constant.predict([[0.0]])[0] > 0.05
+
+
+def test_a_local_fit_of_training_rows_leaves_each_out():
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(60, 2)), random.normal(size=60)
+    found = LocalLinearRegressor(10).fit(X, y).predict(None)
+    rest = np.arange(60) != 7
+    assert found[7] == pytest.approx(LocalLinearRegressor(10).fit(X[rest], y[rest]).predict(X[7:8])[0], rel=1e-12)
+
+
+def test_the_whole_model_beats_plain_neighbours_and_joins_its_maps(data):
+    X, y = data
+    options = {"numbers": [0, 1, 2, 3], "indicators": [4, 5, 6, 7], "n_maps": 2, "random_state": 7, **QUICK}
+    model = make_learned_regressor(**options).fit(X[:2000], y[:2000])
+    rmse = np.sqrt(np.mean((model.predict(X[2000:]) - y[2000:]) ** 2))
+    plain = KNeighborsRegressor(10).fit(X[:2000], y[:2000]).predict(X[2000:])
+    assert rmse < 0.5 * np.sqrt(np.mean((plain - y[2000:]) ** 2))
+    assert len(model[1].traces_) == 2
+    alone = make_learned_regressor(**{**options, "n_maps": 1}).fit(X[:2000], y[:2000])
+    assert model[1].traces_[0][-1].validation_rmse == alone[1].traces_[0][-1].validation_rmse
+    again = clone(model).fit(X[:2000], y[:2000])
+    np.testing.assert_array_equal(again.predict(X[2000:]), model.predict(X[2000:]))
+
+
+def test_nothing_is_learned_from_rows_that_are_predicted(data):
+    X, y = data
+    options = {"numbers": list(range(8)), "indicators": [], "n_maps": 1, "random_state": 0, **QUICK}
+    model = make_learned_regressor(**options).fit(X[:2000], y[:2000])
+    alone, among = model.predict(X[2000:2001]), model.predict(np.concatenate([X[2000:2001], 9 + X[2001:2100]]))[:1]
+    np.testing.assert_allclose(alone, among, rtol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def recordings():
+    """Each song four times: equal columns, and a target that is the song's own but for a quarter."""
+    random = np.random.default_rng(2)
+    songs = np.repeat(np.arange(500), 4)
+    X = random.normal(size=(500, 3))[songs]
+    return X, X[:, 0] + random.normal(size=500)[songs] + 0.1 * random.normal(size=2000), songs
+
+
+def test_groups_are_predicted_from_others_while_learning(recordings):
+    X, y, songs = recordings
+    options = {**STRAIGHT, "row_share": 1.0}
+    alone, together = learn_map(X, y, **options), learn_map(X, y, groups=songs, **options)
+    assert alone.trace[alone.best].validation_rmse < 0.3
+    assert together.trace[together.best].validation_rmse > 0.9
+    assert min(entry.leave_one_out_rmse for entry in together.trace) > 0.9
+    sizes = [np.linalg.norm(learned.components, axis=1) for learned in (alone, together)]
+    assert sizes[0][0] < 1.1 * sizes[0][1:].max()  # all columns tell a song's recordings apart from others
+    assert sizes[1][0] > 1.2 * sizes[1][1:].max()  # one tells the target of a new song
+    assert sizes[0].max() > 3 * sizes[1].max()
+
+
+def test_groups_of_one_row_change_nothing_but_their_names(recordings):
+    X, y, _ = recordings
+    names = np.array([f"song {number:04}" for number in range(2000)])
+    expected, found = learn_map(X, y, **QUICK), learn_map(X, y, groups=names, **QUICK)
+    np.testing.assert_array_equal(found.components, expected.components)
+
+
+def test_a_round_draws_no_more_rows_than_asked(data):
+    """2,700 rows are learned from, so the default share is 1,080."""
+    few = learn_map(*data, **QUICK | {"n_rows": 200})
+    assert not np.array_equal(few.components, learn_map(*data, **QUICK).components)
+    for same in ({"n_rows": 1080, "row_share": 1.0}, {"n_rows": 1080}, {"row_share": 0.5, "n_rows": 1080}):
+        np.testing.assert_array_equal(learn_map(*data, **QUICK | same).components, learn_map(*data, **QUICK).components)
+    least = learn_map(*data, **QUICK | {"row_share": 1e-9})
+    np.testing.assert_array_equal(least.components, learn_map(*data, **QUICK | {"n_rows": 31}).components)
+
+
+def test_rounds_of_a_part_of_the_rows_learn_less_by_heart(data):
+    X, y = data[0][:600], data[1][:600] + np.random.default_rng(4).normal(size=600)
+    gaps = {}
+    for share in (0.2, 1.0):
+        last = learn_map(X, y, **QUICK | {"row_share": share, "n_rounds": 40}).trace[-1]
+        gaps[share] = last.validation_rmse - last.leave_one_out_rmse
+    assert gaps[0.2] < 0.6 * gaps[1.0]
+
+
+@pytest.mark.parametrize("groups", [np.zeros(3000), np.arange(2), np.arange(3000) % 2])
+def test_groups_that_cannot_be_are_refused(data, groups):
+    with pytest.raises(ValueError, match="groups has shape"):
+        learn_map(*data, groups=groups, **QUICK)
+
+
+def test_pipelines_and_means_hand_groups_to_their_maps(recordings):
+    X, y, songs = recordings
+    parts = [make_learned_regressor([0, 1, 2], n_maps=1, row_share=1.0, random_state=seed, **QUICK) for seed in (0, 1)]
+    model = VotingRegressor([("first", parts[0]), ("second", parts[1])])
+    plain, grouped = (fit_in_groups(clone(model), X, y, groups) for groups in (None, songs))
+    for without, given in zip(plain.estimators_, grouped.estimators_, strict=True):
+        assert without[1].traces_[0][-1].validation_rmse < 0.3 < 0.9 < given[1].traces_[0][-1].validation_rmse
+    np.testing.assert_array_equal(clone(model).fit(X, y).predict(X[:9]), plain.predict(X[:9]))
+    with pytest.raises(ValueError, match="groups"):
+        model.fit(X, y, groups=songs)
+
+
+def test_weights_fall_more_slowly_where_rows_are_sparse():
+    X = np.concatenate([np.linspace(0, 1, 100), np.linspace(50, 90, 40)]).reshape(-1, 1)
+    sharp, wide = (LocalLinearRegressor(40, ridge=1e9, reach=reach).fit(X, X[:, 0]) for reach in (np.inf, 4.5))
+    for model, counted in ((sharp, (1, 3)), (wide, (10, 40))):
+        _, weights = model.weigh([[70.0]])
+        assert counted[0] <= 1 / (weights**2).sum() <= counted[1]
+    np.testing.assert_array_equal(*(model.predict([[0.5]]) for model in (sharp, wide)))
+    found, weights = wide.weigh([[70.0]])
+    ratios = np.exp(-4.5 * (found.distances[0] ** 2 - found.distances[0, 0] ** 2) / found.distances[0, 29] ** 2)
+    np.testing.assert_allclose(weights[0], ratios / ratios.sum(), rtol=1e-6)
+    with pytest.raises(ValueError, match="reach is 0"):
+        LocalLinearRegressor(reach=0).fit(X, X[:, 0])

@@ -1,0 +1,211 @@
+"""Engines that find candidates in other ways, threads, and interrupts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import joblib
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
+
+from energyknn._shared.threads import count_threads, run_slices
+from energyknn.neighbors import search_neighbors
+from energyknn.neighbors.engines import torch as engine_torch
+from energyknn.neighbors.search import choose_engine
+
+SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def assert_same_bits(found, expected):
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    np.testing.assert_array_equal(found.distances.view(np.int64), expected.distances.view(np.int64))
+
+
+def draw_rows(random, scale, n_rows, n_features):
+    """Make rows with repeats and ties beside rows without."""
+    rows = random.normal(size=(n_rows, n_features))
+    rows[: n_rows // 4] = np.round(rows[: n_rows // 4])
+    rows[n_rows // 2 :] = rows[random.integers(0, n_rows, n_rows - n_rows // 2)]
+    return random.permutation(rows) * scale + 100 * scale
+
+
+@pytest.mark.parametrize("engine", ["sklearn", pytest.param("torch", marks=pytest.mark.filterwarnings("default"))])
+@SETTINGS
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    scale=st.sampled_from([1.0, 1e-310, 1e-170, 1e-5, 1e6, 1e140]),
+    n_train=st.integers(2, 300),
+    n_features=st.integers(1, 20),
+    share=st.floats(0, 1),
+    p=st.sampled_from([1, 2]),
+    self_search=st.booleans(),
+)
+def test_candidates_settle_to_the_oracles_bits(engine, seed, scale, n_train, n_features, share, p, self_search):
+    if engine == "torch":
+        pytest.importorskip("torch")
+    rows = draw_rows(np.random.default_rng(seed), scale, n_train + 40, n_features)
+    query = None if self_search else rows[n_train:]
+    n_neighbors = max(1, round(share * (n_train - self_search)))
+    expected = search_neighbors(rows[:n_train], query, n_neighbors, p=p, engine="brute")
+    assert_same_bits(search_neighbors(rows[:n_train], query, n_neighbors, p=p, engine=engine), expected)
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("n_bytes", [1, 4_000, 30_000, 1_200_000])
+@pytest.mark.parametrize("p", [1, 2])
+@pytest.mark.parametrize("self_search", [True, False])
+def test_torch_has_the_same_bits_however_little_memory_there_is(monkeypatch, n_bytes, p, self_search):
+    pytest.importorskip("torch")
+    rows = draw_rows(np.random.default_rng(3), 1.0, 150, 5)
+    query = None if self_search else rows[100:] + 0.01
+    cuts = []
+    monkeypatch.setattr(engine_torch, "_count_free_bytes", lambda *_: n_bytes)
+    choose_cut = engine_torch._choose_cut
+
+    def choose(search, n_found, *, n_bytes):
+        cuts.append(choose_cut(search, n_found, n_bytes=n_bytes))
+        return cuts[0]
+
+    monkeypatch.setattr(engine_torch, "_choose_cut", choose)
+    expected = search_neighbors(rows, query, 9, p=p, engine="brute")
+    assert_same_bits(search_neighbors(rows, query, 9, p=p, engine="torch"), expected)
+    assert (cuts[0].n_train == len(rows)) == (n_bytes >= 30_000)
+    assert (cuts[0].n_query < (len(rows) if self_search else 50)) == (n_bytes < 1_200_000)
+
+
+@given(
+    n_train=st.integers(1, 10**8),
+    n_query=st.integers(1, 10**8),
+    n_features=st.integers(1, 1000),
+    n_found=st.integers(1, 500),
+    n_bytes=st.integers(1, 10**11),
+)
+def test_what_torch_holds_at_once_fits_the_memory(n_train, n_query, n_features, n_found, n_bytes):
+    shapes = SimpleNamespace(X_train=SimpleNamespace(shape=(n_train, n_features)), X_query=range(n_query))
+    cut = engine_torch._choose_cut(shapes, n_found, n_bytes=n_bytes)
+    assert 1 <= cut.n_train <= n_train
+    assert 1 <= cut.n_query <= cut.n_held <= n_query
+    rows, held = 8 * (n_features + 1) * cut.n_train, 8 * (n_features + 1 + 4 * n_found) * cut.n_held
+    assert rows <= n_bytes / 4 or cut.n_train == 1
+    assert held <= n_bytes / 4 or cut.n_held == 1
+    assert 8 * cut.n_train * cut.n_query <= n_bytes / 2 or cut.n_query == 1
+
+
+def test_torch_that_is_not_installed_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match=r"extra 'gpu'.*energyknn\[gpu\]"):
+        search_neighbors([[0.0]], [[1.0]], 1, engine="torch")
+
+
+@pytest.mark.gpu
+def test_torch_on_the_gpu_gives_the_oracles_bits():
+    torch = pytest.importorskip("torch")
+    assert torch.cuda.is_available(), "torch finds no GPU"
+    rows = draw_rows(np.random.default_rng(1), 1.0, 5000, 27)
+    assert_same_bits(search_neighbors(rows, None, 51, engine="torch"), search_neighbors(rows, None, 51, engine="brute"))
+
+
+@pytest.mark.parametrize("engine", ["brute", "blocked", "sklearn"])
+@pytest.mark.parametrize("n_jobs", [1, 2, 5, -1])
+def test_threads_do_not_change_bits(engine, n_jobs):
+    rows = draw_rows(np.random.default_rng(2), 1.0, 3000, 6)
+    expected = search_neighbors(rows, None, 12, engine=engine, n_jobs=1)
+    assert_same_bits(search_neighbors(rows, None, 12, engine=engine, n_jobs=n_jobs), expected)
+
+
+def test_auto_compiles_nothing_for_a_small_job():
+    assert choose_engine(1000, 11, n_query=1000, is_loaded=False) == "sklearn"
+    assert choose_engine(1000, 11, n_query=1000, is_loaded=True) == "blocked"
+    assert choose_engine(137_992, 27, n_query=34_499, is_loaded=False) == "blocked"
+
+
+def test_number_of_threads():
+    assert count_threads(3) == 3
+    assert count_threads(-1) == joblib.cpu_count()
+    assert count_threads(-10_000) == 1
+    assert 1 <= count_threads(None) <= joblib.cpu_count()
+    with threadpool_limits(1):
+        assert count_threads(None) == 1
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_a_joblib_worker_uses_one_thread(backend):
+    counts = joblib.Parallel(n_jobs=2, backend=backend)(joblib.delayed(count_threads)(None) for _ in range(4))
+    assert counts == [1, 1, 1, 1]
+
+
+COUNT_THREADS = """
+import threading, time, numpy as np
+from energyknn.neighbors import search_neighbors
+rows = np.random.default_rng(0).normal(size=(20_000, 20))
+search_neighbors(rows[:100], None, 3, engine="blocked", n_jobs=1)
+before, most, done = threading.active_count(), [0], threading.Event()
+def watch():
+    while not done.is_set():
+        most[0] = max(most[0], threading.active_count() - before - 1)
+        time.sleep(0.001)
+watcher = threading.Thread(target=watch)
+watcher.start()
+search_neighbors(rows, None, 20, engine="blocked", n_jobs={n_jobs})
+done.set()
+watcher.join()
+print(most[0], threading.active_count() - before)
+"""
+
+
+@pytest.mark.parametrize(("n_jobs", "expected"), [(1, "0 0"), (2, "2 0"), (3, "3 0")])
+def test_a_search_starts_the_threads_it_may_use_and_leaves_none(n_jobs, expected):
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT_THREADS.format(n_jobs=n_jobs)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == expected
+
+
+def test_slices_stop_at_the_first_error():
+    seen = []
+
+    def work(item):
+        seen.append(item)
+        if item == 3:
+            message = "three"
+            raise RuntimeError(message)
+
+    with pytest.raises(RuntimeError, match="three"):
+        run_slices(work, range(100_000), n_threads=2)
+    assert len(seen) < 100_000
+
+
+INTERRUPTED = """
+import signal, numpy as np
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with it ignored
+from energyknn.neighbors import search_neighbors
+random = np.random.default_rng(0)
+search_neighbors(random.normal(size=(100, 64)), None, 3, engine="blocked")
+rows = random.normal(size=(200_000, 64))
+print("ready", flush=True)
+search_neighbors(rows, None, 20, engine="{engine}")
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows delivers Ctrl-C to the whole console")
+@pytest.mark.parametrize("engine", ["brute", "blocked", "sklearn"])
+def test_an_interrupt_stops_a_search(engine):
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED.format(engine=engine)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"ready\n"
+    time.sleep(1.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    start = time.perf_counter()
+    _, errors = process.communicate(timeout=30)
+    assert time.perf_counter() - start < 2.0  # one second, and as much for a machine that is busy with other tests
+    assert b"KeyboardInterrupt" in errors

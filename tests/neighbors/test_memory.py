@@ -1,0 +1,112 @@
+"""Work that needs more memory than there is: refused before it starts, with the bytes and what takes less."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from energyknn._shared import memory
+from energyknn._shared.memory import measure_available_memory, require_memory
+from energyknn.errors import MemoryShortageError
+from energyknn.neighbors import build_index, search, search_neighbors
+from energyknn.study.cli import main
+
+GIBIBYTE = 1 << 30
+
+
+@pytest.fixture
+def little_memory(monkeypatch):
+    """Leave 100 MB on this machine."""
+    monkeypatch.setattr(memory, "measure_available_memory", lambda: 100_000_000)
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_what_needs_more_than_there_is_is_refused_with_bytes_and_remedy():
+    with pytest.raises(MemoryShortageError) as caught:
+        require_memory(GIBIBYTE, "To sort", "Sort less.")
+    assert str(caught.value) == (
+        "To sort takes about 1,073,741,824 bytes of memory, and 100,000,000 are there. Sort less."
+    )
+
+
+def test_what_needs_little_is_not_asked_about(monkeypatch):
+    monkeypatch.setattr(memory, "measure_available_memory", lambda: pytest.fail("asked"))
+    require_memory(1000, "To sort", "Sort less.")
+
+
+def test_nothing_is_refused_where_nobody_knows(monkeypatch):
+    monkeypatch.setattr(memory, "measure_available_memory", lambda: None)
+    require_memory(1 << 60, "To sort", "Sort less.")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_a_limit_of_the_process_is_what_is_left():
+    code = (
+        "import resource; from energyknn._shared.memory import measure_available_memory as measure; "
+        "before = measure(); resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30)); print(before, measure())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert 0 < after < GIBIBYTE
+    assert after <= before
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_control_group_says_what_it_leaves(monkeypatch, tmp_path, version):
+    names = {1: ("memory.limit_in_bytes", "memory.usage_in_bytes"), 2: ("memory.max", "memory.current")}
+    folder = tmp_path / "memory" if version == 1 else tmp_path
+    folder.mkdir(exist_ok=True)
+    for name, value in zip(names[version], ("5000", "3000"), strict=True):
+        (folder / name).write_text(value + "\n")
+    (folder / "memory.stat").write_text(f"anon 7\n{'total_' if version == 1 else ''}inactive_file 1000\n")
+    monkeypatch.setattr(memory, "_GROUPS", tmp_path)
+    monkeypatch.setattr(memory, "_find_group", str)
+    assert measure_available_memory() == 3000
+    (folder / names[version][0]).write_text("max\n")
+    assert measure_available_memory() != 3000
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_a_search_is_refused_before_it_starts(monkeypatch):
+    monkeypatch.setattr(search, "_load_engine", lambda engine: pytest.fail(f"{engine} was started"))
+    queries = np.zeros((200_000, 1))
+    with pytest.raises(MemoryShortageError, match=r"To find 50 neighbours of 200000 rows.*lower n_neighbors"):
+        search_neighbors(np.arange(60.0).reshape(-1, 1), queries, 50, engine="brute")
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_an_index_is_refused_before_it_is_built(monkeypatch):
+    blocked = pytest.importorskip("energyknn.neighbors.engines.blocked.engine")
+    monkeypatch.setattr(blocked, "build_tree", lambda _: pytest.fail("was built"))
+    with pytest.raises(MemoryShortageError, match=r'To prepare 200000 rows of 60 columns.*engine="brute"'):
+        build_index(np.zeros((200_000, 60)), engine="blocked")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_under_a_real_limit_a_search_says_so_and_a_smaller_one_runs():
+    code = (
+        "import resource, numpy as np; from pathlib import Path; from energyknn.neighbors import search_neighbors; "
+        "taken = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize() + (400 << 20); "
+        "X, queries = np.arange(300.0).reshape(-1, 1), np.zeros((200_000, 1)); "
+        "resource.setrlimit(resource.RLIMIT_AS, (taken, taken)); "
+        "print(len(search_neighbors(X, queries[:500], 100, engine='brute').indices)); "
+        "search_neighbors(X, queries, 100, engine='brute')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "500\n"
+    assert "MemoryShortageError: To find 100 neighbours of 200000 rows takes about" in done.stderr
+
+
+def test_the_command_line_says_so_in_one_line(monkeypatch, capsys):
+    from energyknn.study import jobs as reproducing
+
+    def refuse(*_, **__):
+        message = "To find takes more."
+        raise MemoryShortageError(message)
+
+    monkeypatch.setattr(reproducing, "tune", refuse)
+    assert main(["tune", "--data", "t.csv"]) == 2
+    assert capsys.readouterr().err == "energyknn: error: To find takes more.\n"

@@ -1,0 +1,93 @@
+"""The house: the library knows no Spotify, its rooms stay light, and public names are documented.
+
+Which room may import which stands in `.importlinter`; `nox -s lint` checks it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import energyknn
+from energyknn.study.notebook import SPOTIFY
+
+PACKAGE = Path(energyknn.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+LIBRARY = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] not in {"study", "__main__.py"}]
+FILES_ONLY_IN = {"loading.py", "_shared", "study", "cluster", "modelfile", "tuning"}
+ENVIRONMENT_ONLY_IN = {"study", "_shared"}
+COMMON_WORDS = {"energy", "id", "key", "mode", "name", "tempo", "year", "explicit", "artists"}
+"""Columns of Spotify whose names are words of their own."""
+
+
+def name_module(path):
+    return str(path.relative_to(PACKAGE).with_suffix(""))
+
+
+def find_music(text):
+    """List what in a text speaks of Spotify, its columns or songs."""
+    columns = "|".join(name for name in SPOTIFY.names if name not in COMMON_WORDS)
+    return re.findall(rf"(?i)\b(?:{columns}|spotify|songs?|music|artists)\b|['\"](?:energy|explicit|tempo)['\"]", text)
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=name_module)
+def test_the_library_knows_no_spotify(path):
+    text = path.read_text(encoding="utf-8").replace("energyknn.study", "")
+    assert not find_music(text)
+
+
+@pytest.mark.parametrize("text", ["schema=SPOTIFY", "the loudness", "one song", 'table["energy"]', "duration_ms"])
+def test_music_is_found_where_it_is(text):
+    assert find_music(text)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_module)
+def test_only_outer_rooms_touch_files_and_the_environment(path):
+    source, room = path.read_text(encoding="utf-8"), path.relative_to(PACKAGE).parts[0]
+    if room not in ENVIRONMENT_ONLY_IN:
+        assert "os.environ" not in source
+    if room not in FILES_ONLY_IN:
+        assert ".open(" not in source
+
+
+HEAVY = {"numba", "ray", "torch", "sklearn", "pandas", "matplotlib", "numpy"}
+EXTRAS = {"numba", "ray", "torch", "tune_sklearn", "matplotlib", "jinja2", "kagglehub"}
+
+
+@pytest.mark.parametrize(
+    ("module", "left_out"),
+    [("energyknn", HEAVY)]
+    + [
+        (f"energyknn.{room}", EXTRAS)
+        for room in (
+            *("tuning.candidates", "estimators", "inspection", "modelfile"),
+            *("cluster.search", "cluster.tuning", "cluster.choices"),
+            *("study.jobs", "study.reporting", "study.cli"),
+        )
+    ],
+)
+def test_importing_a_room_loads_nothing_heavy(module, left_out):
+    code = f"import sys, {module}; print(sorted({left_out!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_module)
+def test_public_names_are_documented_and_listed(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree), f"{path} has no docstring"
+    listed = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
+    ]
+    defined = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    public = {name for name in defined if not name.startswith("_")}
+    if listed:
+        assert public <= set(listed[0]), f"{path}: public but not in __all__: {public - set(listed[0])}"
+    assert all(ast.get_docstring(defined[name]) for name in public)

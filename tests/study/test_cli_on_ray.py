@@ -1,0 +1,116 @@
+"""`energyknn tune --ray`: the same output to the bit, and what cannot be used ends in one line and status 2."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_tracks import make_tracks
+from real_ray import start_ray
+
+from energyknn.loading import sample_path
+from energyknn.study.cli import main
+
+TUNE = ["tune", "--n-neighbors", "3,5,9", "--weights", "uniform,distance"]
+
+
+def assert_one_line(captured: Any, message: str) -> None:
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+def test_a_journal_without_ray_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main([*TUNE, "--data", str(sample_path()), "--journal", str(tmp_path)]) == 2
+    assert_one_line(capsys.readouterr(), "--journal is for --ray")
+
+
+@pytest.mark.parametrize("address", ["nowhere", "ray://host:10001"])
+def test_what_is_no_address_is_refused_before_the_file_is_read(
+    capsys: pytest.CaptureFixture[str], address: str
+) -> None:
+    assert main([*TUNE, "--data", "no such file", "--ray", address]) == 2
+    assert_one_line(capsys.readouterr(), "It must be host:port")
+
+
+def test_an_address_that_keeps_silent_is_refused_within_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        start = time.monotonic()
+        assert main([*TUNE, "--data", str(sample_path()), "--ray", address]) == 2
+    assert time.monotonic() - start < 10
+    assert_one_line(capsys.readouterr(), f"energyknn: error: No Ray answers at '{address}'")
+
+
+def test_a_missing_ray_is_named_with_its_extra(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main([*TUNE, "--data", str(sample_path()), "--ray"]) == 2
+    assert_one_line(capsys.readouterr(), "pip install 'energyknn[ray]'")
+
+
+@pytest.fixture(scope="module")
+def running_ray() -> Iterator[Any]:
+    """Start Ray as a user would, once for all tests."""
+    with start_ray() as ray:
+        yield ray
+
+
+@pytest.fixture
+def tracks_file(tmp_path: Path) -> str:
+    """Write 400 tracks."""
+    make_tracks(400).to_csv(tmp_path / "tracks.csv", index=False)
+    return str(tmp_path / "tracks.csv")
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("running_ray")
+@pytest.mark.parametrize("more", [[], ["--json", "--p", "1,2", "--scaler", "as it is,robust", "--without", "key"]])
+def test_the_output_is_that_of_one_machine(
+    capsys: pytest.CaptureFixture[str], tracks_file: str, tmp_path: Path, more: list[str]
+) -> None:
+    command, journal = [*TUNE, "--data", tracks_file, *more], tmp_path / "journal"
+    assert main(command) == 0
+    expected = capsys.readouterr()
+    for options in (["--ray"], ["--ray", "auto", "--journal", str(journal)]):
+        assert main([*command, *options]) == 0
+        found = capsys.readouterr()
+        assert (found.out, found.err) == (expected.out, expected.err)
+    records = {path.name: path.read_bytes() for path in journal.glob("*.unit")}
+    assert len(records) >= 4
+    assert main([*command, "--ray", "--journal", str(journal)]) == 0
+    assert capsys.readouterr().out == expected.out
+    assert {path.name: path.read_bytes() for path in journal.glob("*.unit")} == records
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("running_ray")
+def test_a_journal_of_another_study_is_refused(
+    capsys: pytest.CaptureFixture[str], tracks_file: str, tmp_path: Path
+) -> None:
+    journal = tmp_path / "journal"
+    journal.mkdir()
+    (journal / "manifest.json").write_text(json.dumps({"kind": "scores"}))
+    assert main([*TUNE, "--data", tracks_file, "--ray", "--journal", str(journal)]) == 2
+    assert_one_line(capsys.readouterr(), "belongs to another study")
+    (journal / "manifest.json").unlink()
+    (journal / "letter.txt").write_text("words")
+    assert main([*TUNE, "--data", tracks_file, "--ray", "--journal", str(journal)]) == 2
+    assert_one_line(capsys.readouterr(), "holds letter.txt")
+
+
+@pytest.mark.ray
+def test_alone_it_is_quiet(tracks_file: str) -> None:
+    command = [sys.executable, "-m", "energyknn", *TUNE, "--data", tracks_file, "--ray"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert "Best: k = " in done.stdout

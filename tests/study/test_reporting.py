@@ -1,0 +1,648 @@
+"""The tables, pictures and page of the report, on made-up results."""
+
+from __future__ import annotations
+
+import copy
+import io
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_tracks import make_tracks
+
+from energyknn.fitting import Scores
+from energyknn.schema import make_schema
+from energyknn.study.comparison import (
+    ColumnReport,
+    CurvePoint,
+    Effect,
+    Estimate,
+    GroupErrors,
+    IntervalReport,
+    ModelScore,
+    NestedEstimate,
+)
+from energyknn.study.jobs import reproduce
+from energyknn.study.reporting import (
+    StudyArrays,
+    compare_with_notebook,
+    draw_energy_distribution,
+    draw_pictures,
+    draw_predicted_against_actual,
+    draw_residuals,
+    draw_train_against_test,
+    draw_validation_curve,
+    render_page,
+    render_report,
+    render_table,
+)
+from energyknn.study.reporting.comparison_pictures import (
+    draw_beyond,
+    draw_calibration,
+    draw_coverage,
+    draw_errors,
+    draw_learning_curve,
+    draw_models,
+    draw_weights,
+)
+from energyknn.study.reporting.results import describe_analyses, describe_models, describe_reliability
+from energyknn.study.reporting.tables import compare_with_train_only, format_difference, format_value, tabulate_models
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("jinja2")
+
+HOSTILE = "<script>alert('1')</script>.csv"
+PICTURES = [
+    "validation_curve",
+    "train_against_test",
+    "predicted_against_actual",
+    "residuals",
+    "energy_distribution",
+]
+
+
+def make_search(tool: str, n_neighbors: list[int], means: list[float]) -> dict[str, Any]:
+    folds = np.add.outer(means, [0.004, -0.001, -0.002, -0.001])
+    return {
+        "tool": tool,
+        "n_neighbors": n_neighbors,
+        "fold_test_scores": folds.tolist(),
+        "mean_test_score": folds.mean(axis=1).tolist(),
+        "std_test_score": folds.std(axis=1).tolist(),
+        "best": n_neighbors[int(np.argmax(means))],
+    }
+
+
+def make_model(n_neighbors: int, r2: tuple[float, ...]) -> dict[str, Any]:
+    sides = ("train", "test", "train_without_self")[: len(r2)]
+    scores = {side: {"r2": value, "rmse": 0.25 * (1 - value)} for side, value in zip(sides, r2, strict=True)}
+    return {"n_neighbors": n_neighbors} | scores
+
+
+@pytest.fixture
+def results() -> dict[str, Any]:
+    coarse = make_search("TuneSearchCV", [11, 41, 21, 41, 31], [0.80, 0.77, 0.79, 0.77, 0.78])
+    return {
+        "data": {"path": HOSTILE, "rows": 1250, "sha256": "ab" * 32, "synthetic": True},
+        "protocol": {
+            "scaling": "all_rows",
+            "reference_year": 2021,
+            "test_size": 0.2,
+            "random_state": 42,
+            "groups": None,
+            "search": "grid",
+        },
+        "base": make_model(5, (0.82, 0.73, 0.735)),
+        "coarse": make_search("TuneSearchCV", [1, 11, 21, 31], [0.56, 0.74, 0.735, 0.73]),
+        "micro": make_search("GridSearchCV", [11, 12, 13], [0.74, 0.741, 0.7395]),
+        "tuned": make_model(12, (0.78, 0.74, 0.745)),
+        "overfitting": {
+            "verdict": "hardly <b>",
+            "explanation": "Train & test are close.",
+            "train_minus_test_r2": {"base": 0.09, "tuned": 0.04},
+            "without_self_minus_test_r2": {"base": 0.005, "tuned": 0.005},
+            "standard_error": {"base": 0.01, "tuned": 0.01},
+        },
+        "honest": {
+            "protocol": {"scaling": "train_only", "groups": "songs", "train_rows": 1001, "test_rows": 249},
+            "base": make_model(5, (0.81, 0.72)),
+            "micro": make_search("GridSearchCV", [11, 12, 13], [0.73, 0.731, 0.7295]),
+            "tuned": make_model(13, (0.77, 0.73)),
+        },
+        "notebook": {
+            "base": make_model(5, (0.87, 0.80)),
+            "coarse": coarse,
+            "micro": {"n_neighbors": [11, 12, 13], "best": 13, "minutes": 8.5},
+            "tuned": make_model(13, (0.84, 0.81)),
+        },
+        "seconds": {"load": 1.0, "coarse": 60.0, "micro": 30.0, "total": 100.0},
+        "environment": {"python": "3.11.7", "packages": {"numpy": "2.4.6"}, "cpu": "a CPU", "threads": 2},
+    }
+
+
+@pytest.fixture
+def bare_results(results: dict[str, Any]) -> dict[str, Any]:
+    """Only what a page cannot do without."""
+    bare = {name: copy.deepcopy(results[name]) for name in ("data", "protocol", "base", "coarse", "tuned")}
+    bare["data"]["synthetic"] = False
+    bare["protocol"] = {"scaling": "train_only"}
+    for name in ("base", "tuned"):
+        del bare[name]["train_without_self"]
+    return bare
+
+
+def estimate(value: float, half: float = 0.01) -> Estimate:
+    return Estimate(value, value - half, value + half)
+
+
+@pytest.fixture
+def with_beyond(results: dict[str, Any]) -> dict[str, Any]:
+    """Add to the results everything that lies beyond the notebook."""
+    names = {"mean": 0.25, "notebook's neighbours": 0.12, "LightGBM, <tuned>": 0.095, "neighbours, learned": 0.09}
+    scores = {
+        name: ModelScore(rmse + 0.001, Scores(1 - rmse, rmse), estimate(rmse), 2.5, np.zeros(3))
+        for name, rmse in names.items()
+    }
+    groups = [GroupErrors(f"{year}s", 40, estimate(0.1), estimate(0.0)) for year in range(1920, 2030, 10)]
+    worst = GroupErrors("1910s", 30, estimate(0.2), estimate(0.05))
+    errors = {name: [worst, *groups] for name in list(names)[1:]}
+    share = {"coverage": 0.91, "coverage_low": 0.88, "coverage_high": 0.93}
+    covered = pd.DataFrame([{"n_rows": 77, "mean_width": 0.3, **share}] * 2, index=["all", "1990s"])
+    points = pd.DataFrame([{"nominal": 0.9, **share}, {"nominal": 0.5, **share, "coverage": 0.515}])
+    counted = {"loudness": estimate(0.6), "key": estimate(0.1)}
+    analyses = describe_analyses(
+        missing={"CatBoost": "pip install <it>"},
+        errors={"decade": errors, "target": errors},
+        learning_curve={name: [CurvePoint(n, estimate(4 / n)) for n in (100, 200)] for name in ("one", "other")},
+        effects=("notebook's neighbours", [Effect("songs on both sides", 0.12, 0.125, estimate(0.005, 0.001), 900)]),
+        nested=NestedEstimate((13, 14), 14, (0.12, 0.13), (0.119, 0.13), estimate(0.0005, 0.0004)),
+    )
+    analyses |= describe_reliability(IntervalReport(covered, points, 0.34), ColumnReport(counted, counted))
+    return {**results, "beyond": describe_models(scores), "beyond_analyses": analyses}
+
+
+@pytest.fixture
+def arrays() -> StudyArrays:
+    generator = np.random.default_rng(7)
+    energy = generator.beta(2.1, 1.35, 1250)
+    predicted = np.clip(0.61 + 0.78 * (energy[:250] - 0.61) + generator.normal(0, 0.1, 250), 0, 1)
+    return StudyArrays(energy[250:], energy[:250], predicted)
+
+
+class PageReader(HTMLParser):
+    """Collects tags, addresses and text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.addresses: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in {"src", "href", "srcset", "action"}]
+        if tag == "img":
+            self.images.append(dict(attrs))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+# ------------------------------------------------------------------------------------------------- tables
+
+
+def test_comparison_holds_every_step_and_figure(results):
+    rows = {(row.step, row.quantity): row for row in compare_with_notebook(results)}
+    assert rows["base", "test R²"][2:4] == (0.80, 0.73)
+    assert rows["base", "test R²"].difference == pytest.approx(-0.07)
+    assert rows["base", "train without self R²"][2:] == (None, 0.735, None)
+    assert rows["coarse search", "mean R² at k = 1"].notebook is None
+    assert rows["coarse search", "mean R² at k = 11"].notebook == pytest.approx(0.80)
+    assert rows["coarse search", "mean R² at k = 41"].this_run is None
+    assert rows["coarse search", "best k"][2:] == (11, 11, 0)
+    assert rows["micro search", "best k"][2:] == (13, 12, -1)
+    assert rows["micro search", "minutes"][2:] == (8.5, 0.5, -8.0)
+    assert rows["tuned", "k"][2:] == (13, 12, -1)
+    assert list(dict.fromkeys(step for step, _ in rows)) == ["base", "coarse search", "micro search", "tuned"]
+
+
+def test_comparison_without_notebook_has_no_differences(bare_results):
+    rows = compare_with_notebook(bare_results)
+    assert all(row.notebook is None and row.difference is None for row in rows)
+    assert not [row for row in rows if row.step == "micro search"]
+
+
+def test_comparison_without_leakage(results, bare_results):
+    rows = {(row.step, row.quantity): row for row in compare_with_train_only(results)}
+    assert rows["tuned", "test R²"].difference == pytest.approx(-0.01)
+    assert compare_with_train_only(bare_results) == ()
+
+
+def test_comparison_leaves_results_as_they_are(results):
+    before = copy.deepcopy(results)
+    compare_with_notebook(results)
+    assert results == before
+
+
+@pytest.mark.parametrize(
+    ("value", "quantity", "text"),
+    [(None, "", "-"), (1234, "", "1,234"), (0.1234567, "", "0.12346"), (8.7654, "minutes", "8.77")],
+)
+def test_format_value(value, quantity, text):
+    assert format_value(value, quantity=quantity) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(None, "-"), (0, "0"), (2, "+2"), (-0.5, "-0.50000")])
+def test_format_difference(value, text):
+    assert format_difference(value) == text
+
+
+def test_table_is_plain_text_with_every_row(results):
+    rows = compare_with_notebook(results)
+    text = render_table(rows, width=100)
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 100
+    for row in rows:
+        figure = format_value(row.this_run, quantity=row.quantity)
+        assert any(row.quantity in line and figure in line for line in text.splitlines()), row
+    assert text.count("coarse search") == 1
+
+
+# ----------------------------------------------------------------------------------------------- pictures
+
+
+def errorbars(axes):
+    """Return label, x, y and half-length of the bars of every errorbar on the axes."""
+    found = {}
+    for container in axes.containers:
+        x, y = container.lines[0].get_data()
+        segments = container.lines[2][0].get_segments()
+        found[container.get_label()] = (x, y, [(high[1] - low[1]) / 2 for low, high in segments])
+    return found
+
+
+def test_every_picture_has_labels_with_units_and_a_title(results, arrays):
+    from matplotlib.figure import Figure
+
+    pictures = draw_pictures(results, arrays)
+    assert list(pictures) == PICTURES
+    for picture in pictures.values():
+        assert isinstance(picture.figure, Figure)
+        assert picture.figure.get_suptitle()
+        assert len(picture.alt) > 40
+        assert picture.caption.endswith(".")
+        for axes in picture.figure.axes:
+            if axes.get_label() != "<colorbar>":
+                assert axes.get_xlabel(), picture.alt
+            assert axes.get_ylabel(), picture.alt
+
+
+def test_validation_curve_draws_one_standard_error(results):
+    figure = draw_validation_curve(results)
+    top, bottom = figure.axes
+    bars = errorbars(top)
+    assert list(bars) == ["coarse search, this run", "micro search, this run", "coarse search, notebook"]
+    x, y, half = bars["coarse search, this run"]
+    assert list(x) == results["coarse"]["n_neighbors"]
+    assert y == pytest.approx(results["coarse"]["mean_test_score"])
+    assert half == pytest.approx(np.array(results["coarse"]["std_test_score"]) / np.sqrt(4))
+    assert list(errorbars(bottom)["micro search, this run"][0]) == [11, 12, 13]
+    assert "Best k is 12" in figure.get_suptitle()
+    star = next(line for line in top.lines if line.get_marker() == "*")
+    assert (star.get_xdata()[0], star.get_ydata()[0]) == pytest.approx((12, results["micro"]["mean_test_score"][1]))
+
+
+def test_validation_curve_overlays_the_notebook_and_its_folds(results):
+    top = draw_validation_curve(results).axes[0]
+    x, y, _ = errorbars(top)["coarse search, notebook"]
+    assert list(x) == [11, 21, 31, 41]
+    assert y == pytest.approx([0.80, 0.79, 0.78, 0.77])
+    dots = next(part for part in top.collections if len(part.get_offsets()) == 16)
+    folds = results["notebook"]["coarse"]["fold_test_scores"]
+    assert sorted(dots.get_offsets()[:, 1]) == pytest.approx(sorted(np.ravel([folds[i] for i in (0, 1, 2, 4)])))
+    low, high = top.get_ylim()
+    assert low < 0.56
+    assert high > 0.80
+
+
+def test_validation_curve_counts_candidates_within_one_standard_error(results):
+    near = [0.741, 0.7405, 0.7408]
+    results["micro"] = make_search("GridSearchCV", [11, 12, 13], near)
+    assert draw_validation_curve(results).axes[1].get_title(loc="left").startswith("All 3 micro")
+    results["micro"] = make_search("GridSearchCV", [11, 12, 13], [0.741, 0.70, 0.7408])
+    assert draw_validation_curve(results).axes[1].get_title(loc="left").startswith("2 of 3 micro")
+
+
+def test_validation_curve_without_micro_search_or_notebook(bare_results):
+    figure = draw_validation_curve(bare_results)
+    assert len(figure.axes) == 1
+    assert "Best k is 11" in figure.get_suptitle()
+
+
+def test_predicted_against_actual_counts_every_row(arrays):
+    figure = draw_predicted_against_actual(arrays.y_test, arrays.predicted_test)
+    axes, bar = figure.axes
+    cells = axes.collections[0]
+    assert cells.get_array().sum() == 250
+    assert "test rows in a cell" in bar.get_ylabel()
+    assert np.array_equal(*axes.lines[0].get_data())
+    rmse = np.sqrt(np.mean((arrays.y_test - arrays.predicted_test) ** 2))
+    assert f"{rmse:.3f}" in figure.get_suptitle()
+
+
+def test_predicted_against_actual_draws_a_seeded_choice(arrays):
+    def count(**options):
+        axes = draw_predicted_against_actual(arrays.y_test, arrays.predicted_test, n_points=100, **options).axes[0]
+        return axes.collections[0].get_array().tolist()
+
+    assert sum(count()) == 100
+    assert count() == count(random_state=42)
+    assert count() != count(random_state=43)
+
+
+def test_caption_says_how_many_points_are_drawn(results):
+    energy = np.random.default_rng(1).random(30_001)
+    large = StudyArrays(energy, energy, energy[::-1].copy())
+    caption = draw_pictures(results, large)["predicted_against_actual"].caption
+    assert "30,000 of 30,001 test rows" in caption
+
+
+def test_residuals_show_median_and_band(arrays):
+    above, below = draw_residuals(arrays.y_test, arrays.predicted_test).axes
+    residuals = arrays.y_test - arrays.predicted_test
+    order = np.argsort(arrays.predicted_test, kind="stable")
+    parts = np.array_split(order, 5)
+    assert above.lines[0].get_ydata() == pytest.approx([np.median(residuals[part]) for part in parts])
+    vertices = above.collections[0].get_paths()[0].vertices[:, 1]
+    assert vertices.min() == pytest.approx(min(np.quantile(residuals[part], 0.05) for part in parts))
+    assert vertices.max() == pytest.approx(max(np.quantile(residuals[part], 0.95) for part in parts))
+    assert sum(patch.get_height() for patch in below.patches) == 250
+
+
+def test_train_against_test_draws_each_side_and_the_notebook(results, bare_results):
+    above, below = draw_train_against_test(results).axes
+    drawn = [line.get_xdata()[0] for line in above.lines[:6]]
+    assert drawn == [0.82, 0.735, 0.73, 0.78, 0.745, 0.74]
+    assert np.asarray(above.lines[6].get_xdata()) == pytest.approx(
+        [0.87, np.nan, 0.80, 0.84, np.nan, 0.81], nan_ok=True
+    )
+    assert "RMSE" in below.get_xlabel()
+    assert above.get_yticklabels()[1].get_text() == "k = 5, train without self"
+    assert len(draw_train_against_test(bare_results).axes[0].lines) == 4
+
+
+def test_captions_name_only_what_is_drawn(results, bare_results, arrays):
+    for words in ("Train without self", "Diamonds"):
+        assert words in draw_pictures(results, arrays)["train_against_test"].caption
+        assert words not in draw_pictures(bare_results, arrays)["train_against_test"].caption
+
+
+def test_train_against_test_title_states_the_fair_gap(results, bare_results):
+    results["tuned"]["train_without_self"]["r2"] = 0.738
+    title = " ".join(draw_train_against_test(results).get_suptitle().split())
+    assert title == "Train minus test R², self left out: +0.005 before tuning, -0.002 after"
+    title = " ".join(draw_train_against_test(bare_results).get_suptitle().split())
+    assert title == "Train minus test R²: +0.090 before tuning, +0.040 after"
+
+
+def test_energy_distribution_draws_shares_that_add_up(arrays):
+    axes = draw_energy_distribution(arrays.y_train, arrays.y_test).axes[0]
+    values = [patch.get_data()[0] for patch in axes.patches]
+    assert [share.sum() for share in values] == pytest.approx([100, 100, 100])
+    everything = np.concatenate([arrays.y_train, arrays.y_test])
+    assert values[0] == pytest.approx(np.histogram(everything, np.linspace(0, 1, 16))[0] / 12.5)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_pictures_of_rows_that_are_all_alike(results, value):
+    same = np.full(3, value)
+    render_report(results, StudyArrays(same, same, same))
+
+
+def test_pictures_beyond_the_notebook_have_labels_with_units_and_a_title(with_beyond, results):
+    names = ["models", "errors_by_decade", "errors_by_target", "learning_curve", "weights", "importance"]
+    names += ["calibration", "coverage"]
+    pictures = draw_beyond(with_beyond)
+    assert list(pictures) == [f"beyond_{name}" for name in names]
+    assert draw_beyond(results) == {}
+    for picture in pictures.values():
+        assert picture.figure.get_suptitle()
+        assert len(picture.alt) > 40
+        assert picture.caption.endswith(".")
+        for axes in picture.figure.axes:
+            assert axes.get_xlabel()
+            assert axes.get_ylabel()
+
+
+def test_models_are_drawn_from_the_best_on_with_their_intervals(with_beyond):
+    figure = draw_models(with_beyond["beyond"])
+    above, below = figure.axes
+    assert [bar.get_width() for bar in above.patches] == [0.09, 0.095, 0.12, 0.25]
+    assert below.get_yticklabels()[0].get_text() == "neighbours, learned"
+    (low, high) = below.containers[0].lines[2][0].get_segments()[0]
+    assert (low[0], high[0]) == pytest.approx((0.08, 0.10))
+    assert "0.0900, neighbours, learned" in " ".join(figure.get_suptitle().split())
+
+
+def test_errors_are_drawn_for_each_model_and_group(with_beyond):
+    errors = with_beyond["beyond_analyses"]["errors"]["decade"]
+    figure = draw_errors(errors, by="decade of release (years)")
+    above, below = figure.axes
+    bars = errorbars(above)
+    assert list(bars) == list(errors)
+    assert bars["neighbours, learned"][1] == pytest.approx([0.2, *[0.1] * 11])
+    assert bars["neighbours, learned"][2] == pytest.approx([0.01] * 12)
+    assert errorbars(below)["neighbours, learned"][1][0] == pytest.approx(0.05)
+    assert "largest RMSE 0.200, at 1910s" in " ".join(figure.get_suptitle().split())
+
+
+def test_the_learning_curve_says_what_the_last_doubling_brings(with_beyond):
+    figure = draw_learning_curve(with_beyond["beyond_analyses"]["learning_curve"])
+    assert "takes 0.0200 off the RMSE" in " ".join(figure.get_suptitle().split())
+    assert list(errorbars(figure.axes[0])["one"][0]) == [100, 200]
+    assert figure.axes[0].get_xscale() == "log"
+
+
+def test_coverage_and_calibration_are_drawn_in_percent(with_beyond):
+    analyses = with_beyond["beyond_analyses"]
+    figure = draw_coverage(analyses["coverage"])
+    x, y = figure.axes[0].containers[0].lines[0].get_data()
+    assert list(x) == [0, 1]
+    assert y == pytest.approx([91, 91])
+    assert "cover 91.0 to 91.0 %" in " ".join(figure.get_suptitle().split())
+    figure = draw_calibration(analyses["calibration"])
+    assert "off by +1.5 % at most" in " ".join(figure.get_suptitle().split())
+    weights = draw_weights({"a": {"value": 0.1, "low": 0, "high": 0.2}, "b": {"value": 0.3, "low": 0.2, "high": 0.4}})
+    assert [label.get_text() for label in weights.axes[0].get_yticklabels()] == ["b", "a"]
+
+
+def test_the_terminal_names_intervals_and_what_is_missing(with_beyond):
+    from rich.console import Console
+
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(tabulate_models(with_beyond["beyond"], {"CatBoost": "pip install it"}))
+    text = console.export_text()
+    assert "  0.09000 0.01000" in text
+    assert "not compared: CatBoost (pip install it)" in text
+
+
+# --------------------------------------------------------------------------------------------------- page
+
+
+def test_page_shows_key_figures_before_anything_else(results, arrays):
+    reader = PageReader(render_page(results, draw_pictures(results, arrays)))
+    head = reader.text[: reader.text.index("Pictures")]
+    for text in ("0.7400", "notebook: 0.8100", "0.0650", "notebook: 0.0475", "Synthetic data."):
+        assert text in head, text
+    for text in ("all rows", "training rows", "songs", "1,001", "micro search without leakage", "Fold 4", "numpy"):
+        assert text.lower() in reader.text.lower(), text
+
+
+def test_page_escapes_every_text(results, arrays):
+    page = render_page(results, draw_pictures(results, arrays))
+    assert "<script" not in page
+    assert "hardly <b>" not in page
+    reader = PageReader(page)
+    assert "script" not in reader.tags
+    assert reader.text.count(HOSTILE) == 2
+    assert "Train & test are close." in reader.text
+    assert "hardly <b>" in reader.text
+
+
+def test_page_asks_for_nothing_outside(results, arrays):
+    page = render_page(results, draw_pictures(results, arrays))
+    assert not re.search(r"https?:|url\(|@import|//[a-z]", re.sub(r"base64,[^\"]*", "", page))
+    reader = PageReader(page)
+    assert all(address.startswith("data:") for address in reader.addresses)
+    assert len(reader.images) == 5
+    assert all(image["alt"] and str(image["src"]).startswith("data:image/png;base64,") for image in reader.images)
+    assert len(page) < 3_000_000
+
+
+MARKUP = "\"'><script>alert(1)</script><img src=http://x.test/ onerror=alert(1)><a href=javascript:alert(1)>{{ 7 * 7 }}"
+
+
+def spoil(value: Any) -> Any:
+    """Put markup into every text of the results, and into the names that a page shows."""
+    if isinstance(value, dict):
+        return {name: spoil(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [spoil(part) for part in value]
+    return value + MARKUP if isinstance(value, str) else value
+
+
+def test_no_text_of_the_results_becomes_markup(results):
+    expected = PageReader(render_page(results, {}))
+    spoiled = spoil(results)
+    spoiled["environment"]["packages"] |= {MARKUP: "1"}
+    spoiled["environment"] |= {MARKUP: MARKUP}
+    spoiled["protocol"] |= {MARKUP: MARKUP}
+    spoiled["data"] |= {MARKUP: MARKUP}
+    page = render_page(spoiled, {})
+    reader = PageReader(page)
+    assert set(reader.tags) == set(expected.tags)
+    assert reader.addresses == expected.addresses
+    assert "<script" not in page
+    assert "<a " not in page
+    assert reader.text.count(MARKUP) > 20
+
+
+def test_the_report_of_a_file_full_of_markup(tmp_path):
+    name = "<script>alert(1)"
+    tracks = make_tracks(120).rename(columns={"tempo": name, "valence": "<b>&amp;"})
+    tracks = tracks.assign(name="<script>alert(1)</script>", artists="<img src=x onerror=alert(1)>")
+    path = tmp_path / "<script>alert(1).csv"
+    tracks.to_csv(path, index=False)
+    schema = make_schema(
+        target="energy", numbers=["loudness", name, "<b>&amp;"], categories=["mode"], texts=["name", "artists"]
+    )
+    reproduce(path, tmp_path / "out", schema=schema, honest=False)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "onerror" not in page
+    assert path.name in PageReader(page).text
+    assert all(address.startswith("data:") for address in PageReader(page).addresses)
+
+
+def test_page_has_a_section_beyond_the_notebook(with_beyond, results, arrays):
+    pictures = draw_pictures(with_beyond, arrays)
+    page = render_page(with_beyond, pictures)
+    reader = PageReader(page)
+    section = reader.text[reader.text.index("Beyond the notebook") : reader.text.index("Every candidate")]
+    for text in (
+        "LightGBM, <tuned>", "0.08000 to 0.10000", "Not compared: CatBoost", "pip install <it>", "songs on both sides",
+        "+0.00500", "13, 14", "+0.00050", "Do the intervals hold", "0.91000", "0.34000",
+    ):  # fmt: skip
+        assert text in section, text
+    assert "<tuned>" not in page
+    assert len(reader.images) == len(pictures) == 13
+    files = render_report(with_beyond, arrays)
+    assert "pictures/beyond_coverage.png" in files
+    assert "Beyond the notebook" not in PageReader(render_page(results, {})).text
+
+
+def test_page_without_the_parts_that_may_be_missing(bare_results):
+    page = render_page(bare_results, {})
+    text = PageReader(page).text
+    for words in ("Synthetic data.", "Is the model overfit?", "without leakage", "Where the time went"):
+        assert words not in text
+    assert "notebook: no figure" in text
+    assert "energyknn reproduce --data '<script>" in text
+    assert "--reference-year" not in text
+
+
+def test_page_of_a_partial_study_without_leakage(results):
+    del results["honest"]["protocol"]
+    results["honest"]["tuned"] = None
+    text = PageReader(render_page(results, {})).text
+    assert "The same study without leakage" in text
+    assert "This changes the tuned model" not in text
+
+
+def test_page_repeats_the_command(results):
+    results["data"]["path"] = "my tracks.csv"
+    text = PageReader(render_page(results, {})).text
+    assert "energyknn reproduce --data 'my tracks.csv' --reference-year 2021 --search grid" in text
+
+
+def test_page_survives_a_run_of_no_seconds(results):
+    results["seconds"] = {"load": 0.0}
+    assert "Where the time went" in render_page(results, {})
+
+
+def test_report_is_the_page_and_its_pictures(results, arrays):
+    files = render_report(results, arrays)
+    assert list(files) == ["report.html", *(f"pictures/{name}.png" for name in PICTURES)]
+    assert all(content.startswith(b"\x89PNG") for name, content in files.items() if name.endswith(".png"))
+    assert files["report.html"].startswith(b"<!DOCTYPE html>")
+    assert files == render_report(results, arrays)
+
+
+# -------------------------------------------------------------------------------------------------- extra
+
+
+@pytest.mark.parametrize("module", ["matplotlib.figure", "jinja2"])
+def test_missing_extra_is_named(results, monkeypatch, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=r"energyknn\[report\]"):
+        render_page(results, {}) if module == "jinja2" else draw_validation_curve(results)
+
+
+def test_import_loads_no_extra():
+    code = "import sys, energyknn.study.reporting; print({'matplotlib', 'seaborn', 'jinja2'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_pictures_leave_the_settings_of_matplotlib_alone(results, arrays):
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    render_report(results, arrays)
+    assert dict(mpl.rcParams) == before
+
+
+def test_every_k_is_summed_up_and_drawn_where_it_was_scored(results):
+    curve = {"n_neighbors": [1, 2, 3], "fold_test_scores": [[0.1, 0.2], [0.5, 0.7], [0.4, 0.4]], "best": 2}
+    curve["mean_test_score"] = [0.15, 0.6, 0.4]
+    with_curve = {**results, "curve": curve}
+    rows = [row for row in compare_with_notebook(with_curve) if row.step == "every k, 1 to 3"]
+    assert [(row.quantity, row.notebook, row.this_run) for row in rows] == [
+        ("best k", None, 2),
+        ("mean R² there", None, 0.6),
+    ]
+    figure = draw_validation_curve(with_curve)
+    assert "of every k it is 2" in " ".join(figure.get_suptitle().split())
+    axes = figure.axes[0]
+    labels = axes.get_legend_handles_labels()[1]
+    assert "every k from one search, this run" in labels
+    assert any(
+        list(line.get_ydata()) == pytest.approx([0.15, 0.6, 0.4]) for line in axes.lines if len(line.get_xdata()) == 3
+    )
