@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from check_site import find_faults
 from check_site import main as check_site
+from nox_sessions import list_sessions
 
 from energyknn.fitting import Scores
 from energyknn.loading import sample_path
@@ -99,10 +100,6 @@ def test_an_example_that_is_wrong_is_noticed(tmp_path, capsys, folder):
 def test_a_page_shows_nothing_that_is_not_checked(page):
     languages = {name for name, _ in FENCE.findall(page.read_text(encoding="utf-8"))}
     assert languages <= {"pycon", "console", "sh", ""}
-
-
-def list_sessions():
-    return set(re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def list_options(command, capsys):
