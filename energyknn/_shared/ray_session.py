@@ -1,23 +1,20 @@
-"""A quiet Ray for the length of a search, its rule for GPUs, and a folder that does not stay.
+"""A Ray for the length of a `with` block: the user's, one at an address, or a quiet local one.
 
-This module loads Ray only when a session starts.
+Importing this module does not load Ray.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import tempfile
-import warnings
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import ModuleType
 
 import numpy as np
 
-from energyknn.errors import DeviceError, import_extra
-
-__all__ = ["count_local_gpus", "name_address", "quiet_ray", "ray_session", "results_folder", "start_ray"]
+from energyknn.errors import ClusterError, DeviceError, import_extra
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -25,58 +22,72 @@ _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
 }
-_SET_BY_RAY = ("RAY_AUTH_MODE", "PYTHONBREAKPOINT")  # by `ray.init` of Ray 2.60, which leaves them set
+_SET_BY_RAY = ("RAY_AUTH_MODE", "PYTHONBREAKPOINT")  # `ray.init` of Ray 2.60 sets them and leaves them set
+_SECONDS_TO_ANSWER = 4.0  # to connect, and as long again for the first bytes
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"  # HTTP/2's first frame
+_LARGEST_PORT = 65535
 
 
 @contextmanager
-def ray_session(*, num_cpus: int | None = None, use_gpu: bool = False, extra: str = "ray") -> Iterator[None]:
-    """Have a quiet Ray for the length of a `with` block.
+def open_ray(
+    address: str | None = None, *, num_cpus: int | None = None, n_gpus: float = 0, extra: str = "ray"
+) -> Iterator[ModuleType]:
+    """Connect to a Ray, or start one, for the length of a `with` block.
 
     Parameters
     ----------
+    address : str or None, default=None
+        ``host:port`` of a cluster that is running, or "auto" for the one on this machine. None stands for the Ray that
+        this process is connected to, else the cluster that RAY_ADDRESS names, else a local Ray that is started here.
     num_cpus : int or None, default=None
-        Cores of a Ray that is started here; None for all.
-    use_gpu : bool, default=False
-        Whether a GPU must be there.
+        Cores of a local Ray; None for all.
+    n_gpus : float, default=0
+        GPUs that one node must have.
     extra : str, default="ray"
         The extra that an ImportError names.
 
     Yields
     ------
-    None
-        While Ray is running. A Ray that was running before is left running.
+    module
+        Ray, connected. A connection that was there before stays; one that was made here is shut down.
 
     Raises
     ------
     ImportError
         If Ray is not installed.
+    ClusterError
+        If nothing answers at the address within eight seconds, the cluster has another release of Ray or Python, or
+        this process is connected to another cluster.
     DeviceError
-        If a GPU must be there and is not. Where no Ray is running, that is found before one is started.
-
-    Warns
-    -----
-    UserWarning
-        If `use_gpu`: the GPU is only reserved.
+        If no node has the GPUs. A local Ray is not started then.
 
     Notes
     -----
-    Ray's output, its usage statistics and its own loggers are switched off through environment variables, which
-    are put back afterwards. A variable that is already set keeps its value.
+    Environment variables switch off Ray's output, its usage statistics and its own loggers. They are put back
+    afterwards. A variable that the user has set keeps its value.
     """
     ray = import_extra("ray", extra=extra)
-    started = not ray.is_initialized()
-    address = name_address()
+    known = name_address(address)
     with ExitStack() as stack:
         stack.enter_context(quiet_ray())
-        if use_gpu and started and address is None:
-            _check_gpu(count_local_gpus())
-        if started:
+        if ray.is_initialized():
+            _check_same(ray, address)
+        else:
+            if known is None:
+                check_gpus(n_gpus, most=count_local_gpus())
+            else:
+                check_address(known)
             stack.callback(ray.shutdown)
-            start_ray(ray, address=address, num_cpus=num_cpus)
-        if use_gpu:
-            _check_gpu(ray.cluster_resources().get("GPU", 0))
-            _warn_of_gpu()
-        yield
+            try:
+                start_ray(ray, address=known, num_cpus=num_cpus)
+            except (ConnectionError, RuntimeError) as error:  # RuntimeError: another release of Ray or Python
+                where = "A local Ray cannot be started" if known is None else f"The Ray at {known!r} cannot be joined"
+                message = f"{where}: {' '.join(str(error).split())} All nodes need the same releases of Ray and Python."
+                raise ClusterError(message) from error
+        if n_gpus:
+            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            check_gpus(n_gpus, most=max((node.get("GPU", 0) for node in nodes), default=0))
+        yield ray
 
 
 def name_address(address: str | None = None) -> str | None:
@@ -84,46 +95,72 @@ def name_address(address: str | None = None) -> str | None:
     return address or os.environ.get("RAY_ADDRESS") or None
 
 
-def start_ray(ray: ModuleType, *, address: str | None, num_cpus: int | None) -> None:
-    """Connect to a cluster, or start a Ray of our own that never joins another.
+def check_address(address: str) -> None:
+    """Refuse an address at which no Ray answers.
 
     Parameters
     ----------
-    ray : module
-        Ray, not initialised.
-    address : str or None
-        Of the cluster; None starts a local one.
-    num_cpus : int or None
-        Cores of a local one; None for all.
+    address : str
+        ``host:port``, or "auto", which Ray itself looks up on this machine.
+
+    Raises
+    ------
+    ClusterError
+        If it is not an address, nothing answers within eight seconds, or what answers speaks another protocol.
     """
-    if address is not None:
-        ray.init(address=address, log_to_driver=False, logging_level="error")
-    else:
-        ray.init(
-            address="local",
-            num_cpus=num_cpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="error",
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdigit() or not 0 < int(port) <= _LARGEST_PORT:
+        message = f"address is {address!r}. It must be host:port, as `ray start --head` prints it, or 'auto'."
+        raise ClusterError(message)
+    try:
+        with socket.create_connection((host, int(port)), timeout=_SECONDS_TO_ANSWER) as connection:
+            connection.sendall(_GREETING)
+            answer = connection.recv(64)
+    except OSError as error:
+        message = f"No Ray answers at {address!r} ({error}). Check the address, and that the cluster is up."
+        raise ClusterError(message) from error
+    if not answer or answer.startswith(b"HTTP/"):
+        message = f"The server at {address!r} is not a Ray. Give the address that `ray start --head` prints."
+        raise ClusterError(message)
+
+
+def _check_same(ray: ModuleType, address: str | None) -> None:
+    """Refuse an address other than that of the Ray which this process is connected to."""
+    if address in (None, "auto"):
+        return
+    connected = ray.get_runtime_context().gcs_address
+    if address != connected:
+        message = (
+            f"address is {address!r}, but this process is connected to the Ray at {connected!r}. "
+            "Leave the address out, or call ray.shutdown() first."
         )
+        raise ClusterError(message)
+
+
+def start_ray(ray: ModuleType, *, address: str | None, num_cpus: int | None) -> None:
+    """Connect to the cluster at an address; without one, start a local Ray that never joins another."""
+    options = {"address": "local", "num_cpus": num_cpus, "include_dashboard": False}
+    if address is not None:
+        options = {"address": address}
+    ray.init(**options, log_to_driver=False, logging_level="error")
 
 
 @contextmanager
 def quiet_ray() -> Iterator[None]:
     """Keep Ray quiet for the length of a `with` block; a setting of the user stays as it is."""
-    with _quiet_environment(), _quiet_loggers():
-        yield
-
-
-@contextmanager
-def _quiet_environment() -> Iterator[None]:
-    """Switch off what Ray prints, reports and writes by itself, where the user has not decided."""
     before = {name: os.environ.get(name) for name in (*_QUIET, *_SET_BY_RAY)}
+    loggers = [logging.getLogger(name) for name in ("ray", "ray.tune")]
+    levels = [logger.level for logger in loggers]
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    loggers[1].setLevel(logging.WARNING)  # Tune tells of files that do not stay
     try:
         yield
     finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
         for name, old in before.items():
             if old is None:
                 os.environ.pop(name, None)
@@ -131,65 +168,23 @@ def _quiet_environment() -> Iterator[None]:
                 os.environ[name] = old
 
 
-@contextmanager
-def _quiet_loggers() -> Iterator[None]:
-    """Keep Tune from telling of files that do not stay, and put back the levels that a start changes."""
-    loggers = [logging.getLogger(name) for name in ("ray", "ray.tune")]
-    levels = [logger.level for logger in loggers]
-    loggers[1].setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-@contextmanager
-def results_folder(chosen: str | None) -> Iterator[str]:
-    """Give the chosen folder, or one that is removed afterwards.
-
-    Parameters
-    ----------
-    chosen : str or None
-        A folder of the user's, which stays; None for a temporary one.
-
-    Yields
-    ------
-    str
-        Its absolute path.
-    """
-    if chosen is not None:
-        yield os.path.abspath(os.path.expanduser(chosen))  # noqa: PTH100, PTH111 - Ray wants a string
-        return
-    with tempfile.TemporaryDirectory(prefix="energyknn-ray-", ignore_cleanup_errors=True) as name:
-        yield name
-
-
 def count_local_gpus() -> float:
-    """Count the GPUs that a Ray started here would offer; infinity where this Ray cannot say so beforehand."""
+    """Count the GPUs that a local Ray would offer; infinity where this Ray cannot say so before it starts."""
     try:
         accelerators = import_extra("ray._private.accelerators", extra="ray")
         manager = accelerators.get_accelerator_manager_for_resource("GPU")
         visible = manager.get_current_process_visible_accelerator_ids()
         count = manager.get_current_node_num_accelerators()
-    except (ImportError, AttributeError):  # Ray's own name for it: the check after the start still holds
+    except (ImportError, AttributeError):  # a private module of Ray: the GPUs are counted after the start as well
         return np.inf
     return float(count if visible is None else min(count, len(visible)))
 
 
-def _check_gpu(n_gpus: float) -> None:
-    """Refuse a search whose trials would wait for a GPU without end."""
-    if n_gpus < 1:
+def check_gpus(wanted: float, *, most: float) -> None:
+    """Refuse work that would wait for a GPU without end."""
+    if wanted and most < wanted:
         message = (
-            f"use_gpu=True, but Ray sees {n_gpus:g} GPUs. Every trial reserves one, so none would ever start. "
-            "Set use_gpu=False: the computation runs on the CPU in any case."
+            f"use_gpu or gpus_per_worker asks for {wanted:g} GPUs, but Ray sees {most:g} GPUs on any one node, so the "
+            "work would never start. Set it to False or 0 to compute on the CPU."
         )
         raise DeviceError(message)
-
-
-def _warn_of_gpu() -> None:
-    warnings.warn(
-        "use_gpu=True only reserves a GPU for each trial; scikit-learn computes on the CPU all the same.",
-        UserWarning,
-        stacklevel=2,
-    )

@@ -1,53 +1,60 @@
-"""Choices that need a search of their own (distance, scaler, weights of columns), tried through Ray Tune.
+"""Choices that need a search of their own, such as the distance, the scaler or the weights of columns.
 
-Every trial scores every k and every weighting from one search per fold, so that Tune has nothing to choose but what
-changes the distances.
+A trial is one choice. It runs on one worker of a pool, and scores every k and every weighting from one search per fold.
+Optuna is asked only for what changes the distances.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
-from types import MappingProxyType, ModuleType
+from functools import partial
+from itertools import islice, product
+from math import inf, prod
+from time import monotonic
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from energyknn._shared.checks import check_choice, check_integer
-from energyknn._shared.ray_session import results_folder
-from energyknn.cluster.session import ClusterOptions, open_cluster, wait_for_room
+from energyknn.cluster.pool import Outcome, Task, Unit, WorkerPool, use_pool
+from energyknn.cluster.session import ClusterOptions
 from energyknn.errors import ClusterError, import_extra
 from energyknn.neighbors.search import Engine
 from energyknn.neighbors.weighting import Weights
 from energyknn.splitting import Split
 from energyknn.tuning.candidates import Candidate, score_candidates
-from energyknn.tuning.ray_tune import Progress, make_run_config
 from energyknn.tuning.scores import check_candidates
 from energyknn.tuning.scoring import resolve_scoring
-
-__all__ = ["ChoiceScores", "Range", "search_choices"]
 
 Method = Literal["random", "grid", "optuna"]
 MakeTransformer = Callable[[Mapping[str, Any]], Any]
 """Turns chosen values into a transformer, as `Candidate` takes it, or None."""
 
-_Chosen = dict[str, float]
-"""By name: the place of the value in a list, or a number in a range."""
+_Choices = Mapping[str, "tuple[Any, ...] | Range"]
+_Key = tuple[float, ...]
+"""What was chosen for each name: the place of a value in its tuple, or a number in its range."""
 
-_MOST_DRAWS = 100  # of one choice, until it is one that was not tried
+_MOST_DRAWS = 100  # of a choice, until one comes that was not tried
+_ROUND = 100  # trials of a worker that are drawn at once, where no draw depends on scores
 
 
 class Range(NamedTuple):
-    """Numbers to choose from.
+    """A range of numbers to choose from in `search_choices`.
 
     Attributes
     ----------
     low, high : float
-        The least and the largest.
-    log : bool
-        Whether their logarithms are drawn evenly.
+        The least and the largest number.
+    log : bool, default=False
+        Whether the logarithms of the numbers are drawn evenly, in place of the numbers.
+
+    Examples
+    --------
+    >>> Range(0.1, 10.0, log=True)
+    Range(low=0.1, high=10.0, log=True)
     """
 
     low: float
@@ -68,7 +75,7 @@ class ChoiceScores:
     fold_scores : ndarray of shape (n_choices, n_candidates, n_folds), float64
         On the validation rows.
     is_exhausted : bool
-        Whether nothing is left to try.
+        Whether every choice was scored.
     """
 
     choices: tuple[Mapping[str, Any], ...]
@@ -78,7 +85,7 @@ class ChoiceScores:
 
     @property
     def best(self) -> tuple[Mapping[str, Any], int, Weights, float]:
-        """The choice, k, weights and mean score that are best; the first of those that are equal."""
+        """The choice, k, weights and mean score of the best candidate; the first where several are equal."""
         means = self.fold_scores.mean(axis=2)
         choice, place = np.unravel_index(np.nanargmax(means), means.shape)
         return (self.choices[choice], *self.candidates[place], float(means[choice, place]))
@@ -102,7 +109,8 @@ def search_choices(
     address: str | None = None,
     num_cpus: int | None = None,
     cpus_per_worker: int = 1,
-    progress: Progress | None = None,
+    pool: WorkerPool | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> ChoiceScores:
     """Try choices that need a search of their own, each once and with every k and weighting.
 
@@ -113,7 +121,7 @@ def search_choices(
     y : array-like of shape (n_rows,) or (n_rows, n_outputs)
         Their targets.
     choices : mapping of str to sequence or Range
-        What there is to choose from, by name. "p" is the distance, 1 or 2; other names are for `make_transformer`.
+        The values to choose from, by name. "p" is the distance, 1 or 2; other names are for `make_transformer`.
     folds : sequence of Split
         Row numbers of training and validation rows.
     n_neighbors : sequence of int
@@ -121,47 +129,54 @@ def search_choices(
     weights : sequence of str or callable, default=("uniform",)
         Every weighting to score with each choice.
     make_transformer : callable or None, default=None
-        Called with the chosen values; returns what is fitted on the training rows of each fold, or None.
+        Called with the chosen values. It returns a transformer, which is fitted on the training rows of each fold, or
+        None.
     method : {"random", "grid", "optuna"}, default="random"
-        "random" draws evenly; "grid" goes through all in order, the last name fastest; "optuna" draws by its
-        tree-structured estimator, from what was best. No method tries the same values twice.
+        "random" draws evenly. "grid" tries all choices in order; the last name changes fastest. "optuna" draws with
+        Optuna's TPE sampler, which prefers what scored best. No method tries the same values twice.
     n_trials : int or None, default=None
-        Choices to try; None for all, where no `Range` is among them.
+        Number of choices to try; None for all, where no `Range` is among them.
     time_budget : float or None, default=None
-        Seconds. Choices that are not scored by then are left out.
+        Seconds, from the first trial on. Choices that are not scored by then are left out.
     scoring : None, str or callable, default=None
-        One scorer, as in `resolve_scoring`.
+        One scorer, as scikit-learn takes it; None for R².
     engine : str, default="auto"
-        As in `energyknn.neighbors.search_neighbors`.
+        How neighbours are found: "auto", "blocked", "brute", "sklearn" or "torch".
     random_state : int or None, default=None
-        Seed of "random" and "optuna". With "optuna" and several workers, what is drawn also depends on which is
-        scored first.
-    address, num_cpus, cpus_per_worker
-        As in `energyknn.cluster.search.search_neighbors_on_ray`; a trial runs on one worker.
+        Seed of "random" and "optuna". "optuna" draws one trial for each worker before it reads their scores, so what
+        it draws also depends on the number of workers.
+    address : str or None, default=None
+        ``host:port`` of a cluster. None stands for the Ray that this process is connected to, else the cluster that
+        RAY_ADDRESS names, else a quiet local Ray that is shut down afterwards.
+    num_cpus : int or None, default=None
+        Cores of a local Ray; None for all.
+    cpus_per_worker : int, default=1
+        Cores of each worker. A trial runs on one worker.
+    pool : WorkerPool or None, default=None
+        Workers from `open_pool`, in place of the three options before.
     progress : callable or None, default=None
         Called as ``progress(n_done, n_trials)`` after each trial.
 
     Returns
     -------
     ChoiceScores
-        Those of `score_candidates`, to the last bit, for each choice.
+        For each choice, the same bits as `score_candidates` returns.
 
     Raises
     ------
     ValueError
         If there is nothing to choose from, a range is empty or has no number of trials, "p" is neither 1 nor 2, there
-        are several scorers, or candidates do not fit the folds.
+        are several scorers, candidates do not fit the folds, or options are given beside a pool.
     ImportError
-        If Ray is not installed, or Optuna for "optuna".
+        If Ray is not installed, or Optuna for "random" and "optuna".
     ClusterError
-        If the cluster cannot be used, all of its CPUs are taken, or no choice was scored within the time.
+        If the cluster cannot be used, no worker is left, or no choice was scored within the time.
     Exception
-        What a trial itself raised first.
+        What a trial itself raised.
 
-    Notes
-    -----
-    The rows go into the object store once, and workers are used for one trial after another. They are Ray Tune's own:
-    leave the block of an `open_pool` on the same cluster first.
+    See Also
+    --------
+    score_candidates_on_ray : Spreads the scoring of one list of candidates over all workers.
     """
     options = ClusterOptions(address, num_cpus, cpus_per_worker)
     check_choice(method, ("random", "grid", "optuna"), name="method")
@@ -169,223 +184,152 @@ def search_choices(
     if len(resolve_scoring(scoring)) != 1 or isinstance(scoring, Mapping | list | tuple | set | frozenset):
         message = f"scoring is {scoring!r}. A search for the best choice needs one scorer."
         raise ValueError(message)
-    space = _Space(choices, n_trials, method=method)
-    candidates = tuple((int(k), name) for name in dict.fromkeys(weights) for k in dict.fromkeys(n_neighbors))
-    data: dict[str, Any] = {"X": X, "y": np.asarray(y, dtype=np.float64), "folds": tuple(folds), "space": space}
-    data |= {"candidates": candidates, "make_transformer": make_transformer, "scoring": scoring, "engine": engine}
-    with open_cluster(options) as facts, results_folder(None) as folder:
-        wait_for_room(options)
-        tune = import_extra("ray.tune", extra="ray")
-        chooser = _make_chooser(tune, space, _draw(space, method, random_state))
-        tuner = tune.Tuner(
-            tune.with_resources(tune.with_parameters(_try, n_jobs=cpus_per_worker, **data), {"cpu": cpus_per_worker}),
-            tune_config=tune.TuneConfig(
-                search_alg=tune.search.ConcurrencyLimiter(chooser, max_concurrent=facts.n_workers),
-                num_samples=space.n_trials,
-                metric="score",
-                mode="max",
-                time_budget_s=time_budget,
-                reuse_actors=True,
-            ),
-            run_config=make_run_config(tune, folder, progress, space.n_trials),
-        )
-        return _collect(tuner.fit(), space, candidates)
+    known = {name: values if isinstance(values, Range) else tuple(values) for name, values in choices.items()}
+    size = _count_choices(known, method)
+    n_trials = _count_trials(n_trials, known, size)
+    chooser = _Chooser(known, method, random_state)
+    pairs = tuple((int(k), name) for name in dict.fromkeys(weights) for k in dict.fromkeys(n_neighbors))
+    options_of_trials = {"make_transformer": make_transformer, "scoring": scoring, "engine": engine}
+    work = partial(_score, pairs, folds=tuple(folds), **options_of_trials)
+    tried: dict[int, _Key] = {}
+    tables: dict[int, NDArray[np.float64]] = {}
+    with use_pool(pool, options) as used, used.open_job(Task(_hold, work, uses_gpu=engine == "torch")) as job:
+        data = job.put(X), job.put(np.asarray(y, dtype=np.float64))
+        n_ahead = job.facts.n_workers * (1 if method == "optuna" else _ROUND)
+        deadline = inf if time_budget is None else monotonic() + time_budget
+
+        def is_over() -> bool:
+            return monotonic() >= deadline
+
+        while not is_over():
+            drawn = dict(enumerate(islice(chooser, min(n_ahead, n_trials - len(tried))), len(tried)))
+            if not drawn:
+                break
+            tried |= drawn
+            units = [Unit(str(at), 0, data, partial(tuple, (_read(known, key),))) for at, key in drawn.items()]
+            for unit, outcome in job.run(units, is_over):
+                tables[int(unit.key)] = outcome.arrays["fold_scores"]
+                if progress:
+                    progress(len(tables), n_trials)
+            for at in sorted(drawn.keys() & tables.keys()):
+                chooser.tell(drawn[at], float(np.nanmax(tables[at].mean(axis=1), initial=-inf)))
+    if not tables:
+        message = "No choice was scored within the time. Give more of it, or fewer candidates."
+        raise ClusterError(message)
+    scored = sorted(tables)
+    found = tuple(MappingProxyType(_read(known, tried[at])) for at in scored)
+    return ChoiceScores(found, pairs, np.array([tables[at] for at in scored]), len(scored) == size)
 
 
-class _Space:
-    """What there is to choose from."""
-
-    def __init__(self, choices: Mapping[str, Sequence[Any] | Range], n_trials: int | None, *, method: Method) -> None:
-        self.choices = {
-            name: values if isinstance(values, Range) else tuple(values) for name, values in choices.items()
-        }
-        self.ranges = [name for name, values in self.choices.items() if isinstance(values, Range)]
-        self._check(method)
-        sizes = [len(values) for values in self.choices.values() if not isinstance(values, Range)]
-        self.size = None if self.ranges else int(np.prod(sizes, dtype=np.int64))
-        if n_trials is None and self.size is None:
-            message = f"n_trials is None, but {self.ranges[0]!r} is a range. Say how many choices to try."
-            raise ValueError(message)
-        if n_trials is not None and check_integer(n_trials, name="n_trials", rule="an integer or None") < 1:
-            message = f"n_trials is {n_trials}. It must be at least 1, or None for all."
-            raise ValueError(message)
-        self.n_trials = min(number for number in (n_trials, self.size) if number is not None)
-
-    def _check(self, method: Method) -> None:
-        if not self.choices:
-            message = "choices is empty. Name at least one thing to choose, such as p=(1, 2)."
-            raise ValueError(message)
-        for name, values in self.choices.items():
-            if isinstance(values, Range):
-                if not (values.low < values.high and (values.low > 0 or not values.log)):
-                    message = f"{name!r} is {values}. low must be less than high, and above 0 where log is set."
-                    raise ValueError(message)
-            elif not values:
-                message = f"{name!r} has no values. Give at least one."
+def _count_choices(choices: _Choices, method: Method) -> float:
+    """Return the number of choices, which is infinite where there is a range, or refuse what cannot be chosen."""
+    if not choices:
+        message = "choices is empty. Name at least one thing to choose, such as p=(1, 2)."
+        raise ValueError(message)
+    for name, values in choices.items():
+        if isinstance(values, Range):
+            if not (values.low < values.high and (values.low > 0 or not values.log)):
+                message = f"{name!r} is {values}. low must be less than high, and above 0 where log is set."
                 raise ValueError(message)
-        if method == "grid" and self.ranges:
-            message = f"{self.ranges[0]!r} is a range, of which a grid cannot try all. List its values."
+            if method == "grid":
+                message = f"{name!r} is a range, and a grid cannot try all of its values. List the values to try."
+                raise ValueError(message)
+        elif not values:
+            message = f"{name!r} has no values. Give at least one."
             raise ValueError(message)
-        wrong = self.choices.get("p", (2,))
-        if isinstance(wrong, Range) or not set(wrong) <= {1, 2}:
-            message = f"p is {wrong!r}. It can be chosen from 1 (Manhattan) and 2 (Euclidean)."
-            raise ValueError(message)
-
-    def read(self, chosen: _Chosen) -> Mapping[str, Any]:
-        """Return the values that were chosen."""
-        return MappingProxyType(
-            {
-                name: chosen[name] if isinstance(values, Range) else values[int(chosen[name])]
-                for name, values in self.choices.items()
-            }
-        )
-
-    def enumerate(self) -> Iterator[_Chosen]:
-        """Yield all choices, the last name fastest; there must be no range."""
-        places = (range(len(values)) for values in self.choices.values())
-        return (dict(zip(self.choices, chosen, strict=True)) for chosen in product(*places))
-
-    def draw(self, random: np.random.Generator) -> _Chosen:
-        """Draw evenly."""
-        return {name: _draw_value(values, random) for name, values in self.choices.items()}
+    distances = choices.get("p", (2,))
+    if isinstance(distances, Range) or not set(distances) <= {1, 2}:
+        message = f"p is {distances!r}. It can be chosen from 1 (Manhattan) and 2 (Euclidean)."
+        raise ValueError(message)
+    return prod(inf if isinstance(values, Range) else len(values) for values in choices.values())
 
 
-def _draw_value(values: Sequence[Any] | Range, random: np.random.Generator) -> float:
-    if not isinstance(values, Range):
-        return int(random.integers(len(values)))
-    if values.log:
-        return float(np.exp(random.uniform(np.log(values.low), np.log(values.high))))
-    return float(random.uniform(values.low, values.high))
+def _count_trials(n_trials: int | None, choices: _Choices, size: float) -> int:
+    """Return how many of the choices are tried."""
+    if n_trials is None and size == inf:
+        ranges = [name for name, values in choices.items() if isinstance(values, Range)]
+        message = f"n_trials is None, but {ranges[0]!r} is a range. Say how many choices to try."
+        raise ValueError(message)
+    if n_trials is not None and check_integer(n_trials, name="n_trials", rule="an integer or None") < 1:
+        message = f"n_trials is {n_trials}. It must be at least 1, or None for all."
+        raise ValueError(message)
+    return int(size if n_trials is None else min(n_trials, size))
 
 
-class _Draws:
-    """What to try next; no method but Optuna's looks at scores."""
-
-    def __init__(self, draws: Iterator[_Chosen]) -> None:
-        self._draws = draws
-
-    def next(self) -> _Chosen | None:
-        """Return the next choice, or None where nothing is left."""
-        return next(self._draws, None)
-
-    def learn(self, chosen: _Chosen, score: float) -> None:
-        """Take note of a score."""
+def _read(choices: _Choices, key: _Key) -> dict[str, Any]:
+    """Return the chosen values by name."""
+    pairs = zip(choices.items(), key, strict=True)
+    return {name: at if isinstance(values, Range) else values[int(at)] for (name, values), at in pairs}
 
 
-class _OptunaDraws(_Draws):
-    """Optuna's choices, each once."""
+class _Chooser(Iterator[_Key]):
+    """Draws choices, each once. A grid goes through all in order; the other methods ask Optuna."""
 
-    def __init__(self, space: _Space, random_state: int | None) -> None:
+    def __init__(self, choices: _Choices, method: Method, random_state: int | None) -> None:
+        places = [() if isinstance(values, Range) else range(len(values)) for values in choices.values()]
+        self._all = product(*places)  # empty where there is a range
+        self._trials: dict[_Key, Any] = {}
+        self._scores: dict[_Key, float] = {}
+        self._study: Any = None
+        if method == "grid":
+            return
         optuna = import_extra("optuna", extra="ray")
-        self._optuna, self._space = optuna, space
+        samplers = {"random": optuna.samplers.RandomSampler, "optuna": optuna.samplers.TPESampler}
         level = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=random_state))
+        self._study = optuna.create_study(direction="maximize", sampler=samplers[method](seed=random_state))
         optuna.logging.set_verbosity(level)
-        self._known: dict[tuple[float, ...], Any] = {}
-        self._scores: dict[tuple[float, ...], float] = {}
+        self._failed = optuna.trial.TrialState.FAIL
+        self._distributions = {
+            name: optuna.distributions.FloatDistribution(*values[:2], log=values.log)
+            if isinstance(values, Range)
+            else optuna.distributions.CategoricalDistribution(range(len(values)))
+            for name, values in choices.items()
+        }
 
-    def next(self) -> _Chosen | None:
-        for _ in range(_MOST_DRAWS):
-            trial = self._study.ask()
-            chosen = {name: self._suggest(trial, name, values) for name, values in self._space.choices.items()}
-            key = tuple(chosen.values())
-            if key not in self._known:
-                self._known[key] = trial
-                return chosen
-            if key in self._scores:
-                self._study.tell(trial, self._scores[key])
-            else:
-                self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
-        for chosen in self._space.enumerate() if self._space.size is not None else ():
-            if tuple(chosen.values()) not in self._known:
-                self._known[tuple(chosen.values())] = None
-                return chosen
-        return None
+    def __next__(self) -> _Key:
+        """Draw a choice that was not tried; stop where none is left."""
+        for _ in range(_MOST_DRAWS if self._study else 0):
+            trial = self._study.ask(self._distributions)
+            key = tuple(trial.params[name] for name in self._distributions)
+            if key not in self._trials:
+                self._trials[key] = trial
+                return key
+            score = self._scores.get(key)  # None while the first trial of the same choice runs
+            self._study.tell(trial, score, state=self._failed if score is None else None)
+        key = next(key for key in self._all if key not in self._trials)
+        self._trials[key] = None
+        return key
 
-    def learn(self, chosen: _Chosen, score: float) -> None:
-        key = tuple(chosen.values())
+    def tell(self, key: _Key, score: float) -> None:
+        """Take note of a score, for the next draws."""
         self._scores[key] = score
-        if self._known[key] is not None:
-            self._study.tell(self._known[key], score)
-
-    def _suggest(self, trial: Any, name: str, values: Sequence[Any] | Range) -> float:
-        if isinstance(values, Range):
-            return float(trial.suggest_float(name, values.low, values.high, log=values.log))
-        return int(trial.suggest_categorical(name, range(len(values))))
+        if self._trials[key] is not None:
+            self._study.tell(self._trials[key], score)
 
 
-def _draw(space: _Space, method: Method, random_state: int | None) -> _Draws:
-    """Make what says what to try next."""
-    if method == "optuna":
-        return _OptunaDraws(space, random_state)
-    return _Draws(space.enumerate() if method == "grid" else _draw_evenly(space, random_state))
+def _hold(X: Any, y: NDArray[np.float64], *, n_jobs: int) -> tuple[Any, NDArray[np.float64]]:  # noqa: ARG001 - a Task's
+    """Keep the rows and targets on a worker."""
+    return X, y
 
 
-def _draw_evenly(space: _Space, random_state: int | None) -> Iterator[_Chosen]:
-    """Draw without repeats."""
-    random = np.random.default_rng(random_state)
-    known: set[tuple[float, ...]] = set()
-    while len(known) != space.size:
-        chosen = space.draw(random)
-        if tuple(chosen.values()) not in known:
-            known.add(tuple(chosen.values()))
-            yield chosen
-
-
-def _make_chooser(tune: ModuleType, space: _Space, draws: _Draws) -> Any:
-    """Make the Tune searcher that asks `draws`."""
-
-    class Chooser(tune.search.Searcher):  # type: ignore[name-defined]
-        """Number choices, and end where nothing is left."""
-
-        def __init__(self) -> None:
-            super().__init__(metric="score", mode="max")
-            self._asked: dict[str, _Chosen] = {}
-
-        def suggest(self, trial_id: str) -> Any:
-            chosen = draws.next() if len(self._asked) < space.n_trials else None
-            if chosen is None:
-                return self.FINISHED
-            self._asked[trial_id] = chosen
-            return {"number": len(self._asked) - 1, "chosen": chosen}
-
-        def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-            if result and not error and "score" in result:
-                draws.learn(self._asked[trial_id], result["score"])
-
-        def __reduce__(self) -> tuple[Any, ...]:
-            return (tune.search.Searcher, ("score", "max"))  # Tune keeps a copy that nobody resumes
-
-        def save(self, checkpoint_path: str) -> None:
-            """Do nothing: what Tune would keep is in a folder that does not stay."""
-
-        def restore(self, checkpoint_path: str) -> None:
-            """Do nothing, as `save` does."""
-
-    return Chooser()
-
-
-def _try(
-    config: Mapping[str, Any],
+def _score(
+    pairs: Sequence[tuple[int, Weights]],
+    data: tuple[Any, NDArray[np.float64]],
+    values: Mapping[str, Any],
     *,
-    X: Any,
-    y: NDArray[np.float64],
     folds: Sequence[Split],
-    space: _Space,
-    candidates: Sequence[tuple[int, Weights]],
     make_transformer: MakeTransformer | None,
     scoring: Any,
     engine: Engine,
     n_jobs: int,
-) -> dict[str, Any]:
-    """Score a choice: the body of a trial."""
-    values = space.read(config["chosen"])
+) -> Outcome:
+    """Score a choice on a worker: the body of a trial."""
     transformer = None if make_transformer is None else make_transformer(values)
     p = int(values.get("p", 2))
     scores = score_candidates(
-        *(X, y),
-        candidates=[Candidate(k, name, p, transformer) for k, name in candidates],
+        *data,
+        candidates=[Candidate(k, name, p, transformer) for k, name in pairs],
         folds=folds,
         scoring=scoring,
         error_score="raise",
@@ -393,24 +337,4 @@ def _try(
         n_jobs=n_jobs,
     )
     (table,) = scores.test.values()
-    best = float(np.nanmax(table.mean(axis=1)))
-    return {"score": best, "number": config["number"], "chosen": config["chosen"], "fold_scores": table.tolist()}
-
-
-def _collect(results: Any, space: _Space, candidates: tuple[tuple[int, Weights], ...]) -> ChoiceScores:
-    """Put the trials' scores into the order in which they were begun."""
-    if results.errors:
-        first = results.errors[0]
-        cause = getattr(first, "cause", None)
-        raise cause if isinstance(cause, Exception) else first
-    done = [result.metrics for result in results if result.metrics and "fold_scores" in result.metrics]
-    if not done:
-        message = "No choice was scored within the time. Give more of it, or fewer candidates."
-        raise ClusterError(message)
-    done.sort(key=lambda metrics: int(metrics["number"]))
-    return ChoiceScores(
-        tuple(space.read(metrics["chosen"]) for metrics in done),
-        candidates,
-        np.array([metrics["fold_scores"] for metrics in done]),
-        len(done) == space.size,
-    )
+    return Outcome({"fold_scores": table})

@@ -1,8 +1,9 @@
-"""Workers of a cluster that stay for one job after another, and jobs in units: done again where a node is lost.
+"""Workers on a Ray cluster that stay for one job after another.
 
-A worker is a Ray actor: one process of a few cores. What it does travels with each job. It prepares something once (the
-index of a shard) for all units of a group, takes units of the group it has prepared for as long as there are any, and
-forgets all of it when the job ends. Units are sent a few at a time, and kept in a journal when they are finished.
+A worker is a Ray actor: one process with a few cores. A job has a task, which is sent to the workers, and units of
+work. Units of a group share what a worker prepares once, such as the index of a shard. A worker takes units of its
+group as long as there are any, and forgets everything when the job ends. A finished unit is written to the journal. The
+units of a lost worker are done again by others.
 """
 
 from __future__ import annotations
@@ -27,22 +28,21 @@ from energyknn.errors import ClusterError, import_extra
 from energyknn.neighbors import search_neighbors
 from energyknn.neighbors.engines.torch import find_device_name
 
-__all__ = ["Outcome", "PoolJob", "RunReport", "Task", "Unit", "Worker", "WorkerPool", "open_pool", "use_pool"]
-
 _SENT_AHEAD = 2  # units of a worker: one that it does, and one that waits for it
 _SECONDS_ALONE = 60.0  # without any worker, until the job is given up
+_SECONDS_TO_END = 5.0  # for workers without a unit to end by themselves, until they are killed
 _LOSSES = 3  # of a unit with its worker, beyond those that a lost node explains
 
 
 class Outcome(NamedTuple):
-    """What a unit gives.
+    """The result of a unit.
 
     Attributes
     ----------
     arrays : mapping of str to ndarray
         The result.
     failures : mapping of hashable to Exception
-        What failed without stopping the unit; a unit with failures is not kept in a journal.
+        Errors that did not stop the unit. A unit with failures is not kept in a journal.
     """
 
     arrays: Mapping[str, NDArray[Any]]
@@ -59,11 +59,11 @@ class Unit(NamedTuple):
     group : hashable
         Units of a group share what a worker prepares.
     data : tuple
-        What a worker prepares from; references to Ray's object store, or small values.
+        Arguments of `Task.prepare`: references to Ray's object store, or small values.
     arguments : callable
-        Returns what the unit is about, when it is sent.
+        Returns the arguments of `Task.work`. It is called when the unit is sent.
     work : float
-        How much it is of the whole, for progress.
+        Size of the unit, to show progress.
     """
 
     key: str
@@ -74,14 +74,14 @@ class Unit(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What workers do.
+    """The functions of a job, which workers call.
 
     Attributes
     ----------
     prepare : callable
-        Called with a group's data and `n_jobs`, once for each worker and group.
+        Called with a unit's data and `n_jobs`, once for each worker and group.
     work : callable
-        Called with what was prepared, a unit's arguments, and `n_jobs`; returns an `Outcome`.
+        Called with what was prepared, a unit's arguments and `n_jobs`; returns an `Outcome`.
     uses_gpu : bool
         Whether `work` computes on a GPU where PyTorch finds one.
     """
@@ -100,11 +100,11 @@ class RunReport:
     n_units : int
         Units of the job.
     n_restored : int
-        Those whose results were read from the journal.
+        Units whose results were read from the journal.
     n_done : int
-        Those that were done.
+        Units that workers did.
     n_again : int
-        How often a unit was done again, because its worker was lost or it failed.
+        How often a unit was done again, because it failed or its worker was lost.
     n_lost : int
         Workers that were lost.
     devices : mapping of str to int
@@ -120,20 +120,6 @@ class RunReport:
     n_lost: int = 0
     devices: Mapping[str, int] = field(default_factory=dict)
     nodes: Mapping[str, int] = field(default_factory=dict)
-
-
-class _Introduction(NamedTuple):
-    """What a worker says of itself."""
-
-    node: str
-    versions: tuple[str, str]
-
-
-class _Done(NamedTuple):
-    """A unit's result, and what computed it."""
-
-    outcome: Outcome
-    device: str
 
 
 class Worker:
@@ -153,20 +139,23 @@ class Worker:
         self._limits = threadpool_limits(n_jobs)
         self.forget()
 
-    def introduce(self) -> _Introduction:
-        """Say where this is, and which releases."""
+    def introduce(self) -> tuple[str, tuple[str, str]]:
+        """Return the name of the node, and the releases of energyknn and NumPy there."""
         ray = import_extra("ray", extra="ray")
-        return _Introduction(ray.get_runtime_context().get_node_id(), _own_versions())
+        return ray.get_runtime_context().get_node_id(), _own_versions()
 
     def warm_up(self) -> None:
-        """Load what jobs import, and the compiled kernels, or compile them, before there is work for them."""
+        """Import what jobs need, and load or compile the kernels, before there is work for them."""
         import_module("energyknn.cluster.tuning")
         search_neighbors([[0.0], [1.0]], None, 1, engine="blocked", n_jobs=1)
 
     def run(
         self, job: int, task: Sequence[Any], group: Hashable, data: tuple[Any, ...], arguments: tuple[Any, ...]
-    ) -> _Done:
-        """Do a unit: learn the job's task before its first, and prepare where the last was of another group."""
+    ) -> tuple[Outcome, str]:
+        """Do a unit, and return its outcome and the device that computed it.
+
+        The task is read before the first unit of a job. Data are prepared where the last unit was of another group.
+        """
         ray = import_extra("ray", extra="ray")
         if job != self._job:
             self.forget()
@@ -178,10 +167,10 @@ class Worker:
             values = [ray.get(value) if isinstance(value, ray.ObjectRef) else value for value in data]
             self._prepared = self._task.prepare(*values, n_jobs=self._n_jobs)
             self._is_prepared, self._group = True, group
-        return _Done(self._task.work(self._prepared, *arguments, n_jobs=self._n_jobs), self._device)
+        return self._task.work(self._prepared, *arguments, n_jobs=self._n_jobs), self._device
 
     def forget(self) -> None:
-        """Drop what belongs to a job."""
+        """Drop everything that belongs to a job."""
         self._job, self._task, self._device = -1, None, "cpu"
         self._is_prepared, self._group, self._prepared = False, None, None
 
@@ -209,23 +198,40 @@ def open_pool(
     gpus_per_worker: float = 0,
     max_retries: int = 2,
 ) -> Iterator[WorkerPool]:
-    """Have workers on a Ray cluster for the length of a `with` block, for one search or tuning after another.
+    """Start workers on a Ray cluster for the length of a `with` block, for one search or tuning after another.
 
     Parameters
     ----------
-    address, num_cpus, cpus_per_worker, gpus_per_worker, max_retries
-        As in `energyknn.cluster.search.search_neighbors_on_ray`.
+    address : str or None, default=None
+        ``host:port`` of a cluster. None stands for the Ray that this process is connected to, else the cluster that
+        RAY_ADDRESS names, else a quiet local Ray that is shut down afterwards.
+    num_cpus : int or None, default=None
+        Cores of a local Ray; None for all.
+    cpus_per_worker : int, default=1
+        Cores of each worker. As many workers start as find room.
+    gpus_per_worker : float, default=0
+        GPUs that Ray gives to each worker. With GPUs, choose the engine "torch".
+    max_retries : int, default=2
+        How often a unit of work that raises an error is tried again.
 
     Yields
     ------
     WorkerPool
-        For the argument `pool` of the functions that run on Ray. Its workers start at once, as many as find room, and
-        load their compiled kernels; the block need not wait for them. They hold their CPUs until it is left.
+        For the argument `pool` of the functions that run on Ray. The workers start at once and load the compiled
+        kernels; the block does not wait for them. They hold their CPUs until the block is left.
 
     Raises
     ------
-    ImportError, ClusterError, DeviceError
-        As in `search_neighbors_on_ray`.
+    ImportError
+        If Ray is not installed.
+    ClusterError
+        If the cluster cannot be used, or no node has room for a worker.
+    DeviceError
+        If workers are to have GPUs and no node has them.
+
+    See Also
+    --------
+    search_neighbors_on_ray, score_candidates_on_ray, search_choices
     """
     options = ClusterOptions(address, num_cpus, cpus_per_worker, gpus_per_worker, max_retries)
     with open_cluster(options) as facts, WorkerPool(facts, options, warms_up=True) as pool:
@@ -235,26 +241,9 @@ def open_pool(
 
 @contextmanager
 def use_pool(pool: WorkerPool | None, options: ClusterOptions) -> Iterator[WorkerPool]:
-    """Have the pool that is given, or one for the length of a `with` block.
+    """Give the pool of the caller, or one of its own for the length of a `with` block.
 
-    Parameters
-    ----------
-    pool : WorkerPool or None
-        Made by `open_pool`.
-    options : ClusterOptions
-        What the caller was asked for beside the pool.
-
-    Yields
-    ------
-    WorkerPool
-        To open jobs in.
-
-    Raises
-    ------
-    ValueError
-        If options are given together with a pool, which has its own.
-    ImportError, ClusterError, DeviceError
-        As in `open_pool`.
+    Raises ValueError if options are given together with a pool, which has its own.
     """
     if pool is None:
         with open_cluster(options) as facts, WorkerPool(facts, options) as own:
@@ -263,7 +252,7 @@ def use_pool(pool: WorkerPool | None, options: ClusterOptions) -> Iterator[Worke
     unused = ClusterOptions()
     given = [item.name for item in fields(options) if getattr(options, item.name) != getattr(unused, item.name)]
     if given:
-        message = f"{', '.join(given)} is given together with a pool, which has its own. Say it to open_pool."
+        message = f"{', '.join(given)} is given together with a pool, which has its own. Give it to open_pool."
         raise ValueError(message)
     yield pool
 
@@ -271,19 +260,7 @@ def use_pool(pool: WorkerPool | None, options: ClusterOptions) -> Iterator[Worke
 class WorkerPool:
     """Workers that do one job after another; a context manager that ends them.
 
-    Parameters
-    ----------
-    facts : ClusterFacts
-        The cluster's nodes when it was opened.
-    options : ClusterOptions
-        The size of a worker, and how often a unit is tried again.
-    warms_up : bool, default=False
-        Whether workers load the compiled kernels when they start.
-
-    Attributes
-    ----------
-    facts : ClusterFacts
-        The cluster's nodes when the last job began.
+    `facts` are the nodes when the last job began. With `warms_up`, workers load the compiled kernels when they start.
     """
 
     def __init__(self, facts: ClusterFacts, options: ClusterOptions, *, warms_up: bool = False) -> None:
@@ -301,32 +278,20 @@ class WorkerPool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the workers, whatever they do."""
+        """End the workers: those without a unit by themselves, since Ray may report a killed one as a fault."""
         self._is_closed = True
+        leaving = {worker.actor.__ray_terminate__.remote(): worker for worker in self.hired if not worker.n_sent}
+        if leaving:
+            self._ray.wait(list(leaving), num_returns=len(leaving), timeout=_SECONDS_TO_END)
         for actor in [*self.joining.values(), *(worker.actor for worker in self.hired)]:
             self._end(actor)
         self.joining, self.hired = {}, []
 
     @contextmanager
     def open_job(self, task: Task, journal: Journal | None = None) -> Iterator[PoolJob]:
-        """Begin a job; it ends with the `with` block.
+        """Begin a job, which ends with the `with` block.
 
-        Parameters
-        ----------
-        task : Task
-            What workers do.
-        journal : Journal or None, default=None
-            Where finished units are kept.
-
-        Yields
-        ------
-        PoolJob
-            To put data into the object store, and to run units.
-
-        Raises
-        ------
-        ClusterError
-            If the pool is closed or does another job, or no node has room for a worker.
+        Raises ClusterError if the pool is closed or does another job, or no node has room for a worker.
         """
         if self._is_closed:
             message = "The pool is closed. Use it within the block of its open_pool."
@@ -343,7 +308,7 @@ class WorkerPool:
             self._finish_job()
 
     def _finish_job(self) -> None:
-        """Let workers forget the job; end those that still have units of it, which it gave up."""
+        """Let workers forget the job, and end those that are still at work for it."""
         for worker in list(self.hired):
             if worker.n_sent:
                 self.dismiss(worker)
@@ -352,7 +317,7 @@ class WorkerPool:
                 worker.actor.forget.remote()
 
     def hire(self, n_wanted: int) -> None:
-        """Start workers until there are as many; Ray places them where nodes are alive."""
+        """Start workers until there are `n_wanted`; Ray places them on the nodes."""
         for _ in range(n_wanted - len(self.hired) - len(self.joining)):
             options = {"num_cpus": self.options.cpus_per_worker, "num_gpus": self.options.gpus_per_worker}
             actor = self._ray.remote(**options)(Worker).remote(self.options.cpus_per_worker)
@@ -363,14 +328,11 @@ class WorkerPool:
     def welcome(self, reference: Any) -> None:
         """Take in a worker that has started.
 
-        Raises
-        ------
-        ClusterError
-            If workers do not start again and again, or its node has other releases of energyknn or NumPy.
+        Raises ClusterError if too many workers failed to start, or a node has other releases of energyknn or NumPy.
         """
         actor = self.joining.pop(reference)
         try:
-            introduction = self._ray.get(reference)
+            node, versions = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             self._n_unfit += 1
             self._end(actor)
@@ -378,14 +340,14 @@ class WorkerPool:
                 message = f"Workers do not start: {error}"
                 raise ClusterError(message) from error
             return
-        if introduction.versions != _own_versions():
+        if versions != _own_versions():
             self._end(actor)
             message = (
-                f"Node {introduction.node[:8]} has {' and '.join(introduction.versions)}; here are "
+                f"Node {node[:8]} has {' and '.join(versions)}, and this process has "
                 f"{' and '.join(_own_versions())}. Install the same releases on all nodes."
             )
             raise ClusterError(message)
-        self.hired.append(_Hired(actor, introduction.node))
+        self.hired.append(_Hired(actor, node))
 
     def dismiss(self, worker: _Hired) -> None:
         """End a worker; another takes its place when there is work."""
@@ -402,19 +364,7 @@ class WorkerPool:
 
 
 class PoolJob:
-    """A job of a pool; made by `WorkerPool.open_job`.
-
-    Parameters
-    ----------
-    pool : WorkerPool
-        The workers.
-    number : int
-        The job's, by which workers tell it from others.
-    task : Task
-        What workers do.
-    journal : Journal or None
-        Where finished units are kept.
-    """
+    """A job of a pool, made by `WorkerPool.open_job`. Workers tell it from other jobs by its number."""
 
     def __init__(self, pool: WorkerPool, number: int, task: Task, journal: Journal | None) -> None:
         self._pool, self._number, self._journal = pool, number, journal
@@ -447,13 +397,15 @@ class PoolJob:
             nodes=MappingProxyType(dict(self._nodes)),
         )
 
-    def run(self, units: Sequence[Unit]) -> Iterator[tuple[Unit, Outcome]]:
-        """Do units, or read what the journal has of them.
+    def run(self, units: Sequence[Unit], is_over: Callable[[], bool] = lambda: False) -> Iterator[tuple[Unit, Outcome]]:
+        """Do units, or read their results from the journal.
 
         Parameters
         ----------
         units : sequence of Unit
-            With keys of their own.
+            Each with another key.
+        is_over : callable, optional
+            Asked at least once a second. Where it returns True, the job ends without the units that are left.
 
         Yields
         ------
@@ -463,10 +415,10 @@ class PoolJob:
         Raises
         ------
         Exception
-            What a unit itself raised each time that it was tried; a note says which.
+            What a unit itself raised each time that it was tried; a note names the unit.
         ClusterError
-            If no worker is left for a minute, a unit ends its worker again and again, or nodes have other releases
-            of energyknn or NumPy.
+            If there is no worker for a minute, a unit ends its worker too often, or nodes have other releases of
+            energyknn or NumPy.
         JournalError
             If the journal cannot be written.
         """
@@ -478,7 +430,7 @@ class PoolJob:
             else:
                 self._counts["n_restored"] += 1
                 yield unit, Outcome(restored)
-        while self._waiting or self._sent:
+        while (self._waiting or self._sent) and not is_over():
             n_units = len(self._sent) + sum(map(len, self._waiting.values()))
             self._pool.hire(min(self.facts.n_workers, n_units))
             self._send()
@@ -493,7 +445,7 @@ class PoolJob:
                     yield unit, outcome
 
     def _send(self) -> None:
-        """Give each worker what it does next, the least busy first."""
+        """Send each worker its next units, the least busy worker first."""
         for depth in range(_SENT_AHEAD):
             for worker in self._pool.hired:
                 if worker.n_sent == depth and self._waiting:
@@ -505,7 +457,7 @@ class PoolJob:
                     self._sent[reference] = unit, worker
 
     def _choose(self, worker: _Hired) -> Unit:
-        """Take a unit of the worker's group, else of the group with the most units for each of its workers."""
+        """Take a unit of the worker's group; where none is left, of the group with the most units per worker."""
         group = worker.group
         if group not in self._waiting:
             busy = Counter(other.group for other in self._pool.hired)
@@ -516,15 +468,16 @@ class PoolJob:
         return unit
 
     def _wait(self) -> list[Any]:
-        """Wait for news, for a second at most; give up where there is nobody to bring any."""
+        """Wait for results for a second at most; give up where there has been no worker for too long."""
         if self._pool.hired:
             self._alone_since = None
         elif self._alone_since is None:
             self._alone_since = monotonic()
         elif monotonic() - self._alone_since > _SECONDS_ALONE:
             message = (
-                f"No worker is there, and none has started for {_SECONDS_ALONE:.0f} s: the cluster's CPUs or GPUs are "
-                "taken or gone. Free them or add a node, and run again; a journal keeps what is finished."
+                f"There is no worker, and none has started for {_SECONDS_ALONE:.0f} s: the CPUs or GPUs of the cluster "
+                "are taken or gone. Leave the block of an open pool, wait for other jobs or add a node, and run again. "
+                "A journal keeps what is finished."
             )
             raise ClusterError(message)
         ready, _ = self._ray.wait([*self._sent, *self._pool.joining], num_returns=1, timeout=1.0)
@@ -532,27 +485,27 @@ class PoolJob:
         return found
 
     def _receive(self, reference: Any) -> tuple[Unit, Outcome | None]:
-        """Take a result; None where the unit has to be done again."""
+        """Return a unit and its outcome, which is None where the unit has to be done again."""
         exceptions = self._ray.exceptions
         unit, worker = self._sent.pop(reference)
         worker.n_sent -= 1
         try:
-            done: _Done = self._ray.get(reference)
+            outcome, device = self._ray.get(reference)
         except exceptions.RayTaskError as error:
             self._do_again_after_failure(unit, error)
         except (exceptions.RayActorError, exceptions.ObjectLostError, exceptions.WorkerCrashedError) as error:
             self._do_again_after_loss(unit, worker, error)
         else:
             self._counts["n_done"] += 1
-            self._devices[done.device] += 1
+            self._devices[device] += 1
             self._nodes[worker.node] += 1
-            return unit, done.outcome
+            return unit, outcome
         self._counts["n_again"] += 1
         self._waiting.setdefault(unit.group, deque()).appendleft(unit)
         return unit, None
 
     def _do_again_after_failure(self, unit: Unit, error: Any) -> None:
-        """Count a failure of a unit's own; raise it as it was when it has been tried often enough."""
+        """Count an error that a unit raised, and raise it here once the unit has been tried often enough."""
         self._failures[unit.key] += 1
         if self._failures[unit.key] > self._pool.options.max_retries:
             cause = error.cause if isinstance(error.cause, Exception) else RuntimeError(str(error))
@@ -560,7 +513,7 @@ class PoolJob:
             raise cause from None
 
     def _do_again_after_loss(self, unit: Unit, worker: _Hired, error: Exception) -> None:
-        """Dismiss a worker that was lost, or whose result was; stop where a unit ends one worker after another."""
+        """Drop a worker if it or its result was lost, and give up on a unit that keeps ending its workers."""
         if worker in self._pool.hired:
             self._counts["n_lost"] += 1
             self._pool.dismiss(worker)

@@ -1,55 +1,36 @@
-"""A Ray cluster for the length of a job: the user's, one at an address, or a quiet local one."""
+"""The nodes of a Ray cluster: how many workers find room on them, and whether their object stores are large enough."""
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from time import monotonic, sleep
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from energyknn._shared.ray_session import count_local_gpus, name_address, quiet_ray, start_ray
-from energyknn.errors import ClusterError, DeviceError, import_extra
+from energyknn._shared.ray_session import open_ray
+from energyknn.errors import ClusterError, import_extra
 
-__all__ = [
-    "ClusterFacts",
-    "ClusterOptions",
-    "Node",
-    "StoreNeed",
-    "check_address",
-    "check_object_store",
-    "look_around",
-    "open_cluster",
-    "wait_for_room",
-]
-
-_SECONDS_TO_ANSWER = 4.0  # to connect, and as long again for the first words
-_SECONDS_FOR_ROOM = 10.0  # Ray tells of freed CPUs with a delay
-_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"  # HTTP/2's first frame
-_LARGEST_PORT = 65535
 _UNITS_IN_STORE = 2  # of each worker: one that it does, and one that waits
 _STORE_MARGIN = 1.05  # headers, and gaps between objects
 
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """Where work is done, and by how many.
+    """Which cluster to use, and what each of its workers gets.
 
     Parameters
     ----------
     address : str or None, default=None
-        ``host:port`` of a cluster that is running, or "auto" for the one on this machine. None stands for what
-        RAY_ADDRESS names, else for a local one that is started and shut down again.
+        ``host:port`` of a running cluster, or "auto" for the one on this machine. None stands for the Ray that this
+        process is connected to, else the cluster that RAY_ADDRESS names, else a local Ray that is shut down afterwards.
     num_cpus : int or None, default=None
-        Cores of a local one; None for all.
+        Cores of a local Ray; None for all.
     cpus_per_worker : int, default=1
         Cores of each worker, which is one process with as many threads.
     gpus_per_worker : float, default=0
         GPUs that Ray gives to each worker.
     max_retries : int, default=2
-        How often a unit is tried again that failed by its own fault.
+        How often a unit that raises an error is tried again.
     """
 
     address: str | None = None
@@ -69,17 +50,7 @@ class ClusterOptions:
 
 @dataclass(frozen=True)
 class Node:
-    """A node of the cluster.
-
-    Parameters
-    ----------
-    name : str
-        Ray's identifier.
-    n_workers : int
-        How many workers find room.
-    object_store : int
-        Bytes.
-    """
+    """A node of the cluster: Ray's identifier, the workers that find room, and the bytes of its object store."""
 
     name: str
     n_workers: int
@@ -88,36 +59,28 @@ class Node:
 
 @dataclass(frozen=True)
 class ClusterFacts:
-    """What a cluster has at the beginning of a job.
-
-    Parameters
-    ----------
-    nodes : tuple of Node
-        All that are alive.
-    home : str
-        The node of this process, into whose object store data go.
-    """
+    """The nodes that are alive, and the name of the driver's node, into whose object store data go."""
 
     nodes: tuple[Node, ...]
     home: str
 
     @property
     def n_workers(self) -> int:
-        """How many workers find room."""
+        """Number of workers that find room."""
         return sum(node.n_workers for node in self.nodes)
 
 
 class StoreNeed(NamedTuple):
-    """Bytes that a job puts into object stores.
+    """What a job puts into object stores.
 
     Attributes
     ----------
     n_shared : int
-        Number of things that workers share: shards of the rows, or the rows.
+        Number of objects that workers share, such as the shards of the rows.
     shared : int
-        Bytes of the largest.
+        Bytes of the largest shared object.
     unit : int
-        Bytes that a unit takes and gives.
+        Bytes of a unit's arguments and result.
     """
 
     n_shared: int
@@ -127,90 +90,44 @@ class StoreNeed(NamedTuple):
 
 @contextmanager
 def open_cluster(options: ClusterOptions) -> Iterator[ClusterFacts]:
-    """Have a Ray cluster for the length of a `with` block.
-
-    Parameters
-    ----------
-    options : ClusterOptions
-        Which, and the size of a worker.
-
-    Yields
-    ------
-    ClusterFacts
-        Its nodes. A Ray that this process was connected to before stays connected; a cluster at an address stays up.
-
-    Raises
-    ------
-    ImportError
-        If Ray is not installed.
-    ClusterError
-        If nothing answers at the address within ten seconds, the cluster has another release of Ray or Python, this
-        process is connected to another cluster, or no node has room for a worker.
-    DeviceError
-        If workers are to have GPUs and no node has as many.
-    """
-    ray = import_extra("ray", extra="ray")
-    address = name_address(options.address)
-    with ExitStack() as stack:
-        stack.enter_context(quiet_ray())
-        if ray.is_initialized():
-            _check_same(ray, options.address)
-        else:
-            if address is None:
-                _check_gpus(options.gpus_per_worker, most=count_local_gpus())
-            else:
-                check_address(address)
-            stack.callback(ray.shutdown)
-            _connect(ray, address, options)
+    """Connect to a cluster for the length of a `with` block, as `open_ray` does, and yield its nodes."""
+    with open_ray(options.address, num_cpus=options.num_cpus, n_gpus=options.gpus_per_worker):
         yield look_around(options)
 
 
-def check_address(address: str) -> None:
-    """Refuse an address at which no Ray answers.
-
-    Parameters
-    ----------
-    address : str
-        ``host:port``, or "auto", which Ray itself looks up on this machine.
+def look_around(options: ClusterOptions) -> ClusterFacts:
+    """Count the nodes of the cluster that this process is connected to, and the workers that find room on them.
 
     Raises
     ------
     ClusterError
-        If it is no address, nothing answers within eight seconds, or what answers speaks another protocol.
+        If no node has room for a worker.
     """
-    if address == "auto":
-        return
-    host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdigit() or not 0 < int(port) <= _LARGEST_PORT:
-        message = f"address is {address!r}. It must be host:port, as `ray start --head` prints it, or 'auto'."
+    ray = import_extra("ray", extra="ray")
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    cpus, gpus, stores = (
+        [node["Resources"].get(name, 0) for node in alive] for name in ("CPU", "GPU", "object_store_memory")
+    )
+    rooms = [int(n_cpus) // options.cpus_per_worker for n_cpus in cpus]
+    if options.gpus_per_worker:
+        rooms = [min(room, int(n_gpus / options.gpus_per_worker)) for room, n_gpus in zip(rooms, gpus, strict=True)]
+    if not any(rooms):
+        message = (
+            f"A worker needs {options.cpus_per_worker} CPUs and {options.gpus_per_worker:g} GPUs. The nodes of the "
+            f"cluster have {', '.join(f'{n_cpus:g}' for n_cpus in cpus)} CPUs and "
+            f"{', '.join(f'{n_gpus:g}' for n_gpus in gpus)} GPUs. "
+            "Lower cpus_per_worker or gpus_per_worker, or add a node."
+        )
         raise ClusterError(message)
-    try:
-        with socket.create_connection((host, int(port)), timeout=_SECONDS_TO_ANSWER) as connection:
-            connection.sendall(_GREETING)
-            answer = connection.recv(64)
-    except OSError as error:
-        message = f"No Ray answers at {address!r} ({error}). Check the address, and that the cluster is up."
-        raise ClusterError(message) from error
-    if not answer or answer.startswith(b"HTTP/"):
-        message = f"What answers at {address!r} is no Ray. Give the address that `ray start --head` prints."
-        raise ClusterError(message)
+    nodes = zip((node["NodeID"] for node in alive), rooms, map(int, stores), strict=True)
+    return ClusterFacts(tuple(Node(*node) for node in nodes), ray.get_runtime_context().get_node_id())
 
 
 def check_object_store(facts: ClusterFacts, need: StoreNeed) -> None:
-    """Refuse a job for which object stores are too small.
+    """Raise ClusterError where the object store of a node is too small for a job.
 
-    Parameters
-    ----------
-    facts : ClusterFacts
-        The nodes.
-    need : StoreNeed
-        What the job puts into them.
-
-    Raises
-    ------
-    ClusterError
-        If one has fewer bytes than are needed: at home all that is shared and the units of all workers, elsewhere
-        what the node's own workers hold.
+    The driver's node holds everything that is shared and the units of all workers. Any other node holds what its own
+    workers need.
     """
     for node in facts.nodes:
         is_home = node.name == facts.home
@@ -224,105 +141,3 @@ def check_object_store(facts: ClusterFacts, need: StoreNeed) -> None:
                 "on nodes that hold no data of their own, more shards."
             )
             raise ClusterError(message)
-
-
-def wait_for_room(options: ClusterOptions) -> None:
-    """Wait until a worker finds room beside all that runs on the cluster.
-
-    Parameters
-    ----------
-    options : ClusterOptions
-        The size of a worker.
-
-    Raises
-    ------
-    ClusterError
-        If none does within ten seconds.
-    """
-    ray = import_extra("ray", extra="ray")
-    deadline = monotonic() + _SECONDS_FOR_ROOM
-    while (free := ray.available_resources().get("CPU", 0)) < options.cpus_per_worker:
-        if monotonic() > deadline:
-            message = (
-                f"{free:g} CPUs of the cluster are free, and a worker needs {options.cpus_per_worker}. Others have "
-                "taken them: leave the block of an open pool first, or wait for other jobs."
-            )
-            raise ClusterError(message)
-        sleep(0.1)
-
-
-def _check_same(ray: ModuleType, address: str | None) -> None:
-    """Refuse an address other than that of the Ray which this process is connected to."""
-    connected = ray.get_runtime_context().gcs_address
-    if address not in (None, "auto", connected):
-        message = (
-            f"address is {address!r}, but this process is connected to the Ray at {connected!r}. "
-            "Leave the address out, or call ray.shutdown() first."
-        )
-        raise ClusterError(message)
-
-
-def _connect(ray: ModuleType, address: str | None, options: ClusterOptions) -> None:
-    try:
-        start_ray(ray, address=address, num_cpus=options.num_cpus)
-    except (ConnectionError, RuntimeError) as error:  # RuntimeError: another release of Ray or Python
-        where = "A local Ray cannot be started" if address is None else f"The Ray at {address!r} cannot be joined"
-        message = f"{where}: {' '.join(str(error).split())} All nodes need the same releases of Ray and Python."
-        raise ClusterError(message) from error
-
-
-def look_around(options: ClusterOptions) -> ClusterFacts:
-    """Count the nodes of the cluster that this process is connected to, and the workers that find room on them.
-
-    Parameters
-    ----------
-    options : ClusterOptions
-        The size of a worker.
-
-    Returns
-    -------
-    ClusterFacts
-        As the cluster is now.
-
-    Raises
-    ------
-    ClusterError
-        If no node has room for a worker.
-    DeviceError
-        If workers are to have GPUs and no node has as many.
-    """
-    ray = import_extra("ray", extra="ray")
-    alive = [node for node in ray.nodes() if node["Alive"]]
-    resources: list[Mapping[str, Any]] = [node["Resources"] for node in alive]
-    cpus = [int(found.get("CPU", 0)) for found in resources]
-    gpus = [float(found.get("GPU", 0)) for found in resources]
-    if max(cpus, default=0) < options.cpus_per_worker:
-        message = (
-            f"The cluster has nodes with {', '.join(map(str, cpus))} CPUs, and a worker needs "
-            f"{options.cpus_per_worker}. Add a node with CPUs, or lower cpus_per_worker."
-        )
-        raise ClusterError(message)
-    _check_gpus(options.gpus_per_worker, most=max(gpus, default=0))
-    nodes = []
-    for node, found, n_cpus, n_gpus in zip(alive, resources, cpus, gpus, strict=True):
-        room = n_cpus // options.cpus_per_worker
-        if options.gpus_per_worker:
-            room = min(room, int(n_gpus / options.gpus_per_worker))
-        nodes.append(Node(node["NodeID"], room, int(found.get("object_store_memory", 0))))
-    facts = ClusterFacts(tuple(nodes), ray.get_runtime_context().get_node_id())
-    if facts.n_workers == 0:
-        message = (
-            f"No node has room for a worker of {options.cpus_per_worker} CPUs and {options.gpus_per_worker:g} GPUs. "
-            "Lower cpus_per_worker or gpus_per_worker, or add a node."
-        )
-        raise ClusterError(message)
-    return facts
-
-
-def _check_gpus(wanted: float, *, most: float) -> None:
-    if wanted and most < wanted:
-        message = (
-            f"gpus_per_worker is {wanted:g}, but no node has more than {most:g} GPUs. "
-            "Lower it, or set it to 0 to compute on the CPU."
-        )
-        raise DeviceError(message)

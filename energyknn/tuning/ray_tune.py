@@ -1,11 +1,15 @@
-"""Ray Tune over the number of neighbours: one trial for each candidate, the rows sent once.
+"""Ray Tune over the number of neighbours: one trial for each candidate. The rows are sent once.
 
-This module loads Ray only when it is used.
+Importing this module does not load Ray.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -15,15 +19,10 @@ from sklearn.metrics import r2_score
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.utils import check_X_y
 
-from energyknn._shared.ray_session import ray_session, results_folder
+from energyknn._shared.ray_session import open_ray
 from energyknn.errors import import_extra
 from energyknn.splitting import Split
 from energyknn.tuning.scores import SearchScores, check_candidates
-
-__all__ = ["Progress", "make_run_config", "search_ray_tune"]
-
-Progress = Callable[[int, int], None]
-"""Called with the number of candidates that are done and the number of all."""
 
 
 def search_ray_tune(
@@ -36,12 +35,12 @@ def search_ray_tune(
     num_cpus: int | None = None,
     use_gpu: bool = False,
     random_state: int | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> SearchScores:
     """Score every candidate once on every fold with `ray.tune.Tuner`.
 
-    Uses the Ray that is running, or the one that the variable RAY_ADDRESS names; otherwise it starts one on this
-    machine and shuts it down again. Nothing stays on disk but Ray's own logs in its temporary folder.
+    The trials run on the Ray that this process is connected to, else on the cluster that RAY_ADDRESS names. Without
+    either, a local Ray is started and shut down again. Only Ray's own logs stay on disk, in its temporary folder.
 
     Parameters
     ----------
@@ -83,7 +82,7 @@ def search_ray_tune(
     check_candidates(candidates, folds)
     X, y = check_X_y(X, y, dtype=np.float64, y_numeric=True)
     data = {"X": X, "y": y, "folds": [tuple(fold) for fold in folds], "weights": weights}
-    with ray_session(num_cpus=num_cpus, use_gpu=use_gpu), results_folder(None) as folder:
+    with open_tune(num_cpus=num_cpus, use_gpu=use_gpu) as folder:
         tune = import_extra("ray.tune", extra="ray")
         tuner = tune.Tuner(
             tune.with_resources(tune.with_parameters(_score_candidate, **data), {"cpu": 1, "gpu": int(use_gpu)}),
@@ -92,9 +91,37 @@ def search_ray_tune(
                 search_alg=tune.search.BasicVariantGenerator(max_concurrent=num_cpus or 0, random_state=random_state),
                 reuse_actors=True,
             ),
-            run_config=make_run_config(tune, folder, progress, len(candidates)),
+            run_config=tune.RunConfig(
+                name="search",
+                storage_path=folder,
+                verbose=0,
+                callbacks=[_make_log(tune), _make_callback(tune, progress, len(candidates))],
+                failure_config=tune.FailureConfig(fail_fast=True),
+            ),
         )
         return _collect(tuner.fit(), candidates)
+
+
+@contextmanager
+def open_tune(
+    *, num_cpus: int | None = None, use_gpu: bool = False, chosen: str | None = None, extra: str = "ray"
+) -> Iterator[str]:
+    """Connect to a Ray as `open_ray` does, and give Tune a folder: the chosen one, or a temporary one.
+
+    Warns
+    -----
+    UserWarning
+        If `use_gpu`: Ray only reserves the GPU.
+    """
+    with open_ray(num_cpus=num_cpus, n_gpus=int(use_gpu), extra=extra):
+        if use_gpu:
+            message = "use_gpu=True only reserves a GPU for each trial; scikit-learn computes on the CPU all the same."
+            warnings.warn(message, UserWarning, stacklevel=2)
+        if chosen is not None:
+            yield os.path.abspath(os.path.expanduser(chosen))  # noqa: PTH100, PTH111 - Ray wants a string
+            return
+        with tempfile.TemporaryDirectory(prefix="energyknn-ray-", ignore_cleanup_errors=True) as folder:
+            yield folder
 
 
 def _score_candidate(
@@ -120,36 +147,8 @@ def _collect(results: Any, candidates: tuple[int, ...]) -> SearchScores:
     return SearchScores(candidates, np.array([by_candidate[k] for k in candidates]))
 
 
-def make_run_config(tune: ModuleType, folder: str, progress: Progress | None, n_candidates: int) -> Any:
-    """Make a quiet run of Tune that ends with the first failure.
-
-    Parameters
-    ----------
-    tune : module
-        ``ray.tune``.
-    folder : str
-        Where Tune writes.
-    progress : callable or None
-        Called as ``progress(n_done, n_candidates)``.
-    n_candidates : int
-        Number of trials.
-
-    Returns
-    -------
-    ray.tune.RunConfig
-        For a Tuner.
-    """
-    return tune.RunConfig(
-        name="search",
-        storage_path=folder,
-        verbose=0,
-        callbacks=[_make_log(tune), _make_callback(tune, progress, n_candidates)],
-        failure_config=tune.FailureConfig(fail_fast=True),
-    )
-
-
 def _make_log(tune: ModuleType) -> Any:
-    """Make the log without which Tune warns of every trial; it closes the files of trials that were stopped too."""
+    """Make the log without which Tune warns of every trial. It closes the files of stopped trials as well."""
 
     class Log(tune.logger.JsonLoggerCallback):  # type: ignore[name-defined]
         """Write results as JSON."""
@@ -161,7 +160,7 @@ def _make_log(tune: ModuleType) -> Any:
     return Log()
 
 
-def _make_callback(tune: ModuleType, progress: Progress | None, n_candidates: int) -> Any:
+def _make_callback(tune: ModuleType, progress: Callable[[int, int], None] | None, n_candidates: int) -> Any:
     """Make the Ray callback that tells `progress` of every finished trial."""
 
     class Report(tune.Callback):  # type: ignore[name-defined]

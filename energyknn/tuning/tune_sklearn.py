@@ -24,8 +24,8 @@ from sklearn.model_selection import cross_validate
 from sklearn.model_selection._validation import _score
 from sklearn.utils import get_tags
 
-from energyknn._shared.ray_session import ray_session, results_folder
 from energyknn.errors import import_extra
+from energyknn.tuning.ray_tune import open_tune
 
 __all__ = ["TuneGridSearchCV", "TuneSearchCV"]
 
@@ -129,8 +129,7 @@ class _OnTodaysRay:
         """
         chosen = self.local_dir
         with (
-            ray_session(use_gpu=self.use_gpu, extra="tune-sklearn"),
-            results_folder(chosen) as folder,
+            open_tune(use_gpu=self.use_gpu, chosen=chosen, extra="tune-sklearn") as folder,
             _own_random_state(getattr(self, "seed", None)),
         ):
             self.local_dir = None  # Ray 2.60 refuses this name: it is storage_path now

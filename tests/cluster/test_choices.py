@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from real_ray import start_ray
 
-from energyknn.cluster.choices import Range, _draw, _Space, search_choices
+from energyknn.cluster import choices as module
+from energyknn.cluster.choices import ChoiceScores, Range, _Chooser, search_choices
+from energyknn.cluster.pool import Outcome, Task, Unit
 from energyknn.errors import ClusterError
 from energyknn.estimators.transformers import ColumnWeights
 from energyknn.splitting import fold_rows
@@ -37,7 +41,7 @@ COMMON: dict[str, Any] = {"folds": FOLDS, "n_neighbors": [3, 9], "weights": ["un
         ({"choices": {"first": Range(2, 1)}}, "low must be less than high"),
         ({"choices": {"first": Range(0, 1, log=True)}}, "above 0 where log is set"),
         ({"choices": {"first": Range(0, 1)}}, "n_trials is None, but 'first' is a range"),
-        ({"choices": {"first": Range(0, 1)}, "method": "grid"}, "'first' is a range, of which a grid"),
+        ({"choices": {"first": Range(0, 1)}, "method": "grid"}, "'first' is a range, and a grid"),
         ({"choices": GRID, "n_trials": 0}, "n_trials is 0"),
         ({"choices": GRID, "method": "guess"}, "method"),
         ({"choices": GRID, "n_neighbors": [0]}, "n_neighbors holds 0"),
@@ -49,28 +53,60 @@ def test_what_cannot_be_chosen_is_refused_before_anything_starts(options: dict[s
         search_choices(X, y, **(COMMON | options))
 
 
-def draw_all(method: Any, choices: Mapping[str, Any], *, n_trials: int | None = None) -> list[tuple[float, ...]]:
-    space = _Space(choices, n_trials, method=method)
-    draws = _draw(space, method, 0)
-    found: list[tuple[float, ...]] = []
-    for _ in range(space.n_trials + 2):
-        chosen = draws.next()
-        if chosen is None:
-            break
-        found.append(tuple(chosen.values()))
-        draws.learn(chosen, -float(sum(chosen.values())))
-    return found
+class HerePool:
+    """A pool without processes: the job is done here, a unit after another."""
+
+    def __init__(self, n_workers: int = 2) -> None:
+        self.facts = SimpleNamespace(n_workers=n_workers)
+        self.n_runs = 0
+
+    @contextmanager
+    def open_job(self, task: Task) -> Iterator[HerePool]:
+        self._task = task
+        yield self
+
+    def put(self, value: Any) -> Any:
+        return value
+
+    def run(self, units: Sequence[Unit], is_over: Callable[[], bool]) -> Iterator[tuple[Unit, Outcome]]:
+        self.n_runs += 1
+        for unit in units:
+            if is_over():
+                return
+            held = self._task.prepare(*unit.data, n_jobs=1)
+            yield unit, self._task.work(held, *unit.arguments(), n_jobs=1)
 
 
-@pytest.mark.parametrize("method", ["random", "grid", "optuna"])
+def search_here(choices: Mapping[str, Any], **options: Any) -> ChoiceScores:
+    """Search without Ray."""
+    return search_choices(X, y, choices=choices, **(COMMON | {"pool": HerePool()} | options))
+
+
+def draw_all(method: Any, choices: Mapping[str, Any], *, score: Any = sum, n_trials: int = 100) -> list[Any]:
+    """Draw until nothing is left, one after another."""
+    chooser = _Chooser(choices, method, 0)
+    drawn = []
+    for key in islice(chooser, n_trials):
+        drawn.append(key)
+        chooser.tell(key, float(score(key)))
+    return drawn
+
+
+METHODS = ["random", "grid", "optuna"]
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_every_choice_is_tried_once_and_then_nothing_is_left(method: str) -> None:
-    if method == "optuna":
-        pytest.importorskip("optuna")
-    drawn = draw_all(method, GRID)
-    assert sorted(drawn) == [(p, first) for p in (0, 1) for first in (0, 1, 2)]
+    pytest.importorskip("optuna")
+    assert sorted(draw_all(method, GRID)) == [(p, first) for p in (0, 1) for first in (0, 1, 2)]
+
+
+def test_a_grid_goes_through_all_in_order() -> None:
+    assert draw_all("grid", GRID) == [(p, first) for p in (0, 1) for first in (0, 1, 2)]
 
 
 def test_random_draws_repeat_with_their_seed_and_fill_a_range() -> None:
+    pytest.importorskip("optuna")
     choices = {"low": Range(1.0, 2.0), "log": Range(1e-4, 1.0, log=True)}
     drawn = draw_all("random", choices, n_trials=200)
     assert drawn == draw_all("random", choices, n_trials=200)
@@ -82,15 +118,88 @@ def test_random_draws_repeat_with_their_seed_and_fill_a_range() -> None:
 
 def test_optuna_learns_where_scores_are_good() -> None:
     pytest.importorskip("optuna")
-    space = _Space({"at": Range(0.0, 1.0)}, 60, method="optuna")
-    draws = _draw(space, "optuna", 0)
-    found = []
-    for _ in range(60):
-        chosen = draws.next()
-        assert chosen is not None
-        found.append(chosen["at"])
-        draws.learn(chosen, -abs(chosen["at"] - 0.8))
-    assert np.median(np.abs(np.array(found[30:]) - 0.8)) < np.median(np.abs(np.array(found[:10]) - 0.8))
+    drawn = draw_all("optuna", {"at": Range(0.0, 1.0)}, score=lambda key: -abs(key[0] - 0.8), n_trials=60)
+    off = np.abs(np.array(drawn)[:, 0] - 0.8)
+    assert np.median(off[30:]) < np.median(off[:10])
+
+
+def weigh_first(values: Mapping[str, Any]) -> ColumnWeights:
+    return ColumnWeights({0: values["first"]})
+
+
+def assert_scored_as_on_one_machine(found: ChoiceScores) -> None:
+    """Hold each choice's scores to the bits of `score_candidates`, and the best to all of them."""
+    for values, table in zip(found.choices, found.fold_scores, strict=True):
+        transformer = weigh_first(values)  # one for all candidates, as in the trial
+        candidates = [Candidate(k, name, values["p"], transformer) for k, name in found.candidates]
+        np.testing.assert_array_equal(
+            table, score_candidates(X, y, candidates=candidates, folds=FOLDS).test["score"], strict=True
+        )
+    values, k, weights, score = found.best
+    assert score == found.fold_scores.mean(axis=2).max()
+    assert (k, weights) in found.candidates
+    assert values["first"] == 3.0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_pool_scores_every_choice_with_every_k_and_weighting(method: Any) -> None:
+    pytest.importorskip("optuna")
+    told: list[tuple[int, int]] = []
+    options: dict[str, Any] = {"make_transformer": weigh_first, "method": method, "random_state": 0}
+    pool = HerePool()
+    found = search_here(GRID, **options, pool=pool, progress=lambda *step: told.append(step))
+    assert found.is_exhausted
+    assert len(found.choices) == 6
+    assert found.candidates == ((3, "uniform"), (9, "uniform"), (3, "distance"), (9, "distance"))
+    assert told == [(done, 6) for done in range(1, 7)]
+    assert pool.n_runs == (3 if method == "optuna" else 1)  # Optuna reads the scores of two workers before it draws on
+    assert_scored_as_on_one_machine(found)
+    again = search_here(GRID, **options)
+    assert again.choices == found.choices
+
+
+def test_fewer_trials_than_choices_leave_some() -> None:
+    found = search_here(GRID, make_transformer=weigh_first, method="grid", n_trials=4)
+    assert [tuple(values.values()) for values in found.choices] == [(1, 0.5), (1, 1.0), (1, 3.0), (2, 0.5)]
+    assert not found.is_exhausted
+
+
+def test_an_outcome_without_a_score_is_not_the_best() -> None:
+    pytest.importorskip("optuna")
+
+    def score_one_side(*_: Any) -> float:
+        return np.nan if scored.pop() else 1.0
+
+    scored = [False, False, True, True]  # two folds of two choices
+    found = search_here(
+        {"p": (1, 2)}, method="optuna", n_neighbors=[3], weights=["uniform"], scoring=score_one_side, pool=HerePool(1)
+    )
+    assert np.isnan(found.fold_scores[0]).all()
+    assert found.best[-1] == 1.0
+
+
+def test_a_trial_that_fails_ends_the_search_with_its_own_error() -> None:
+    def fail(values: Mapping[str, Any]) -> None:
+        message = f"no scaler for {values['p']}"
+        raise ZeroDivisionError(message)
+
+    with pytest.raises(ZeroDivisionError, match="no scaler for 1"):
+        search_here(GRID, make_transformer=fail, method="grid")
+
+
+def test_a_time_budget_ends_the_search_with_what_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=100.0)
+
+    def wait(values: Mapping[str, Any]) -> None:
+        clock.now += values["seconds"]
+
+    monkeypatch.setattr(module, "monotonic", lambda: clock.now)
+    options: dict[str, Any] = {"make_transformer": wait, "method": "grid"}
+    found = search_here({"seconds": (1, 2, 30, 4)}, **options, time_budget=25)
+    assert [values["seconds"] for values in found.choices] == [1, 2, 30]
+    assert not found.is_exhausted
+    with pytest.raises(ClusterError, match="No choice was scored within the time"):
+        search_here({"seconds": (1, 2)}, **options, time_budget=0)
 
 
 @pytest.fixture(scope="module")
@@ -102,35 +211,15 @@ def running_ray() -> Iterator[Any]:
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("running_ray")
-@pytest.mark.parametrize("method", ["grid", "random", "optuna"])
-def test_scores_are_those_of_one_machine(method: Any) -> None:
-    def weigh_first(values: Mapping[str, Any]) -> ColumnWeights:  # within, so that workers need not import this file
+@pytest.mark.parametrize("method", METHODS)
+def test_workers_score_as_one_machine(method: Any) -> None:
+    def weigh(values: Mapping[str, Any]) -> ColumnWeights:  # within, so that workers need not import this file
         return ColumnWeights({0: values["first"]})
 
-    told: list[tuple[int, int]] = []
-    found = search_choices(
-        X,
-        y,
-        choices=GRID,
-        make_transformer=weigh_first,
-        method=method,
-        random_state=0,
-        progress=lambda *step: told.append(step),
-        **COMMON,
-    )
+    found = search_choices(X, y, choices=GRID, make_transformer=weigh, method=method, random_state=0, **COMMON)
     assert found.is_exhausted
     assert len(found.choices) == 6
-    assert told == [(done, 6) for done in range(1, 7)]
-    for values, table in zip(found.choices, found.fold_scores, strict=True):
-        candidates = [Candidate(k, name, values["p"], weigh_first(values)) for k, name in found.candidates]
-        # one group of candidates, as in the trial: they share one transformer
-        candidates = [candidate._replace(transformer=candidates[0].transformer) for candidate in candidates]
-        expected = score_candidates(X, y, candidates=candidates, folds=FOLDS)
-        np.testing.assert_array_equal(table, expected.test["score"])
-    values, k, weights, score = found.best
-    assert score == found.fold_scores.mean(axis=2).max()
-    assert (k, weights) in found.candidates
-    assert values["first"] == 3.0
+    assert_scored_as_on_one_machine(found)
 
 
 @pytest.mark.ray
@@ -151,33 +240,3 @@ def test_alone_it_starts_quietly_and_leaves_nothing(tmp_path: Path) -> None:
     )
     assert (done.stdout, done.stderr) == ("False\n", "")
     assert not (tmp_path / "ray_results").exists()
-
-
-@pytest.mark.ray
-@pytest.mark.usefixtures("running_ray")
-def test_a_trial_that_fails_ends_the_search_with_its_own_error() -> None:
-    def fail(values: Mapping[str, Any]) -> None:
-        message = f"no scaler for {values['p']}"
-        raise ZeroDivisionError(message)
-
-    with pytest.raises(ZeroDivisionError, match="no scaler for"):
-        search_choices(X, y, choices=GRID, make_transformer=fail, **COMMON)
-
-
-@pytest.mark.ray
-@pytest.mark.usefixtures("running_ray")
-def test_a_time_budget_ends_the_search_with_what_is_scored() -> None:
-    def wait(values: Mapping[str, Any]) -> ColumnWeights:
-        time.sleep(values["seconds"])
-        return ColumnWeights()
-
-    choices = {"seconds": (0.0, 0.1, 300.0, 301.0, 302.0, 303.0)}
-    start = time.monotonic()
-    found = search_choices(X, y, choices=choices, make_transformer=wait, method="grid", time_budget=25.0, **COMMON)
-    assert time.monotonic() - start < 100
-    scored = [values["seconds"] for values in found.choices]
-    assert scored[0] == 0.0
-    assert set(scored) <= {0.0, 0.1}  # a busy machine may not come to the second
-    assert not found.is_exhausted
-    with pytest.raises(ClusterError, match="No choice was scored within the time"):
-        search_choices(X, y, choices={"seconds": (300.0,)}, make_transformer=wait, time_budget=2.0, **COMMON)

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from real_ray import start_cluster
 
-from energyknn.cluster import choices
-from energyknn.cluster.pool import Outcome, Task, Unit, Worker, open_pool
+from energyknn.cluster.choices import search_choices
+from energyknn.cluster.pool import Outcome, Task, Unit, Worker, WorkerPool, _Hired, open_pool
 from energyknn.cluster.search import search_neighbors_on_ray
+from energyknn.cluster.session import ClusterFacts, ClusterOptions
 from energyknn.cluster.tuning import score_candidates_on_ray
 from energyknn.errors import ClusterError
 from energyknn.neighbors import search_neighbors
@@ -64,15 +65,40 @@ def test_a_worker_prepares_once_for_a_group_and_forgets_with_the_job(monkeypatch
 
     task, worker = (Reference(Task(prepare, work)),), Worker(1)
     for job, group, number in [(0, "a", 1), (0, "a", 2), (0, "b", 3), (1, "b", 4), (1, "b", 5)]:
-        done = worker.run(job, task, group, (Reference(7), 8), (number,))
-        np.testing.assert_array_equal(done.outcome.arrays["found"], [7, 8, number, 1])
-        assert done.device == "cpu"
+        outcome, device = worker.run(job, task, group, (Reference(7), 8), (number,))
+        np.testing.assert_array_equal(outcome.arrays["found"], [7, 8, number, 1])
+        assert device == "cpu"
     assert prepared == [(7, 8, 1)] * 3
     worker.forget()
     assert worker._prepared is None
     assert worker._task is None
     worker.run(1, task, "b", (Reference(7), 8), (6,))
     assert len(prepared) == 4
+
+
+class FakeActor:
+    """An actor that writes down how it ends."""
+
+    def __init__(self, ended: list[str], name: str) -> None:
+        self.name = name
+        self.__ray_terminate__ = SimpleNamespace(remote=lambda: ended.append(f"{name} asked to end") or name)
+
+
+def test_a_pool_asks_idle_workers_to_end_before_it_kills_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+
+    def wait(references: list[str], **_: Any) -> None:
+        ended.append(f"waited for {', '.join(references)}")
+
+    exceptions = SimpleNamespace(RayError=RuntimeError)
+    fake = SimpleNamespace(kill=lambda actor: ended.append(f"{actor.name} killed"), wait=wait, exceptions=exceptions)
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    with WorkerPool(ClusterFacts((), "here"), ClusterOptions()) as pool:
+        pool.hired = [_Hired(FakeActor(ended, "idle"), "here"), _Hired(FakeActor(ended, "busy"), "here", n_sent=1)]
+        pool.joining = {"reference": FakeActor(ended, "starting")}
+    assert ended[:2] == ["idle asked to end", "waited for idle"]
+    assert {"busy killed", "starting killed"} <= set(ended)
+    assert (pool.hired, pool.joining) == ([], {})
 
 
 # On Ray
@@ -157,15 +183,21 @@ def test_a_node_lost_between_jobs_and_in_one_loses_nothing(cluster: Any) -> None
 
 
 @ray_cluster
-def test_choices_do_not_wait_for_the_cpus_of_a_pool(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from energyknn.cluster import cluster as module
-
-    monkeypatch.setattr(module, "_SECONDS_FOR_ROOM", 1.0)
-    options: dict[str, Any] = {"choices": {"p": (1, 2)}, "folds": fold_rows(len(X)), "n_neighbors": [3]}
+def test_a_job_that_is_over_leaves_its_units_and_the_pool_goes_on(cluster: Any) -> None:
+    units = [Unit(str(number), 0, (1,), partial(tuple, (number,))) for number in range(50)]
+    found = []
     with open_pool(address=cluster.address) as pool:
-        search_neighbors_on_ray(X, engine="brute", block_rows=100, pool=pool)
-        deadline = time.monotonic() + 20
-        while len(pool.hired) < 2 and time.monotonic() < deadline:
-            search_neighbors_on_ray(X, engine="brute", block_rows=100, pool=pool)
-        with pytest.raises(ClusterError, match=r"0 CPUs of the cluster are free, .* leave the block of an open pool"):
-            choices.search_choices(X, y, **options, address=cluster.address)
+        with pool.open_job(make_slow_task()) as job:
+            found = list(job.run(units, lambda: job.report.n_done >= 3))
+            assert 3 <= len(found) < len(units)
+        assert_found(search_neighbors_on_ray(X, pool=pool), search_neighbors(X))
+
+
+@ray_cluster
+def test_choices_run_on_the_workers_of_a_pool(cluster: Any) -> None:
+    options: dict[str, Any] = {"folds": fold_rows(len(X)), "n_neighbors": [3]}
+    with open_pool(address=cluster.address) as pool:
+        found = search_choices(X, y, **options, choices={"p": (1, 2)}, method="grid", pool=pool)
+    for p, table in zip((1, 2), found.fold_scores, strict=True):
+        expected = score_candidates(X, y, candidates=[Candidate(3, p=p)], folds=options["folds"])
+        np.testing.assert_array_equal(table, expected.test["score"])

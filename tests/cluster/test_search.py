@@ -24,8 +24,10 @@ from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import FitFailedWarning
 from sklearn.preprocessing import StandardScaler
 
+from energyknn._shared import ray_session
+from energyknn._shared.ray_session import check_address
 from energyknn.cluster.search import ClusterNeighbors, search_neighbors_on_ray
-from energyknn.cluster.session import ClusterOptions, check_address, open_cluster
+from energyknn.cluster.session import ClusterOptions, open_cluster
 from energyknn.cluster.tuning import score_candidates_on_ray
 from energyknn.errors import ClusterError, DeviceError, JournalError
 from energyknn.neighbors import Neighbors, search_neighbors
@@ -70,17 +72,14 @@ def free_port() -> int:
 
 
 def test_an_address_where_nothing_listens_is_refused() -> None:
-    start = time.monotonic()
     with pytest.raises(ClusterError, match="No Ray answers at"):
         check_address(f"127.0.0.1:{free_port()}")
-    assert time.monotonic() - start < 10
 
 
-def test_an_address_that_keeps_silent_is_refused_within_ten_seconds() -> None:
-    start = time.monotonic()
+def test_an_address_that_keeps_silent_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_session, "_SECONDS_TO_ANSWER", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(ClusterError, match="No Ray answers at"):
         check_address(f"127.0.0.1:{server.getsockname()[1]}")
-    assert time.monotonic() - start < 10
 
 
 def test_another_kind_of_server_is_refused() -> None:
@@ -93,7 +92,7 @@ def test_another_kind_of_server_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = Thread(target=answer)
         thread.start()
-        with pytest.raises(ClusterError, match="is no Ray"):
+        with pytest.raises(ClusterError, match="is not a Ray"):
             check_address(f"127.0.0.1:{server.getsockname()[1]}")
         thread.join()
 
@@ -340,13 +339,13 @@ def test_the_readmes_script_runs(cluster: Any, capsys: pytest.CaptureFixture[str
 
 @ray_cluster
 def test_a_worker_that_no_node_can_hold_is_refused(cluster: Any) -> None:
-    with pytest.raises(ClusterError, match=r"nodes with 1, 1, 1 CPUs, and a worker needs 2"):
+    with pytest.raises(ClusterError, match=r"A worker needs 2 CPUs .* have 1, 1, 1 CPUs"):
         search_neighbors_on_ray(make_rows(60), cpus_per_worker=2, address=cluster.address)
 
 
 @ray_cluster
 def test_a_gpu_that_no_node_has_is_refused(cluster: Any) -> None:
-    with pytest.raises(DeviceError, match=r"gpus_per_worker is 1, but no node has more than 0 GPUs"):
+    with pytest.raises(DeviceError, match=r"gpus_per_worker asks for 1 GPUs, but Ray sees 0 GPUs"):
         search_neighbors_on_ray(make_rows(60), gpus_per_worker=1, address=cluster.address)
 
 
@@ -432,7 +431,7 @@ def test_a_node_removed_in_the_middle_changes_nothing(cluster: Any) -> None:
 
 _RUN = """
 import json, sys
-from test_distributed import make_rows
+from test_search import make_rows
 from energyknn.cluster.search import search_neighbors_on_ray
 found = search_neighbors_on_ray(
     make_rows(20_000), make_rows(4_000, seed=1), 5,

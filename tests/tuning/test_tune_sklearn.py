@@ -199,7 +199,7 @@ def test_a_gpu_that_ray_has_is_reserved_and_said_to_be_no_more_than_that(adapter
 
 
 _ALONE = """
-import json, os, time
+import json, os
 import numpy as np
 from sklearn.neighbors import KNeighborsRegressor
 from energyknn.tuning.tune_sklearn import TuneGridSearchCV, TuneSearchCV
@@ -207,26 +207,23 @@ import ray
 X = np.random.default_rng(0).normal(size=(60, 3))
 before = dict(os.environ)
 messages = []
-start = time.perf_counter()
 for search in (TuneGridSearchCV, TuneSearchCV):
     try:
         search(KNeighborsRegressor(), {"n_neighbors": [1, 3]}, use_gpu=True).fit(X, X[:, 0])
     except ValueError as error:
         messages.append(str(error))
-seconds = time.perf_counter() - start
 started = ray.is_initialized()
 TuneGridSearchCV(KNeighborsRegressor(), {"n_neighbors": [3]}, cv=2).fit(X, X[:, 0])
-print(json.dumps([messages, seconds, started, ray.is_initialized(), before == dict(os.environ)]))
+print(json.dumps([messages, started, ray.is_initialized(), before == dict(os.environ)]))
 """
 
 
 @pytest.mark.tune_sklearn
-def test_alone_it_refuses_within_seconds_starts_quietly_and_leaves_nothing(tmp_path: Path) -> None:
+def test_alone_it_refuses_without_a_start_then_starts_quietly_and_leaves_nothing(tmp_path: Path) -> None:
     done = run_python(_ALONE, home=tmp_path)
-    messages, seconds, started, running, same_environment = json.loads(done.stdout)
+    messages, started, running, same_environment = json.loads(done.stdout)
     assert len(messages) == 2
     assert all("Ray sees 0 GPUs" in message for message in messages)
-    assert seconds < 5
     assert not started
     assert not running
     assert same_environment

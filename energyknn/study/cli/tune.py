@@ -121,8 +121,7 @@ def _choose_score(address: str | None, journal: str | None) -> Callable[..., Any
         from energyknn.tuning.candidates import score_candidates
 
         return score_candidates
-    from energyknn._shared.ray_session import name_address
-    from energyknn.cluster.session import check_address
+    from energyknn._shared.ray_session import check_address, name_address
     from energyknn.cluster.tuning import score_candidates_on_ray
 
     known = name_address(address)
