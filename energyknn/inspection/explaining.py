@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import permutations
 from typing import Any, NamedTuple, Self
 
@@ -271,14 +272,20 @@ def _change_by_orders(
     """
     members, orders = list(groups.values()), _list_orders(len(groups))
     origin = neighborhood.map_rows(_shape_like(X_train, starts))
+
+    @cache  # orders share many of the sets of columns that have been changed
+    def measure(changed: frozenset[int]) -> NDArray[np.float64]:
+        rows = starts.copy()
+        for number in changed:
+            rows[:, members[number]] = ends[:, members[number]]
+        steps = np.abs(neighborhood.map_rows(_shape_like(X_train, rows)) - origin)
+        distances: NDArray[np.float64] = (steps**p).sum(axis=1)
+        return distances
+
     added = np.zeros((len(starts), len(members)))
     for order in orders:
-        rows, before = starts.copy(), np.zeros(len(starts))
-        for number in order:
-            rows[:, members[number]] = ends[:, members[number]]
-            after = (np.abs(neighborhood.map_rows(_shape_like(X_train, rows)) - origin) ** p).sum(axis=1)
-            added[:, number] += after - before
-            before = after
+        for place, number in enumerate(order):
+            added[:, number] += measure(frozenset(order[: place + 1])) - measure(frozenset(order[:place]))
     return added / len(orders)
 
 

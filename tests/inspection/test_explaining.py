@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
-from itertools import permutations
+from itertools import combinations, permutations
+from math import comb
 
 import numpy as np
 import pandas as pd
@@ -244,23 +245,21 @@ def test_shares_of_columns_are_those_of_pairs_drawn_at_random(models):
 def test_shares_of_columns_are_those_of_their_explanations(models, name):
     """Over all pairs: each column's part of the sum of squared distances, and how far it moves rows alone."""
     model, rows = models[name], X.iloc[:10]
+    starts, ends = (rows.iloc[numbers].reset_index(drop=True) for numbers in np.indices((10, 10)).reshape(2, -1))
     found = weigh_columns(model, rows, columns=GROUPS)
     parts, moves, total = np.zeros(4), np.zeros(4), 0.0
     for part in list_neighborhoods(model):
-        for one in range(10):
-            start = rows.iloc[[one] * 10].reset_index(drop=True)
-            end = rows.reset_index(drop=True)
-            origin = part.map_rows(start)
-            total += part.share * ((part.map_rows(end) - origin) ** 2).sum()
-            for order in permutations(range(4)):
-                changed, before = start.copy(), np.zeros(10)
-                for place, number in enumerate(order):
-                    members = list(GROUPS.values())[number]
-                    changed[members] = end[members]
-                    after = ((part.map_rows(changed) - origin) ** 2).sum(axis=1)
-                    parts[number] += part.share * (after - before).sum() / 24
-                    moves[number] += part.share * after.sum() / 6 if place == 0 else 0.0
-                    before = after
+        origin = part.map_rows(starts)
+        total += part.share * ((part.map_rows(ends) - origin) ** 2).sum()
+        for order in permutations(range(4)):
+            changed, before = starts.copy(), np.zeros(100)
+            for place, number in enumerate(order):
+                members = list(GROUPS.values())[number]
+                changed[members] = ends[members]
+                after = ((part.map_rows(changed) - origin) ** 2).sum(axis=1)
+                parts[number] += part.share * (after - before).sum() / 24
+                moves[number] += part.share * after.sum() / 6 if place == 0 else 0.0
+                before = after
     np.testing.assert_allclose(found["share"], parts / total, rtol=1e-7, atol=1e-10)
     np.testing.assert_allclose(found["weight"], np.sqrt(moves / 200), rtol=1e-7)
 
@@ -275,13 +274,19 @@ def test_sampled_orders_come_close_to_all(models, monkeypatch):
     query = NEW.iloc[np.repeat(np.arange(6), 3)].reset_index(drop=True)
     neighbor = X.iloc[found.indices.reshape(-1)].reset_index(drop=True)
     origin, added = part.map_rows(neighbor), np.zeros((18, 5))
-    for order in permutations(range(5)):
-        changed, before = neighbor.copy(), np.zeros(18)
-        for number in order:
-            changed[NAMES[number]] = query[NAMES[number]]
-            after = ((part.map_rows(changed) - origin) ** 2).sum(axis=1)
-            added[:, number] += (after - before) / 120
-            before = after
+
+    @cache
+    def measure(members):
+        changed = neighbor.copy()
+        changed[list(members)] = query[list(members)]
+        return ((part.map_rows(changed) - origin) ** 2).sum(axis=1)
+
+    for number, name in enumerate(NAMES):
+        others = [other for other in NAMES if other != name]
+        for size in range(5):
+            for members in combinations(others, size):
+                gain = measure(frozenset({*members, name})) - measure(frozenset(members))
+                added[:, number] += gain / 5 / comb(4, size)  # the share of the orders in which these come before
     exact = (added / added.sum(axis=1, keepdims=True)).reshape(6, 3, 5)
     wrong, less_wrong = (np.median(np.abs(some.shares - exact).max(axis=2)) for some in (found, nearer))
     assert 0.001 < wrong < 0.1
