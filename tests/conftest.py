@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small products cost more on several threads than they gain
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

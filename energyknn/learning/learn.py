@@ -12,8 +12,8 @@ structure, 2007) bend the map by a network, as a hidden layer does here.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -298,12 +298,12 @@ def learn_map(
         n_jobs,
     )
     adam = _Adam(_start(rows.shape[1], n_components, n_units, form, scale, random), weight_decay)
-    start = time.perf_counter()
+    start = perf_counter()
     reference = job.draw(random)
     trace: list[Round] = []
     kept, best = job.turn(adam.parameters), 0
     for number in track(range(n_rounds), "Learn the distance"):
-        seconds = time.perf_counter() - start
+        seconds = perf_counter() - start
         if trace and time_budget is not None and seconds >= time_budget:
             break
         share = max(number / n_rounds, seconds / time_budget if time_budget else 0.0)
@@ -311,7 +311,7 @@ def learn_map(
         errors = _learn_round(job, adam, random, n_queries=n_queries, n_steps=n_steps, rate=rate)
         turned = job.turn(adam.parameters)
         validation = job.measure_validation(reference, turned)
-        trace.append(Round(time.perf_counter() - start, float(np.sqrt(np.mean(errors**2))), validation))
+        trace.append(Round(perf_counter() - start, float(np.sqrt(np.mean(errors**2))), validation))
         if validation <= trace[best].validation_rmse:
             kept, best = turned, number
         if patience is not None and number - best >= patience:

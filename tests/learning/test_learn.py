@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -21,12 +23,13 @@ from energyknn.learning.planes import fit_planes, weigh_locally
 def data():
     """Two columns tell the target, six are noise of more weight."""
     random = np.random.default_rng(0)
-    X = random.normal(size=(3000, 8))
-    return X, np.sin(2 * X[:, 0]) + X[:, 1] ** 2 + 0.1 * random.normal(size=3000)
+    X = random.normal(size=(1500, 8))
+    return X, np.sin(2 * X[:, 0]) + X[:, 1] ** 2 + 0.1 * random.normal(size=1500)
 
 
-QUICK = {"n_components": 4, "n_neighbors": 30, "n_rounds": 25, "n_queries": 1000, "n_steps": 5, "learning_rate": 0.1}
+QUICK = {"n_components": 4, "n_neighbors": 30, "n_rounds": 25, "n_queries": 300, "n_steps": 5, "learning_rate": 0.1}
 STRAIGHT = {**QUICK, "n_units": 0, "weight_decay": 0.0}
+BRIEF = {**QUICK, "n_rounds": 3}  # enough where bits are compared, and not what is learned
 
 
 def predict_rows(mapped, y, queries, neighbors, ridge):
@@ -100,8 +103,8 @@ def test_the_gradient_by_the_map_is_that_of_differences(n_units):
 
 def test_a_hidden_layer_learns_what_columns_tell_together():
     """The target is the length of a row: no linear map to two columns puts rows of a like length near."""
-    X = np.random.default_rng(3).normal(size=(4000, 6))
-    options = {**QUICK, "n_components": 2, "n_rounds": 40, "n_steps": 10, "learning_rate": 0.05, "weight_decay": 0.0}
+    X = np.random.default_rng(3).normal(size=(1500, 6))
+    options = {**QUICK, "n_components": 2, "n_rounds": 30, "n_steps": 10, "learning_rate": 0.05, "weight_decay": 0.0}
     errors = {}
     for n_units in (0, 64):
         trace = learn_map(X, np.linalg.norm(X, axis=1), n_units=n_units, **options).trace
@@ -110,20 +113,20 @@ def test_a_hidden_layer_learns_what_columns_tell_together():
 
 
 def test_decay_shrinks_a_map(data):
-    sizes = [np.linalg.norm(learn_map(*data, weight_decay=decay, **QUICK).components) for decay in (0.0, 0.5)]
+    sizes = [np.linalg.norm(learn_map(*data, weight_decay=decay, **BRIEF).components) for decay in (0.0, 0.5)]
     assert sizes[1] < 0.8 * sizes[0]
 
 
 @pytest.mark.parametrize("form", ["full", "diagonal"])
 def test_columns_of_noise_lose_their_weight(data, form):
     X, y = data
-    learned = learn_map(X[:2000], y[:2000], form=form, **STRAIGHT)
+    learned = learn_map(X[:1000], y[:1000], form=form, **STRAIGHT)
     sizes = np.linalg.norm(learned.components, axis=1)
     assert sizes[:2].min() > 2 * sizes[2:].max()
-    train, test = X[:2000] @ learned.components, X[2000:] @ learned.components
-    plain = KNeighborsRegressor(10).fit(X[:2000], y[:2000]).predict(X[2000:])
-    better = KNeighborsRegressor(10).fit(train, y[:2000]).predict(test)
-    assert np.mean((better - y[2000:]) ** 2) < 0.25 * np.mean((plain - y[2000:]) ** 2)
+    train, test = X[:1000] @ learned.components, X[1000:] @ learned.components
+    plain = KNeighborsRegressor(10).fit(X[:1000], y[:1000]).predict(X[1000:])
+    better = KNeighborsRegressor(10).fit(train, y[:1000]).predict(test)
+    assert np.mean((better - y[1000:]) ** 2) < 0.25 * np.mean((plain - y[1000:]) ** 2)
 
 
 def test_the_trace_says_which_round_was_kept(data):
@@ -160,7 +163,7 @@ def test_single_precision_gives_the_same_gradient_but_for_rounding():
 def test_learning_and_validation_err_as_planes_do(data):
     """A target that is a plane: planes predict it after a map that has learned nothing, means do not."""
     target = data[0] @ np.arange(8.0)
-    options = STRAIGHT | {"n_components": 8, "n_rounds": 1, "learning_rate": 1e-6}
+    options = STRAIGHT | {"n_components": 8, "n_rounds": 1, "learning_rate": 1e-6, "row_share": 1.0}
     for ridge, least, most in ((1e-6, 0.0, 0.02), (np.inf, 0.4, 1.0)):
         first = learn_map(data[0], target, ridge=ridge, **options).trace[0]
         for error in (first.leave_one_out_rmse, first.validation_rmse):
@@ -168,16 +171,17 @@ def test_learning_and_validation_err_as_planes_do(data):
 
 
 def test_seeds_repeat_to_the_bit_and_differ(data):
-    first, second = learn_map(*data, random_state=3, **QUICK), learn_map(*data, random_state=3, **QUICK)
+    first, second = learn_map(*data, random_state=3, **BRIEF), learn_map(*data, random_state=3, **BRIEF)
     np.testing.assert_array_equal(first.components, second.components)
-    assert not np.array_equal(first.components, learn_map(*data, random_state=4, **QUICK).components)
+    assert not np.array_equal(first.components, learn_map(*data, random_state=4, **BRIEF).components)
 
 
-def test_learning_stops_early(data):
-    assert len(learn_map(*data, time_budget=1e-9, **QUICK).trace) == 1
-    random = np.random.default_rng(0)
-    noise = random.normal(size=3000)
+def test_learning_stops_early(data, monkeypatch):
+    noise = np.random.default_rng(0).normal(size=1500)
     assert len(learn_map(data[0], noise, patience=2, **QUICK | {"n_rounds": 60}).trace) < 60
+    monkeypatch.setattr("energyknn.learning.learn.perf_counter", itertools.count().__next__)  # a second for each look
+    for budget, seconds in ((1e-9, [2]), (7, [2, 4, 6])):
+        assert [entry.seconds for entry in learn_map(*data, time_budget=budget, **QUICK).trace] == seconds
 
 
 @pytest.mark.parametrize(
@@ -221,12 +225,12 @@ def test_scikit_learns_checks(estimator, check):
 
 
 def test_the_transformer_is_the_learned_map(data):
-    learned = learn_map(*data, random_state=1, **QUICK)
-    transformer = MetricMap(random_state=1, **QUICK).fit(*data)
+    learned = learn_map(*data, random_state=1, **BRIEF)
+    transformer = MetricMap(random_state=1, **BRIEF).fit(*data)
     assert learned.hidden.weights.shape == (8, 128)
     expected = map_rows(data[0], learned.components, learned.hidden)
     np.testing.assert_array_equal(transformer.transform(data[0]), expected)
-    linear = MetricMap(random_state=1, **STRAIGHT).fit(*data)
+    linear = MetricMap(random_state=1, **BRIEF | {"n_units": 0}).fit(*data)
     assert linear.hidden_ is None
     np.testing.assert_array_equal(linear.transform(data[0]), data[0] @ linear.components_)
     assert transformer.traces_[0][-1].leave_one_out_rmse == learned.trace[-1].leave_one_out_rmse
@@ -236,7 +240,7 @@ def test_the_transformer_is_the_learned_map(data):
 
 @pytest.mark.parametrize("n_units", [0, 16])
 def test_squared_distances_after_joined_maps_are_the_mean_of_theirs(data, n_units):
-    options = {**QUICK, "n_units": n_units}
+    options = {**BRIEF, "n_units": n_units}
     maps = [learn_map(*data, random_state=seed, **options) for seed in (4, 5, 6)]
     pairs = [RowMap(one.components, one.hidden) for one in maps]
     squares = [measure_steps(data[0], *pair) for pair in pairs]
@@ -244,7 +248,7 @@ def test_squared_distances_after_joined_maps_are_the_mean_of_theirs(data, n_unit
     np.testing.assert_allclose(measure_steps(data[0], *joined), np.mean(squares, axis=0), rtol=1e-9)
     transformer = MetricMap(n_maps=3, random_state=4, **options).fit(*data)
     mapped = transformer.transform(data[0])
-    assert mapped.shape == (3000, 4)
+    assert mapped.shape == (1500, 4)
     np.testing.assert_allclose(mapped, map_rows(data[0], *joined)[:, :4], rtol=1e-9, atol=1e-12)
     assert [trace[-1].validation_rmse for trace in transformer.traces_] == [
         one.trace[-1].validation_rmse for one in maps
@@ -270,7 +274,7 @@ def test_a_turned_map_tells_rows_apart_as_before_whatever_their_order():
 
 
 def test_diagonal_maps_join_to_the_root_of_their_mean_squares(data):
-    options = {**QUICK, "form": "diagonal", "n_components": 1}
+    options = {**BRIEF, "form": "diagonal", "n_components": 1}
     single = [MetricMap(random_state=seed, **options).fit(*data).components_ for seed in (0, 1)]
     joined = MetricMap(n_maps=2, **options).fit(*data).components_
     np.testing.assert_allclose(joined @ joined.T, np.mean([one**2 for one in single], axis=0), atol=1e-9)
@@ -282,7 +286,7 @@ def test_at_least_one_map_is_learned(data):
 
 
 def test_learning_shows_progress_where_asked(data, capsys):
-    quiet, loud = (MetricMap(random_state=1, verbose=verbose, **QUICK) for verbose in (0, 1))
+    quiet, loud = (MetricMap(random_state=1, verbose=verbose, **BRIEF) for verbose in (0, 1))
     quiet.fit(*data)
     assert capsys.readouterr().err == ""
     np.testing.assert_array_equal(loud.fit(*data).components_, quiet.components_)
@@ -318,23 +322,30 @@ def test_a_local_fit_of_training_rows_leaves_each_out():
 
 def test_the_whole_model_beats_plain_neighbours_and_joins_its_maps(data):
     X, y = data
-    options = {"numbers": [0, 1, 2, 3], "indicators": [4, 5, 6, 7], "n_maps": 2, "random_state": 7, **QUICK}
-    model = make_learned_regressor(**options).fit(X[:2000], y[:2000])
-    rmse = np.sqrt(np.mean((model.predict(X[2000:]) - y[2000:]) ** 2))
-    plain = KNeighborsRegressor(10).fit(X[:2000], y[:2000]).predict(X[2000:])
-    assert rmse < 0.5 * np.sqrt(np.mean((plain - y[2000:]) ** 2))
+    options = {
+        "numbers": [0, 1, 2, 3],
+        "indicators": [4, 5, 6, 7],
+        "n_maps": 2,
+        "random_state": 7,
+        **QUICK,
+        "n_rounds": 10,
+    }
+    model = make_learned_regressor(**options).fit(X[:1000], y[:1000])
+    rmse = np.sqrt(np.mean((model.predict(X[1000:]) - y[1000:]) ** 2))
+    plain = KNeighborsRegressor(10).fit(X[:1000], y[:1000]).predict(X[1000:])
+    assert rmse < 0.5 * np.sqrt(np.mean((plain - y[1000:]) ** 2))
     assert len(model[1].traces_) == 2
-    alone = make_learned_regressor(**{**options, "n_maps": 1}).fit(X[:2000], y[:2000])
+    alone = make_learned_regressor(**{**options, "n_maps": 1}).fit(X[:1000], y[:1000])
     assert model[1].traces_[0][-1].validation_rmse == alone[1].traces_[0][-1].validation_rmse
-    again = clone(model).fit(X[:2000], y[:2000])
-    np.testing.assert_array_equal(again.predict(X[2000:]), model.predict(X[2000:]))
+    again = clone(model).fit(X[:1000], y[:1000])
+    np.testing.assert_array_equal(again.predict(X[1000:]), model.predict(X[1000:]))
 
 
 def test_nothing_is_learned_from_rows_that_are_predicted(data):
     X, y = data
-    options = {"numbers": list(range(8)), "indicators": [], "n_maps": 1, "random_state": 0, **QUICK}
-    model = make_learned_regressor(**options).fit(X[:2000], y[:2000])
-    alone, among = model.predict(X[2000:2001]), model.predict(np.concatenate([X[2000:2001], 9 + X[2001:2100]]))[:1]
+    options = {"numbers": list(range(8)), "indicators": [], "n_maps": 1, "random_state": 0, **BRIEF}
+    model = make_learned_regressor(**options).fit(X[:1000], y[:1000])
+    alone, among = model.predict(X[1000:1001]), model.predict(np.concatenate([X[1000:1001], 9 + X[1001:1100]]))[:1]
     np.testing.assert_allclose(alone, among, rtol=1e-12)
 
 
@@ -363,18 +374,19 @@ def test_groups_are_predicted_from_others_while_learning(recordings):
 def test_groups_of_one_row_change_nothing_but_their_names(recordings):
     X, y, _ = recordings
     names = np.array([f"song {number:04}" for number in range(2000)])
-    expected, found = learn_map(X, y, **QUICK), learn_map(X, y, groups=names, **QUICK)
+    expected, found = learn_map(X, y, **BRIEF), learn_map(X, y, groups=names, **BRIEF)
     np.testing.assert_array_equal(found.components, expected.components)
 
 
 def test_a_round_draws_no_more_rows_than_asked(data):
-    """2,700 rows are learned from, so the default share is 1,080."""
-    few = learn_map(*data, **QUICK | {"n_rows": 200})
-    assert not np.array_equal(few.components, learn_map(*data, **QUICK).components)
-    for same in ({"n_rows": 1080, "row_share": 1.0}, {"n_rows": 1080}, {"row_share": 0.5, "n_rows": 1080}):
-        np.testing.assert_array_equal(learn_map(*data, **QUICK | same).components, learn_map(*data, **QUICK).components)
-    least = learn_map(*data, **QUICK | {"row_share": 1e-9})
-    np.testing.assert_array_equal(least.components, learn_map(*data, **QUICK | {"n_rows": 31}).components)
+    """1,350 rows are learned from, so the default share is 540."""
+    few = learn_map(*data, **BRIEF | {"n_rows": 200})
+    expected = learn_map(*data, **BRIEF).components
+    assert not np.array_equal(few.components, expected)
+    for same in ({"n_rows": 540, "row_share": 1.0}, {"n_rows": 540}, {"row_share": 0.5, "n_rows": 540}):
+        np.testing.assert_array_equal(learn_map(*data, **BRIEF | same).components, expected)
+    least = learn_map(*data, **BRIEF | {"row_share": 1e-9})
+    np.testing.assert_array_equal(least.components, learn_map(*data, **BRIEF | {"n_rows": 31}).components)
 
 
 def test_rounds_of_a_part_of_the_rows_learn_less_by_heart(data):
@@ -386,7 +398,7 @@ def test_rounds_of_a_part_of_the_rows_learn_less_by_heart(data):
     assert gaps[0.2] < 0.6 * gaps[1.0]
 
 
-@pytest.mark.parametrize("groups", [np.zeros(3000), np.arange(2), np.arange(3000) % 2])
+@pytest.mark.parametrize("groups", [np.zeros(1500), np.arange(2), np.arange(1500) % 2])
 def test_groups_that_cannot_be_are_refused(data, groups):
     with pytest.raises(ValueError, match="groups has shape"):
         learn_map(*data, groups=groups, **QUICK)
@@ -394,7 +406,8 @@ def test_groups_that_cannot_be_are_refused(data, groups):
 
 def test_pipelines_and_means_hand_groups_to_their_maps(recordings):
     X, y, songs = recordings
-    parts = [make_learned_regressor([0, 1, 2], n_maps=1, row_share=1.0, random_state=seed, **QUICK) for seed in (0, 1)]
+    options = {**QUICK, "n_maps": 1, "row_share": 1.0, "n_rounds": 8}
+    parts = [make_learned_regressor([0, 1, 2], random_state=seed, **options) for seed in (0, 1)]
     model = VotingRegressor([("first", parts[0]), ("second", parts[1])])
     plain, grouped = (fit_in_groups(clone(model), X, y, groups) for groups in (None, songs))
     for without, given in zip(plain.estimators_, grouped.estimators_, strict=True):
