@@ -43,7 +43,7 @@ from energyknn.scaling import apply_scale, fit_scale
 from energyknn.splitting import Split, fold_rows
 from energyknn.study.notebook import SPOTIFY
 from energyknn.study.synthesis import synthesise_tracks
-from energyknn.tuning.candidates import Candidate, score_candidates
+from energyknn.tuning import Candidate, score_candidates
 
 FOLDER = Path(__file__).parent
 N_NEIGHBORS = 51

@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.neighbors import KNeighborsRegressor, NearestNeighbors
 
 from energyknn import KNNSearchCV
-from energyknn.tuning.candidates import Candidate
+from energyknn.tuning import Candidate
 
 QUESTION = "where it does not pay"
 

@@ -14,7 +14,7 @@ from energyknn._shared.ray_session import quiet_ray, start_ray
 from energyknn.cluster.pool import open_pool
 from energyknn.cluster.search import search_neighbors_on_ray
 from energyknn.cluster.tuning import score_candidates_on_ray
-from energyknn.tuning.candidates import Candidate
+from energyknn.tuning import Candidate
 
 QUESTION = "Ray overhead"
 HERE = f"energyknn here, {N_THREADS} threads"
@@ -104,7 +104,7 @@ def test_tuning_beside_tune_sklearn_on_the_same_ray(record, benchmark, require, 
 
         def ask_ray():
             options = {"candidates": CANDIDATES, "folds": data.folds, "pool": pool}
-            return score_candidates_on_ray(data.X, data.y, **options).scores.test["score"].mean(axis=1)
+            return score_candidates_on_ray(data.X, data.y, **options).scores.test["score"].mean
 
         ask_ray()
         for _ in range(5):

@@ -17,7 +17,7 @@ from sklearn.metrics import r2_score
 from sklearn.neighbors import KNeighborsRegressor
 
 from energyknn.neighbors.weighting import KERNELS
-from energyknn.tuning.candidates import Candidate, score_candidates, score_leave_one_out
+from energyknn.tuning import Candidate, score_candidates, score_leave_one_out
 
 QUESTION = "tuning"
 WEIGHTS = ("uniform", "distance", *KERNELS)

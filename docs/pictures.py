@@ -18,7 +18,7 @@ from energyknn.loading import load_table, sample_path
 from energyknn.neighbors import search_neighbors
 from energyknn.study.notebook import SPOTIFY
 from energyknn.study.protocol import COARSE_N_NEIGHBORS, Prepared, Protocol, micro_candidates, prepare
-from energyknn.tuning.candidates import Candidate, CandidateScores, score_candidates
+from energyknn.tuning import Candidate, CandidateScores, score_candidates
 
 PALE = "#b0b0b0"
 EVERY_K = range(1, 57)
@@ -155,7 +155,7 @@ def score_every_k(data: Prepared) -> CandidateScores:
 
 def draw_stages(scores: CandidateScores) -> Figure:
     """Draw the mean R² of every k, and the candidates that the notebook's two searches have."""
-    mean = scores.test["score"].mean(axis=1)
+    mean = scores.test["score"].mean
     coarse = [k for k in COARSE_N_NEIGHBORS if k in EVERY_K]
     best = max(coarse, key=lambda k: mean[k - 1])
     stages = ((coarse, ORANGE, "s", "coarse search"), (micro_candidates(best, EVERY_K[-1]), GREEN, "^", "micro search"))
@@ -186,7 +186,7 @@ def draw_overfitting(scores: CandidateScores) -> Figure:
         (scores.test, BLUE, "validation rows"),
     ):
         if tables is not None:
-            axes.plot(EVERY_K, tables["score"].mean(axis=1), color=color, linewidth=1.6, label=label)
+            axes.plot(EVERY_K, tables["score"].mean, color=color, linewidth=1.6, label=label)
     axes.set(xlabel="k, the number of neighbours", ylabel="mean R² of four folds")
     axes.legend(fontsize=9, loc="upper right")
     return tidy(figure)

@@ -11,7 +11,6 @@ from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from energyknn.neighbors import NeighborIndex
 from energyknn.progress import Track, track_silently
 
 __all__ = [
@@ -20,7 +19,6 @@ __all__ = [
     "fit_in_groups",
     "fit_knn",
     "predict",
-    "predict_nearest",
     "predict_without_self",
 ]
 
@@ -155,43 +153,6 @@ def predict_without_self(model: KNeighborsRegressor) -> NDArray[np.float64]:
     A repeat of a row under another number counts as a neighbour; only the row itself is left out.
     """
     predictions: NDArray[np.float64] = model.predict(None)
-    return predictions
-
-
-def predict_nearest(
-    index: NeighborIndex, y_train: ArrayLike, X_query: ArrayLike | None = None, *, n_neighbors: int = 5
-) -> NDArray[np.float64]:
-    """Predict by the mean target of the nearest training rows, found by our own exact search.
-
-    Parameters
-    ----------
-    index : NeighborIndex
-        The training rows, as `energyknn.neighbors.build_index` prepares them.
-    y_train : array-like of shape (n_train,)
-        Their targets.
-    X_query : array-like of shape (n_query, n_features) or None, default=None
-        Rows on the same scale. None predicts each training row from its neighbours other than itself.
-    n_neighbors : int, default=5
-        Neighbours to average.
-
-    Returns
-    -------
-    ndarray of shape (n_query,), float64
-        Predictions in the target's unit; scikit-learn's, but for rows that tie at the last neighbour.
-
-    Raises
-    ------
-    ValueError
-        If `n_neighbors` is below 1 or above what the training rows can give.
-
-    Examples
-    --------
-    >>> from energyknn.neighbors import build_index
-    >>> predict_nearest(build_index([[0.0], [1.0], [5.0]]), [1.0, 2.0, 9.0], [[0.2]], n_neighbors=2)
-    array([1.5])
-    """
-    found = index.search(X_query, n_neighbors)
-    predictions: NDArray[np.float64] = np.asarray(y_train, dtype=np.float64)[found.indices].mean(axis=1)
     return predictions
 
 

@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor, KNeighborsTransformer
 from sklearn.pipeline import make_pipeline
 
-from energyknn.tuning.candidates import Candidate, score_candidates
+from energyknn.tuning import Candidate, score_candidates
 from harness.peers import N_THREADS
 
 COARSE, MICRO = range(1, 52, 10), range(11, 17)
@@ -36,7 +36,7 @@ class Rival:
 def score_ours(data, candidates, **options):
     """Score candidates fold by fold as users do."""
     scores = score_candidates(data.X, data.y, candidates=candidates, folds=data.folds, n_jobs=N_THREADS, **options)
-    return scores.test["score"]
+    return scores.test["score"].values
 
 
 def score_two_stages(data, **options):

@@ -25,8 +25,7 @@ from energyknn.errors import ClusterError, import_extra
 from energyknn.neighbors.search import Engine
 from energyknn.neighbors.weighting import Weights
 from energyknn.splitting import Split
-from energyknn.tuning.candidates import Candidate, score_candidates
-from energyknn.tuning.scores import check_candidates
+from energyknn.tuning.candidates import Candidate, check_sizes, score_candidates
 from energyknn.tuning.scoring import resolve_scoring
 
 Method = Literal["random", "grid", "optuna"]
@@ -180,7 +179,7 @@ def search_choices(
     """
     options = ClusterOptions(address, num_cpus, cpus_per_worker)
     check_choice(method, ("random", "grid", "optuna"), name="method")
-    check_candidates(n_neighbors, folds)
+    check_sizes(n_neighbors, folds)
     if len(resolve_scoring(scoring)) != 1 or isinstance(scoring, Mapping | list | tuple | set | frozenset):
         message = f"scoring is {scoring!r}. A search for the best choice needs one scorer."
         raise ValueError(message)
@@ -337,4 +336,4 @@ def _score(
         n_jobs=n_jobs,
     )
     (table,) = scores.test.values()
-    return Outcome({"fold_scores": table})
+    return Outcome({"fold_scores": table.values})

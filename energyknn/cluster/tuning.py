@@ -1,41 +1,38 @@
-"""One search per fold on a Ray cluster: neighbours are found and weighed on the workers, sums of errors come back."""
+"""One search per fold on a Ray cluster: workers find neighbours and sum errors, and only the sums come back."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from energyknn._shared.checks import check_integer, check_rows
+from energyknn._shared.checks import check_integer
 from energyknn.cluster.journal import describe_value, open_journal
 from energyknn.cluster.pool import Outcome, PoolJob, RunReport, Task, Unit, WorkerPool, use_pool
 from energyknn.cluster.session import ClusterOptions, StoreNeed, check_object_store
 from energyknn.neighbors.search import Engine
 from energyknn.progress import Track, track_silently
 from energyknn.splitting import Split
-from energyknn.tuning.candidates import Candidate, CandidateScores, score_with
-from energyknn.tuning.fold_neighbors import FoldSearch, PreparedFold, Side, Step
-from energyknn.tuning.scoring import needs_predictions
-from energyknn.tuning.tallies import BlockSums, Job, Tally, Wanted, sum_block
-
-__all__ = ["ClusterScores", "score_candidates_on_ray"]
+from energyknn.tuning.candidates import Candidate, Job, make_job, run_job
+from energyknn.tuning.fold_neighbors import PreparedFold, Side, Step
+from energyknn.tuning.scores import CandidateScores
+from energyknn.tuning.tallies import BlockSums, Part
 
 _N_STEPS = 16  # of a side of a fold
 _FEWEST_ROWS = 1 << 15  # row numbers of a step, where none are asked for: a search of few rows is slower for each
 
 
 class ClusterScores(NamedTuple):
-    """Scores, and how they were had.
+    """Scores, and a report of the run that computed them.
 
     Attributes
     ----------
     scores : CandidateScores
-        Of every candidate on every fold.
+        The scores of every candidate on every fold.
     report : RunReport
         Units done, done again and read from the journal; devices and nodes.
     """
@@ -64,180 +61,180 @@ def score_candidates_on_ray(
     journal: str | None = None,
     track: Track[Any] = track_silently,
 ) -> ClusterScores:
-    """Score every candidate on every fold on a Ray cluster, with the bits of `score_candidates`.
+    """Score every candidate on every fold on a Ray cluster; the scores are bit-identical to `score_candidates`'.
 
     Parameters
     ----------
-    X, y, candidates, folds, scoring, with_train, error_score, engine
-        As in `energyknn.tuning.candidates.score_candidates`. Functions and transformers are sent to the workers.
+    X : array-like of shape (n_rows, n_features)
+        Scaled rows; a data frame for transformers that choose columns by name.
+    y : array-like of shape (n_rows,) or (n_rows, n_outputs)
+        Their targets.
+    candidates : sequence of Candidate
+        What to score. Functions and transformers are sent to the workers.
+    folds : sequence of Split
+        Row numbers of training and validation rows.
+    scoring : None, str, callable, sequence or mapping, default=None
+        What GridSearchCV accepts; None for R². One scorer gets the name "score".
+    with_train : bool, default=False
+        Whether to score the training rows too, with and without each row as its own neighbour.
+    error_score : float or "raise", default=nan
+        The score where a candidate's weights or the scorer fail, with a warning; "raise" for the error itself.
+    engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
+        How workers search. Scores do not depend on it.
     block_rows : int or None, default=None
-        Row numbers that a unit spans, rounded up to whole slices of the sums; None for 16 units a side of a fold, of
-        32,768 row numbers or more.
-    address, num_cpus, cpus_per_worker, gpus_per_worker, max_retries, pool, journal
-        As in `energyknn.cluster.search.search_neighbors_on_ray`.
+        Row numbers of a unit, rounded up to whole slices of the sums. None makes 16 units for each side of a fold, of
+        at least 32,768 row numbers.
+    address : str or None, default=None
+        The cluster; None for the Ray that is running, the one that RAY_ADDRESS names, or one on this machine.
+    num_cpus : int or None, default=None
+        CPUs of a Ray that is started here; None for all.
+    cpus_per_worker : int, default=1
+        CPUs, and threads, of a worker.
+    gpus_per_worker : float, default=0
+        GPUs of a worker.
+    max_retries : int, default=2
+        How often a unit that fails is tried again.
+    pool : WorkerPool or None, default=None
+        Workers from `open_pool`, to use instead of new ones.
+    journal : str or None, default=None
+        A folder where finished units are kept, so that a later call goes on from there.
     track : Track, default=track_silently
-        Shows progress, by pairs of a query and a training row.
+        Shows progress, in pairs of a query and a training row.
 
     Returns
     -------
     ClusterScores
-        The scores of `score_candidates`, to the last bit, and a report.
+        The scores, and a report.
 
     Raises
     ------
     ValueError, SearchInterrupted
-        As in `score_candidates`.
-    ImportError, ClusterError, DeviceError, JournalError
-        As in `search_neighbors_on_ray`.
+        For the reasons of `score_candidates`.
+    ImportError
+        If the extra "ray" is not installed.
+    ClusterError, DeviceError
+        If the cluster or its GPUs cannot do the work.
+    JournalError
+        If the journal is of another study, or cannot be read or written.
+
+    See Also
+    --------
+    energyknn.tuning.score_candidates : The same on one machine.
 
     Notes
     -----
-    The rows go into the object store once, folds as row numbers. A unit is a part of one side of one fold: its
-    neighbours are found and weighed on a worker, which has built the fold's index once, and only sums of errors come
-    back; predictions too where a scorer needs them. A unit in which a user's function failed is not kept in a journal.
+    The rows are put into the object store once, and folds are sent as row numbers. A unit is a part of one side of one
+    fold. A worker builds the fold's index once, finds the neighbours of the unit's rows, and sends back sums of errors;
+    predictions too where a scorer needs them. A unit in which a user's function failed is not kept in a journal.
 
-    The bits are those of `score_candidates` on the same kind of machine: a transformer that multiplies matrices may
-    differ with the BLAS.
+    Scores are bit-identical on the same kind of machine. A transformer that multiplies matrices may differ with the
+    BLAS.
     """
     options = ClusterOptions(address, num_cpus, cpus_per_worker, gpus_per_worker, max_retries)
     if block_rows is not None and check_integer(block_rows, name="block_rows", rule="an integer or None") < 1:
         message = f"block_rows is {block_rows}. It must be at least 1, or None."
         raise ValueError(message)
-    rows = X if any(candidate.transformer is not None for candidate in candidates) else check_rows(X, name="X")
-    study = _describe(rows, y, candidates, folds)
-    study |= {"scoring": scoring, "with_train": with_train, "error_score": error_score, "block_rows": block_rows}
-    score = partial(
-        score_with,
-        *(rows, y),
-        candidates=candidates,
-        folds=folds,
+    job = make_job(
+        *(X, y, candidates, folds),
         scoring=scoring,
         with_train=with_train,
         error_score=error_score,
-        shared=None,
+        shared=False,
         engine=engine,
         n_jobs=1,
     )
+    needs_frame = any(candidate.transformer is not None for candidate in job.candidates)
+    rows = job.X if needs_frame else job.rows
+    study = _describe(rows, job) | {"scoring": scoring, "block_rows": block_rows}
     kept = None if journal is None else open_journal(journal, study)
     task = Task(_prepare, _work, uses_gpu=engine == "torch")
-    with use_pool(pool, options) as used, used.open_job(task, kept) as job:
-        return ClusterScores(score(tally_part=_Parts(job, rows, block_rows, track)), job.report)
+    with use_pool(pool, options) as used, used.open_job(task, kept) as pool_job:
+        scores = run_job(job, _RayExecutor(pool_job, rows, block_rows, track))
+        return ClusterScores(scores, pool_job.report)
 
 
-def _describe(X: Any, y: ArrayLike, candidates: Sequence[Candidate], folds: Sequence[Split]) -> dict[str, Any]:
-    """Say what the records of a journal depend on."""
-    transformers = [id(candidate.transformer) for candidate in candidates]
+def _describe(rows: Any, job: Job) -> dict[str, Any]:
+    """Describe what the records of a journal depend on."""
+    transformers = [id(candidate.transformer) for candidate in job.candidates]
     described = [
         (k, describe_value(weights), p, transformers.index(id(transformer)), describe_value(transformer))
-        for k, weights, p, transformer in candidates
+        for k, weights, p, transformer, _ in job.candidates
     ]
+    if hasattr(rows, "iloc"):
+        from pandas.util import hash_pandas_object
+
+        rows = f"{list(rows.columns)} {describe_value(hash_pandas_object(rows, index=False).to_numpy())}"
     return {
         "kind": "scores",
-        "X": _describe_rows(X),
-        "y": np.asarray(y, dtype=np.float64),
+        "X": rows,
+        "y": job.y,
         "candidates": described,
-        "folds": np.concatenate([np.array([len(rows), *rows]) for fold in folds for rows in fold]) if folds else None,
+        "folds": np.concatenate([np.array([len(side), *side]) for fold in job.folds for side in fold]),
+        "with_train": job.with_train,
+        "error_score": job.error_score,
     }
 
 
-def _describe_rows(X: Any) -> Any:
-    if not hasattr(X, "iloc"):
-        return np.asarray(X)
-    from pandas.util import hash_pandas_object
-
-    return f"{list(X.columns)} {describe_value(hash_pandas_object(X, index=False).to_numpy())}"
+def _prepare(X: Any, part: Part, fold: int, *, n_jobs: int) -> tuple[Part, PreparedFold]:
+    """Give a part its rows back, and build a fold's index."""
+    part = replace(part, plan=replace(part.plan, X=X, n_jobs=n_jobs))
+    return part, part.plan.prepare(fold)
 
 
-class _Part(NamedTuple):
-    """What workers need to know of candidates that share a search; the rows come by themselves."""
-
-    job: Job
-    plan: FoldSearch
-    wanted: Wanted
-    transformer: Any
-
-
-@dataclass(frozen=True, eq=False)
-class _Fold:
-    """What a worker holds."""
-
-    part: _Part
-    prepared: PreparedFold
-
-
-def _prepare(X: Any, part: _Part, fold: int, *, n_jobs: int) -> _Fold:
-    """Build a fold's index."""
-    job, plan = replace(part.job, X=X), replace(part.plan, n_jobs=n_jobs)
-    if part.transformer is None:
-        plan = replace(plan, X=X if isinstance(X, np.ndarray) else check_rows(X, name="X"))
-    else:
-        plan = replace(plan, transform=partial(job.transform, part.transformer))
-    return _Fold(part._replace(job=job, plan=plan), plan.prepare_fold(fold))
-
-
-def _work(fold: _Fold, step: Step, *, n_jobs: int) -> Outcome:
-    """Find and weigh the neighbours of some rows of a side."""
-    job, plan, wanted, _ = fold.part
-    plan, job = replace(plan, n_jobs=n_jobs), replace(job, n_threads=n_jobs)
+def _work(held: tuple[Part, PreparedFold], step: Step, *, n_jobs: int) -> Outcome:  # noqa: ARG001 - the part has it
+    """Run a step, and name its arrays by side and kind."""
+    part, prepared = held
     arrays: dict[str, NDArray[Any]] = {}
     failures: dict[tuple[Side, int], Exception] = {}
-    for block in plan.find_step(fold.prepared, step):
-        predictions = None
-        if any(needs_predictions(scorer) for scorer in job.scorers.values()):
-            shape = (wanted.n_candidates, len(block.rows), max(1, job.y[:1].size))
-            predictions = arrays[f"{block.side}.predictions"] = np.zeros(shape)
-        found = sum_block(job, wanted, block, slice_rows=plan.slice_rows, predictions=predictions)
-        arrays |= {f"{block.side}.{kind}": sums for kind, sums in found.sums.items()}
-        failures |= {(block.side, place): error for place, error in found.failed.items()}
+    for block in part.run(prepared, step):
+        arrays |= {f"{block.side}.{kind}": sums for kind, sums in block.sums.items()}
+        if block.predictions is not None:
+            arrays[f"{block.side}.predictions"] = block.predictions
+        failures |= {(block.side, place): error for place, error in block.failed.items()}
     return Outcome(arrays, failures)
 
 
-class _Parts:
-    """A `TallyPart` whose work is done by a pool."""
+def _read_outcome(part: Part, step: Step, outcome: Outcome) -> Iterator[BlockSums]:
+    """Turn what `_work` returned into blocks again."""
+    sides: tuple[Side, ...] = ("train_without_self", "train") if step.trains else ("test",)
+    for side in sides:
+        named = (name.partition(".") for name in outcome.arrays)
+        sums = {kind: outcome.arrays[f"{side}.{kind}"] for found, _, kind in named if found == side}
+        predictions = sums.pop("predictions", None)
+        failed = {place: error for (where, place), error in outcome.failures.items() if where == side}
+        yield BlockSums(step.fold, side, part.plan.rows_of(step), sums, predictions, failed)
+
+
+class _RayExecutor:
+    """An `Executor` that sends the steps of a part to the workers of a pool."""
 
     def __init__(self, pool_job: PoolJob, X: Any, block_rows: int | None, track: Track[Any]) -> None:
         self._pool_job, self._X, self._block_rows, self._track = pool_job, X, block_rows, track
         self._n_parts = 0
-        self._shared: Any = None
+        self._reference: Any = None
 
-    def __call__(self, job: Job, plan: FoldSearch, wanted: Wanted) -> Iterator[tuple[int, Side, Tally]]:
-        """Have the steps of all folds done, and yield each side's tally when its last step is in."""
-        steps = plan.plan_steps(span=self._choose_span(plan, len(job.y)))
-        missing = Counter((step.fold, step.trains) for step in steps)
-        units = self._make_units(job, plan, wanted, steps)
+    def __call__(self, part: Part) -> Iterator[BlockSums]:
+        """Yield the blocks of each step when it is done."""
+        wanted = self._block_rows or max(_FEWEST_ROWS, -(-len(self._X) // _N_STEPS))  # the same on any cluster
+        steps = part.plan.list_steps(span=-(-wanted // part.plan.slice_rows) * part.plan.slice_rows)
+        units = self._make_units(part, steps)
         by_key = {unit.key: step for unit, step in zip(units, steps, strict=True)}
-        sides: dict[tuple[int, bool], _Sides] = {}
-        for _, (unit, outcome) in zip(
-            self._track(units, "Search folds on Ray"), self._pool_job.run(units), strict=True
-        ):
-            step = by_key[unit.key]
-            key = step.fold, step.trains
-            if key not in sides:
-                sides[key] = _Sides(job, plan, wanted, step)
-            sides[key].take(plan.rows_of(step), outcome)
-            missing[key] -= 1
-            if not missing[key]:
-                yield from sides.pop(key).finish()
+        done = zip(self._track(units, "Search folds on Ray"), self._pool_job.run(units), strict=True)
+        for _, (unit, outcome) in done:
+            yield from _read_outcome(part, by_key[unit.key], outcome)
 
-    def _choose_span(self, plan: FoldSearch, n_rows: int) -> int:
-        """Choose how many row numbers a unit spans, the same on any cluster."""
-        wanted = max(_FEWEST_ROWS, -(-n_rows // _N_STEPS)) if self._block_rows is None else self._block_rows
-        return plan.slice_rows * max(1, -(-wanted // plan.slice_rows))
-
-    def _make_units(self, job: Job, plan: FoldSearch, wanted: Wanted, steps: Sequence[Step]) -> list[Unit]:
-        """Put what is shared into the object store, the rows once for all parts, and list the units."""
-        if self._shared is None:
-            check_object_store(self._pool_job.facts, _count_bytes(self._X, job, wanted, steps))
-            self._shared = self._pool_job.put(self._X)
-        transformer = None if plan.transform is None else plan.transform.args[0]  # type: ignore[attr-defined]
-        bare = replace(plan, X=np.empty((0, 0)), transform=None)
-        part = self._pool_job.put(_Part(replace(job, X=None), bare, wanted, transformer))
+    def _make_units(self, part: Part, steps: Sequence[Step]) -> list[Unit]:
+        """Put the rows into the object store, once for all parts, and list the units of a part."""
+        if self._reference is None:
+            check_object_store(self._pool_job.facts, _count_bytes(self._X, part, steps))
+            self._reference = self._pool_job.put(self._X)
+        bare = self._pool_job.put(replace(part, plan=replace(part.plan, X=None)))
         number, self._n_parts = self._n_parts, self._n_parts + 1
         return [
             Unit(
                 f"part-{number}-fold-{step.fold}-{'train' if step.trains else 'test'}-rows-{step.start}",
                 (number, step.fold),
-                (self._shared, part, step.fold),
+                (self._reference, bare, step.fold),
                 partial(tuple, (step,)),
                 step.work,
             )
@@ -245,48 +242,10 @@ class _Parts:
         ]
 
 
-def _count_bytes(X: Any, job: Job, wanted: Wanted, steps: Sequence[Step]) -> StoreNeed:
+def _count_bytes(X: Any, part: Part, steps: Sequence[Step]) -> StoreNeed:
     """Count what goes through object stores."""
-    rows = X.memory_usage(deep=True).sum() if hasattr(X, "iloc") else np.asarray(X).nbytes
-    folds = sum(side.nbytes for fold in job.folds for side in fold)
-    unit = 0
-    if any(needs_predictions(scorer) for scorer in job.scorers.values()):
-        unit = 8 * wanted.n_candidates * max(1, job.y[:1].size) * max(step.stop - step.start for step in steps)
-    return StoreNeed(1, int(rows) + job.y.nbytes + folds, unit)
-
-
-class _Sides:
-    """The test side, or both training sides, of a fold whose steps come in any order."""
-
-    def __init__(self, job: Job, plan: FoldSearch, wanted: Wanted, step: Step) -> None:
-        fold = plan.folds[step.fold]
-        self._fold, self._rows = step.fold, fold.train if step.trains else fold.test
-        names: tuple[Side, ...] = ("train_without_self", "train") if step.trains else ("test",)
-        self._tallies = {side: Tally(job, wanted, self._rows) for side in names}
-        self._found: dict[int, tuple[int, dict[Side, BlockSums]]] = {}
-
-    def take(self, rows: NDArray[np.int64], outcome: Outcome) -> None:
-        """Keep a step's sums, and put its predictions where they belong."""
-        first = int(np.searchsorted(self._rows, rows[0]))
-        found: dict[Side, BlockSums] = {}
-        for side, tally in self._tallies.items():
-            arrays = {
-                name.removeprefix(f"{side}."): array
-                for name, array in outcome.arrays.items()
-                if name.startswith(f"{side}.")
-            }
-            predictions, view = arrays.pop("predictions", None), tally.view_predictions(first, len(rows))
-            if predictions is not None and view is not None:
-                view[:] = predictions
-            failed = {place: error for (where, place), error in outcome.failures.items() if where == side}
-            found[side] = BlockSums(arrays, failed)
-        self._found[first] = len(rows), found
-
-    def finish(self) -> Iterator[tuple[int, Side, Tally]]:
-        """Add up the sums in ascending order of rows."""
-        for first in sorted(self._found):
-            n_rows, found = self._found[first]
-            for side, tally in self._tallies.items():
-                tally.add(n_rows, found[side])
-        for side, tally in self._tallies.items():
-            yield self._fold, side, tally
+    y = part.plan.y
+    rows = X.memory_usage(deep=True).sum() if hasattr(X, "iloc") else X.nbytes
+    folds = sum(side.nbytes for fold in part.plan.folds for side in fold)
+    unit = 8 * part.n_candidates * max(1, y[:1].size) * max(step.stop - step.start for step in steps)
+    return StoreNeed(1, int(rows) + y.nbytes + folds, unit if part.keeps_predictions else 0)

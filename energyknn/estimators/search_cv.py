@@ -1,15 +1,17 @@
-"""The choice among candidates as a scikit-learn search, and how to make it of a grid search."""
+"""A scikit-learn search that scores all candidates from one neighbour search per fold."""
 
 from __future__ import annotations
 
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
+from sklearn import config_context
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, clone
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.neighbors import KNeighborsRegressor
@@ -22,10 +24,8 @@ from energyknn.estimators.regressor import KNNRegressor
 from energyknn.neighbors.search import Engine
 from energyknn.progress import track_on_stderr, track_silently
 from energyknn.splitting import Split
-from energyknn.tuning.candidates import Candidate, CandidateScores, SearchInterrupted, find_repeats, score_candidates
-from energyknn.tuning.scoring import resolve_scoring
-
-__all__ = ["KNNSearchCV", "from_grid_search"]
+from energyknn.tuning.candidates import Candidate, make_job, run_here, run_job
+from energyknn.tuning.scores import CandidateScores, ScoreTable, SearchInterrupted
 
 _MOST_ROW_NUMBERS = 1 << 30  # 8 GiB
 
@@ -138,10 +138,8 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         SearchInterrupted
             On Ctrl-C. `cv_results_` then holds the folds that were finished, and NaN for the others.
         """
-        scorers = resolve_scoring(self.scoring)
         self.multimetric_ = not (self.scoring is None or isinstance(self.scoring, str) or callable(self.scoring))
-        self._check_refit(list(scorers))
-        params, candidates = _expand_grid(self.param_grid)
+        candidates = _expand_grid(self.param_grid)
         rows, target = self._check_rows(X, y, with_transformers=any(candidate.transformer for candidate in candidates))
         splitter = check_cv(self.cv, target, classifier=False)
         if not hasattr(splitter, "get_n_splits"):
@@ -150,24 +148,24 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         _check_size(splitter.get_n_splits(rows, target, groups), len(rows))
         folds = [Split(*pair) for pair in splitter.split(rows, target, groups)]
         self.n_splits_ = len(folds)
+        job = make_job(
+            *(rows, target, candidates, folds),
+            scoring=self.scoring,
+            with_train=self.return_train_score,
+            error_score=self.error_score,
+            engine=self.engine,
+            n_jobs=self.n_jobs,
+        )
+        self._check_refit(list(job.scorers))
+        self.scorer_ = job.scorers if self.multimetric_ else job.scorers["score"]
         start = time.perf_counter()
         try:
-            scores = score_candidates(
-                *(rows, target),
-                candidates=candidates,
-                folds=folds,
-                scoring=scorers,
-                with_train=self.return_train_score,
-                error_score=self.error_score,
-                engine=self.engine,
-                n_jobs=self.n_jobs,
-                track=track_on_stderr if self.verbose else track_silently,
-            )
+            scores = run_job(job, partial(run_here, track=track_on_stderr if self.verbose else track_silently))
         except SearchInterrupted as interrupt:
-            self.cv_results_ = _tabulate(params, interrupt.scores, seconds=np.nan, interrupted=True)
+            self.cv_results_ = _tabulate(interrupt.scores, seconds=np.nan)
             raise
-        self.cv_results_ = _tabulate(params, scores, seconds=(time.perf_counter() - start) / len(folds) / len(params))
-        self.scorer_ = scorers if self.multimetric_ else scorers["score"]
+        seconds = time.perf_counter() - start
+        self.cv_results_ = _tabulate(scores, seconds=seconds / len(folds) / len(job.candidates))
         if self.refit or not self.multimetric_:
             self._choose()
         if self.refit:
@@ -175,13 +173,14 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         return self
 
     def _check_rows(self, X: Any, y: ArrayLike, *, with_transformers: bool) -> tuple[Any, NDArray[np.float64]]:
-        """Check rows and targets; what transformers get is theirs to check."""
+        """Check rows and targets. Transformers, or else `make_job`, check that rows are finite."""
         if with_transformers:
             validate_data(self, X, skip_check_array=True)
             target = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
             check_consistent_length(X, target)
             return (X if hasattr(X, "iloc") else np.asarray(X)), target
-        rows, target = validate_data(self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True)
+        options = {"dtype": np.float64, "order": "C", "ensure_all_finite": False}
+        rows, target = validate_data(self, X, y, **options, multi_output=True, y_numeric=True)
         return rows, target
 
     def _check_refit(self, metrics: Sequence[str]) -> None:
@@ -210,7 +209,9 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         params = dict(self.best_params_)
         transformer = params.pop("transformer", None)
         model = KNNRegressor(**params, engine=self.engine, n_jobs=self.n_jobs)
-        self.best_estimator_ = (model if transformer is None else make_pipeline(clone(transformer), model)).fit(X, y)
+        with config_context(assume_finite=True):  # every row was checked when candidates were scored
+            chosen = model if transformer is None else make_pipeline(clone(transformer), model)
+            self.best_estimator_ = chosen.fit(X, y)
         self.refit_time_ = time.perf_counter() - start
 
     @available_if(_has_refitted)
@@ -263,21 +264,18 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         return float(scorer(self.best_estimator_, X, y))
 
 
-def _expand_grid(param_grid: Any) -> tuple[list[dict[str, Any]], list[Candidate]]:
-    """List the candidates of a grid, each once: as parameters and as what is scored."""
+def _expand_grid(param_grid: Any) -> list[Candidate]:
+    """List the candidates of a grid, each labelled with its parameters."""
     listed = list(ParameterGrid(param_grid))
-    known = set(Candidate._fields)
-    wrong = sorted({name for params in listed for name in params} - known)
+    known = Candidate._fields[:4]
+    wrong = sorted({name for params in listed for name in params} - set(known))
     if wrong:
         message = (
             f"{', '.join(map(repr, wrong))} is no parameter to search over here. They are "
-            f"{', '.join(map(repr, Candidate._fields))}; fit one KNNSearchCV for each value of another."
+            f"{', '.join(map(repr, known))}; fit one KNNSearchCV for each value of another."
         )
         raise ValueError(message)
-    candidates = [Candidate(**{"n_neighbors": 5, **params}) for params in listed]
-    repeats = find_repeats(candidates)
-    kept = [number for number in range(len(listed)) if number not in repeats]
-    return [listed[number] for number in kept], [candidates[number] for number in kept]
+    return [Candidate(**{"n_neighbors": 5, **params}, label=params) for params in listed]
 
 
 def _check_size(n_splits: int, n_rows: int) -> None:
@@ -285,21 +283,20 @@ def _check_size(n_splits: int, n_rows: int) -> None:
     if n_splits * n_rows > _MOST_ROW_NUMBERS:
         message = (
             f"{n_splits} folds of {n_rows} rows: their row numbers take {n_splits * n_rows * 8 / 2**30:.0f} GiB. Use "
-            "fewer folds, or energyknn.tuning.candidates.score_leave_one_out, which needs one search."
+            "fewer folds, or energyknn.tuning.score_leave_one_out, which needs one search."
         )
         raise ValueError(message)
 
 
-def _tabulate(
-    params: list[dict[str, Any]], scores: CandidateScores, *, seconds: float, interrupted: bool = False
-) -> dict[str, Any]:
-    """Lay scores out as GridSearchCV's `cv_results_`; after an interrupt, the means are of the folds that are there."""
-    times = np.full(len(params), seconds)
+def _tabulate(scores: CandidateScores, *, seconds: float) -> dict[str, Any]:
+    """Lay scores out as GridSearchCV's `cv_results_`."""
+    params = [candidate.label for candidate in scores.candidates]
+    nothing = np.zeros(len(params))
     results: dict[str, Any] = {
-        "mean_fit_time": np.zeros(len(params)),
-        "std_fit_time": np.zeros(len(params)),
-        "mean_score_time": times,
-        "std_score_time": np.zeros(len(params)),
+        "mean_fit_time": nothing,
+        "std_fit_time": nothing.copy(),
+        "mean_score_time": np.full(len(params), seconds),
+        "std_score_time": nothing.copy(),
     }
     for name in sorted({name for values in params for name in values}):
         column = np.ma.MaskedArray(np.empty(len(params), dtype=object), mask=True)
@@ -311,17 +308,21 @@ def _tabulate(
     for side, tables in (("test", scores.test), ("train", scores.train)):
         for metric, table in (tables or {}).items():
             results |= {f"split{fold}_{side}_{metric}": table[:, fold] for fold in range(table.shape[1])}
-            finished = table[:, ~np.isnan(table).all(axis=0)] if interrupted else table
-            blank = np.full(len(table), np.nan)
-            results[f"mean_{side}_{metric}"] = finished.mean(axis=1) if finished.size else blank
-            results[f"std_{side}_{metric}"] = finished.std(axis=1) if finished.size else blank
+            finished = _drop_unfinished(table) if np.isnan(seconds) else table
+            results |= {f"mean_{side}_{metric}": finished.mean, f"std_{side}_{metric}": finished.std}
             if side == "test":
-                results[f"rank_test_{metric}"] = _rank(results[f"mean_test_{metric}"])
+                results[f"rank_test_{metric}"] = _rank(finished.mean)
     return results
 
 
+def _drop_unfinished(table: ScoreTable) -> ScoreTable:
+    """Drop the folds that an interrupt left without any score, so that means are of the others; keep one at least."""
+    finished = ~np.isnan(table.values).all(axis=0)
+    return ScoreTable(table.candidates, table[:, finished]) if finished.any() else table
+
+
 def _rank(means: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Rank means, 1 for the largest; what is no number comes last."""
+    """Rank means, 1 for the largest. NaN ranks last."""
     if not np.isfinite(means).all():
         warnings.warn("Some test scores are not finite: their candidates rank last.", stacklevel=4)
     finite = means[np.isfinite(means)]

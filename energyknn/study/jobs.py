@@ -66,8 +66,7 @@ from energyknn.study.reporting.results import (
 )
 from energyknn.study.synthesis import are_synthetic
 from energyknn.study.tools import Tool, choose_search
-from energyknn.tuning.candidates import Candidate, CandidateScores, score_candidates
-from energyknn.tuning.choosing import compare_candidates, find_best, find_smoothest
+from energyknn.tuning import Candidate, CandidateScores, compare_candidates, score_candidates
 
 __all__ = ["SCALERS", "Outcome", "Tuning", "reproduce", "tune"]
 
@@ -323,8 +322,8 @@ def tune(
         )
         for cost, name, left_out in product(mismatch_cost, scaler, without)
     ]
-    labelled = [
-        (label, Candidate(k, name, exponent, transformer))
+    candidates = [
+        Candidate(k, name, exponent, transformer, label)
         for label, transformer in distances
         for exponent in p
         for name in weights
@@ -332,25 +331,24 @@ def tune(
     ]
     scored = score(
         *(prepared.X_train, prepared.y_train),
-        candidates=[candidate for _, candidate in labelled],
+        candidates=candidates,
         folds=prepared.folds,
         scoring={scoring: scoring},
         track=track,
     )
-    labels = {id(transformer): label for label, transformer in distances}
-    candidates, scores = scored.candidates, scored.test[scoring]
+    scores = scored.test[scoring]
     rows = [
         {
             "n_neighbors": candidate.n_neighbors,
             "weights": candidate.weights,
             "p": candidate.p,
-            **labels[id(candidate.transformer)],
-            "mean_test_score": float(row.mean()),
-            "std_test_score": float(row.std()),
+            **candidate.label,
+            "mean_test_score": float(mean),
+            "std_test_score": float(std),
         }
-        for candidate, row in zip(candidates, scores, strict=True)
+        for candidate, mean, std in zip(scores.candidates, scores.mean, scores.std, strict=True)
     ]
-    best, smoothest = find_best(scores), find_smoothest(scores, [candidate.n_neighbors for candidate in candidates])
+    best, smoothest = scores.best, scores.smoothest
     compared = compare_candidates(scores[best], scores[smoothest], test_share=1 / (protocol.n_splits - 1))
     results = {
         "scoring": scoring,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from energyknn.fitting import Scores
 from energyknn.schema import Column, Schema
-from energyknn.tuning.scores import SearchScores
+from energyknn.tuning import Candidate, ScoreTable
 
 __all__ = [
     "BASE",
@@ -50,8 +50,8 @@ BASE = {
     "train": Scores(0.8692657365579515, 0.09855464044834011),
     "test": Scores(0.8029904002733431, 0.12123105702934114),
 }
-COARSE = SearchScores(
-    (11, 41, 21, 41, 31),
+COARSE = ScoreTable(
+    [Candidate(k) for k in (11, 41, 21, 41, 31)],
     [  # type: ignore[arg-type]  # a list becomes the table's own read-only array
         [0.8070193020045853, 0.8047274625036641, 0.8035835462868018, 0.8030203857801017],
         [0.798619731128189, 0.7962843298862314, 0.7959358894703314, 0.7953211430923094],

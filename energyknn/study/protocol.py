@@ -19,7 +19,6 @@ from energyknn.fitting import (
     evaluate,
     fit_knn,
     predict,
-    predict_nearest,
     predict_without_self,
 )
 from energyknn.neighbors import build_index
@@ -30,7 +29,7 @@ from energyknn.splitting import Split, fold_groups, fold_rows, split_groups, spl
 from energyknn.study.notebook import SPOTIFY
 from energyknn.study.overfitting import Gap, Verdict, judge_overfitting, measure_gap, r2_standard_error
 from energyknn.study.songs import label_songs
-from energyknn.tuning.scores import SearchScores
+from energyknn.tuning import Candidate, ScoreTable
 
 __all__ = [
     "BASE_N_NEIGHBORS",
@@ -61,13 +60,13 @@ class Search:
     Parameters
     ----------
     score : callable
-        ``score(stage, prepared, n_neighbors) -> SearchScores``, on the training rows of prepared data.
+        ``score(stage, prepared, n_neighbors) -> ScoreTable``, on the training rows of prepared data.
     every_k : bool, default=False
         Whether one more candidate costs nothing. Then every k up to the largest is scored first, as the stage
         "curve", both stages of the notebook are read off that table, and predictions come from our own search.
     """
 
-    score: Callable[[Stage, Prepared, Sequence[int]], SearchScores]
+    score: Callable[[Stage, Prepared, Sequence[int]], ScoreTable]
     every_k: bool = False
 
 
@@ -145,12 +144,12 @@ class Study:
     y_train: NDArray[np.float64]
     y_test: NDArray[np.float64]
     base: ModelFigures
-    coarse: SearchScores
-    micro: SearchScores
+    coarse: ScoreTable
+    micro: ScoreTable
     tuned: ModelFigures
     verdict: Verdict
     seconds: dict[str, float]
-    curve: SearchScores | None = None
+    curve: ScoreTable | None = None
 
 
 @dataclass
@@ -349,7 +348,8 @@ def _predict_with_our_search(
     predictions = []
     for name in track(list(sides), f"Predict training and test rows, {what}"):
         with clock.stage(name.removesuffix("_test")):
-            predictions.append(predict_nearest(index, data.y_train, sides[name], n_neighbors=n_neighbors))
+            found = index.search(sides[name], n_neighbors)
+            predictions.append(data.y_train[found.indices].mean(axis=1))
     return predictions[0], predictions[1], predictions[2]
 
 
@@ -394,12 +394,15 @@ def run_study(
     with clock.stage("coarse"):
         if search.every_k:
             curve = score("curve", data, micro_candidates(1, smallest, n=max(COARSE_N_NEIGHBORS) + 5))
-        coarse = curve.select(COARSE_N_NEIGHBORS) if curve else score("coarse", data, COARSE_N_NEIGHBORS)
+        tried = COARSE_N_NEIGHBORS
+        coarse = curve.select([Candidate(k) for k in tried]) if curve else score("coarse", data, tried)
     with clock.stage("micro"):
-        around = micro_candidates(coarse.best, smallest)
-        micro = curve.select(around) if curve else score("micro", data, around)
+        around = micro_candidates(coarse.n_neighbors[coarse.best], smallest)
+        micro = curve.select([Candidate(k) for k in around]) if curve else score("micro", data, around)
     with clock.stage("tuned"):
-        tuned = evaluate_model(data, micro.best, own_search=own_search, track=track, what="tuned model")
+        tuned = evaluate_model(
+            data, micro.n_neighbors[micro.best], own_search=own_search, track=track, what="tuned model"
+        )
     base_seconds = {f"base_{name}": value for name, value in steps.seconds.items()}
     return Study(
         protocol=protocol,

@@ -10,9 +10,7 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from energyknn.progress import Track, track_silently
 from energyknn.study.protocol import Prepared, Search, Stage
-from energyknn.tuning import SearchScores, scores_from_cv_results
-from energyknn.tuning.candidates import Candidate, score_candidates
-from energyknn.tuning.grid import search_grid
+from energyknn.tuning import Candidate, ScoreTable, score_candidates, scores_from_cv_results, search_grid
 
 __all__ = ["TOOLS", "Keep", "Tool", "choose_search", "keep_nothing"]
 
@@ -26,7 +24,7 @@ TOOLS: Mapping[Tool, tuple[str, str]] = {
 """The choices, and what scores the candidates of the coarse and of the micro search."""
 
 
-Score = Callable[[Stage, Prepared, Sequence[int]], SearchScores]
+Score = Callable[[Stage, Prepared, Sequence[int]], ScoreTable]
 Keep = Callable[[str, Any], Any]
 """Saves a fitted search under a stage's name and returns what was read back."""
 
@@ -83,13 +81,13 @@ def choose_search(
         message = f"use_gpu is for 'tune-sklearn' and 'ray'; {tool!r} runs on the CPU only."
         raise ValueError(message)
 
-    def with_one_search(stage: Stage, data: Prepared, n_neighbors: Sequence[int]) -> SearchScores:
+    def with_one_search(stage: Stage, data: Prepared, n_neighbors: Sequence[int]) -> ScoreTable:
         candidates = [Candidate(k) for k in n_neighbors]
         scored = score_candidates(data.X_train, data.y_train, candidates=candidates, folds=data.folds, track=track)
-        kept: SearchScores = keep(stage, SearchScores(tuple(n_neighbors), scored.test["score"]))
+        kept: ScoreTable = keep(stage, scored.test["score"])
         return kept
 
-    def with_grid(stage: Stage, data: Prepared, n_neighbors: Sequence[int]) -> SearchScores:
+    def with_grid(stage: Stage, data: Prepared, n_neighbors: Sequence[int]) -> ScoreTable:
         search = search_grid(data.X_train, data.y_train, n_neighbors=n_neighbors, folds=data.folds, callbacks=callbacks)
         return scores_from_cv_results(keep(stage, search).cv_results_)
 
@@ -108,7 +106,7 @@ def choose_search(
 def _with_tune_sklearn(keep: Keep, *, random_state: int, use_gpu: bool) -> Score:
     from energyknn.tuning.tune_sklearn import TuneSearchCV
 
-    def search(stage: Stage, data: Prepared, n_neighbors: Sequence[int]) -> SearchScores:
+    def search(stage: Stage, data: Prepared, n_neighbors: Sequence[int]) -> ScoreTable:
         tune = TuneSearchCV(
             KNeighborsRegressor(),
             {"n_neighbors": list(n_neighbors)},
@@ -126,9 +124,9 @@ def _with_tune_sklearn(keep: Keep, *, random_state: int, use_gpu: bool) -> Score
 def _with_ray(keep: Keep, *, use_gpu: bool) -> Score:
     from energyknn.tuning.ray_tune import search_ray_tune
 
-    def search(stage: Stage, data: Prepared, n_neighbors: Sequence[int]) -> SearchScores:
+    def search(stage: Stage, data: Prepared, n_neighbors: Sequence[int]) -> ScoreTable:
         scores = search_ray_tune(data.X_train, data.y_train, n_neighbors=n_neighbors, folds=data.folds, use_gpu=use_gpu)
-        kept: SearchScores = keep(stage, scores)
+        kept: ScoreTable = keep(stage, scores)
         return kept
 
     return search

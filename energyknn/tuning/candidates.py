@@ -11,75 +11,62 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import FitFailedWarning
 
 from energyknn._shared.checks import check_integer, check_rows
-from energyknn._shared.threads import count_threads
 from energyknn.neighbors.search import Engine
-from energyknn.neighbors.weighting import KERNELS, needs_bandwidth
+from energyknn.neighbors.weighting import KERNELS, Weights, needs_bandwidth
 from energyknn.progress import Track, track_silently
 from energyknn.splitting import Split
-from energyknn.tuning.fold_neighbors import FoldSearch, Side, plan_searches
-from energyknn.tuning.scores import check_candidates
-from energyknn.tuning.scoring import needs_predictions, resolve_scoring, suggest_name
-from energyknn.tuning.tallies import Candidate, Job, Tally, Wanted, sum_block
-
-__all__ = [
-    "Candidate",
-    "CandidateScores",
-    "SearchInterrupted",
-    "TallyPart",
-    "find_repeats",
-    "score_candidates",
-    "score_leave_one_out",
-    "score_with",
-]
-
-Table = Mapping[str, NDArray[np.float64]]
-"""By metric: scores of shape (n_candidates, n_folds)."""
-
-TallyPart = Callable[[Job, FoldSearch, Wanted], Iterable[tuple[int, Side, Tally]]]
-"""Searches as planned and yields, for each fold and side, the tally of the wanted candidates when it is complete."""
+from energyknn.tuning.fold_neighbors import Side, plan_searches
+from energyknn.tuning.scores import CandidateScores, ScoreTable, SearchInterrupted
+from energyknn.tuning.scoring import Scorer, needs_predictions, resolve_scoring, suggest_name
+from energyknn.tuning.tallies import BlockSums, Part, Tally, make_part
 
 _VALUES_AT_ONCE = 1 << 25  # predictions that are held at once: 256 MiB
 
 
-@dataclass(frozen=True, eq=False)
-class CandidateScores:
-    """Scores of every candidate on every fold, in a table that cannot change.
+class Candidate(NamedTuple):
+    """A setting of the regression that can be scored.
 
     Parameters
     ----------
-    candidates : tuple of Candidate
-        In the order in which they were given, each once.
-    test : mapping of str to ndarray of shape (n_candidates, n_folds)
-        By metric, on the validation rows.
-    train, train_without_self : mapping or None
-        The same on the training rows, each its own nearest neighbour or with its own self left out.
+    n_neighbors : int
+        k.
+    weights : str or callable, default="uniform"
+        "uniform", "distance", a kernel's name, or a function that turns distances of shape (n_query, k) into weights.
+    p : {1, 2}, default=2
+        Manhattan or Euclidean distance.
+    transformer : transformer or None, default=None
+        A scaler, a choice of columns, their weights: fitted on the training rows of each fold and applied to both
+        sides. Candidates with the same transformer object share a search.
+    label : object, default=None
+        Anything that tells the caller which candidate this is. It is kept with the scores and has no effect on them.
+
+    See Also
+    --------
+    score_candidates : Scores many of them at once.
+
+    Examples
+    --------
+    >>> Candidate(5, "distance", label="as in the paper").label
+    'as in the paper'
     """
 
-    candidates: tuple[Candidate, ...]
-    test: Table
-    train: Table | None = None
-    train_without_self: Table | None = None
+    n_neighbors: int
+    weights: Weights = "uniform"
+    p: int = 2
+    transformer: Any = None
+    label: Any = None
 
-
-class SearchInterrupted(KeyboardInterrupt):
-    """An interrupt that keeps what was finished.
-
-    Parameters
-    ----------
-    scores : CandidateScores
-        NaN where a fold was not finished.
-    """
-
-    def __init__(self, scores: CandidateScores) -> None:
-        super().__init__("Interrupted; the scores of the folds that were finished are kept.")
-        self.scores = scores
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What scores depend on. Candidates with equal keys repeat each other."""
+        return self.n_neighbors, self.weights, self.p, id(self.transformer)
 
 
 def score_candidates(
@@ -105,22 +92,23 @@ def score_candidates(
     y : array-like of shape (n_rows,) or (n_rows, n_outputs)
         Their targets.
     candidates : sequence of Candidate
-        What to score. One that repeats another is scored and reported once, with a warning.
+        What to score. A candidate that repeats another is scored and reported once, with a warning.
     folds : sequence of Split
-        Row numbers of training and validation rows; any splitter's.
+        Row numbers of training and validation rows, from any splitter.
     scoring : None, str, callable, sequence or mapping, default=None
-        As in `resolve_scoring`.
+        What GridSearchCV accepts; None for R². One scorer gets the name "score".
     with_train : bool, default=False
-        Whether to score the training rows too, with and without each row's own self: one more search a fold.
+        Whether to score the training rows too, with and without each row as its own neighbour.
     error_score : float or "raise", default=nan
-        What a candidate gets where its weights or the scorer fail; they warn, or raise.
+        The score where a candidate's weights or the scorer fail, with a warning; "raise" for the error itself.
     shared : bool or None, default=None
-        Whether one search over all rows serves all folds, see `energyknn.tuning.fold_neighbors`; None takes what is
-        less work. No score depends on it.
-    engine, n_jobs
-        As in `energyknn.neighbors.search_neighbors`. No score depends on them.
+        Whether one search over all rows serves all folds; None for whichever is less work. Scores do not depend on it.
+    engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
+        How to search. Scores do not depend on it.
+    n_jobs : int or None, default=None
+        Threads; None for every core, and 1 inside a joblib worker. Scores do not depend on it.
     track : Track, default=track_silently
-        Shows progress, by pairs of a query and a training row.
+        Shows progress, in pairs of a query and a training row.
 
     Returns
     -------
@@ -133,95 +121,42 @@ def score_candidates(
         If there is no candidate or fold, a candidate does not fit the folds, weights or scoring are unknown, or a
         fold has a row on both sides.
     SearchInterrupted
-        On Ctrl-C, with the folds that were finished.
+        On Ctrl-C, with the scores of the folds that were finished.
+
+    See Also
+    --------
+    score_leave_one_out : One fold for each row.
+    energyknn.cluster.score_candidates_on_ray : The same on a Ray cluster.
+    energyknn.KNNSearchCV : The same as a scikit-learn search.
 
     Notes
     -----
     A search takes as long as for the largest candidate alone. Memory is bounded whatever the number of candidates:
     neighbours are held for a block of queries, and R², MSE, RMSE and MAE need no more than sums of errors. Other
-    scorers need all predictions, which are held for as many candidates as fit 256 MiB; more candidates repeat the
-    search.
+    scorers need all predictions, which are held for as many candidates as fit into 256 MiB; for more candidates the
+    search is repeated.
 
-    Where rows tie, the neighbours are those of the tie rule of `search_neighbors`, not of scikit-learn's heap.
+    Where rows tie, neighbours are chosen by the tie rule of `search_neighbors`, not as in scikit-learn's heap.
+
+    Examples
+    --------
+    >>> from energyknn.splitting import fold_rows
+    >>> X = np.arange(40.0).reshape(-1, 1)
+    >>> candidates = [Candidate(k) for k in range(1, 10)]
+    >>> scores = score_candidates(X, np.sin(X[:, 0] / 6), candidates=candidates, folds=fold_rows(40))
+    >>> candidates[scores.test["score"].best]
+    Candidate(n_neighbors=1, weights='uniform', p=2, transformer=None, label=None)
     """
-    return score_with(
-        *(X, y),
-        candidates=candidates,
-        folds=folds,
+    job = make_job(
+        *(X, y, candidates, folds),
         scoring=scoring,
         with_train=with_train,
         error_score=error_score,
         shared=shared,
         engine=engine,
         n_jobs=n_jobs,
-        tally_part=partial(_tally_here, track=track),
     )
-
-
-def score_with(
-    X: ArrayLike,
-    y: ArrayLike,
-    *,
-    candidates: Sequence[Candidate],
-    folds: Sequence[Split],
-    scoring: Any,
-    with_train: bool,
-    error_score: float | Literal["raise"],
-    shared: bool | None,
-    engine: Engine,
-    n_jobs: int | None,
-    tally_part: TallyPart,
-) -> CandidateScores:
-    """Score every candidate on every fold, with neighbours that are searched and weighed wherever the caller says.
-
-    Parameters
-    ----------
-    X, y, candidates, folds, scoring, with_train, error_score, shared, engine, n_jobs
-        As in `score_candidates`.
-    tally_part : callable
-        See `TallyPart`. It is called for each group of candidates that share a search, and as often as memory needs.
-
-    Returns
-    -------
-    CandidateScores
-        As of `score_candidates`.
-
-    Raises
-    ------
-    ValueError, SearchInterrupted
-        As in `score_candidates`.
-    """
-    target, scorers = np.asarray(y, dtype=np.float64), resolve_scoring(scoring)
-    folds = [Split(np.asarray(train), np.asarray(test)) for train, test in folds]
-    _check(candidates, folds, len(target))
-    repeats = find_repeats(candidates, stacklevel=4)
-    candidates = tuple(
-        candidate._replace(n_neighbors=int(candidate.n_neighbors))
-        for number, candidate in enumerate(candidates)
-        if number not in repeats
-    )
-    job = Job(X, target, tuple(folds), scorers, with_train, error_score, count_threads(n_jobs))
-    tables = _Tables(candidates, job)
-    try:
-        for numbers in _group(candidates):
-            group = [candidates[number] for number in numbers]
-            transformer = group[0].transformer
-            plan = plan_searches(
-                check_rows(X, name="X") if transformer is None else np.empty((len(target), 0)),
-                job.folds,
-                max(candidate.n_neighbors + needs_bandwidth(candidate.weights) for candidate in group),
-                p=group[0].p,
-                with_train=with_train,
-                shared=shared,
-                transform=None if transformer is None else partial(job.transform, transformer),
-                engine=engine,
-                n_jobs=n_jobs,
-            )
-            _score_group(job, plan, numbers, tables, tally_part)
-    except KeyboardInterrupt as interrupt:
-        raise SearchInterrupted(tables.freeze()) from interrupt
-    tables.warn_of_failures(error_score)
-    return tables.freeze()
+    return run_job(job, partial(run_here, track=track))
 
 
 def score_leave_one_out(
@@ -234,7 +169,7 @@ def score_leave_one_out(
     n_jobs: int | None = None,
     track: Track[Any] = track_silently,
 ) -> Mapping[str, NDArray[np.float64]]:
-    """Score every candidate by leave-one-out: each row is predicted from all others, and all predictions are scored.
+    """Score every candidate by leave-one-out: predict each row from all others, and score all predictions at once.
 
     Parameters
     ----------
@@ -243,9 +178,15 @@ def score_leave_one_out(
     y : array-like of shape (n_rows,) or (n_rows, n_outputs)
         Their targets.
     candidates : sequence of Candidate
-        What to score. A transformer is fitted on all rows.
-    scoring, engine, n_jobs, track
-        As in `score_candidates`.
+        What to score, each with k below n_rows. A transformer is fitted on all rows.
+    scoring : None, str, callable, sequence or mapping, default=None
+        What GridSearchCV accepts; None for R². One scorer gets the name "score".
+    engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
+        How to search. Scores do not depend on it.
+    n_jobs : int or None, default=None
+        Threads; None for every core, and 1 inside a joblib worker.
+    track : Track, default=track_silently
+        Shows progress, in pairs of a query and a training row.
 
     Returns
     -------
@@ -255,7 +196,11 @@ def score_leave_one_out(
     Raises
     ------
     ValueError
-        As in `score_candidates`; k is at most one less than the number of rows.
+        If k is not below n_rows, or for the reasons of `score_candidates`.
+
+    See Also
+    --------
+    score_candidates : Scores on any folds.
 
     Examples
     --------
@@ -268,75 +213,229 @@ def score_leave_one_out(
     if largest >= len(everything):
         message = f"n_neighbors is {largest} for {len(everything)} rows. It is at most one less: a row is left out."
         raise ValueError(message)
-    scores = score_candidates(
-        *(X, y),
-        candidates=candidates,
-        folds=[Split(everything, everything)],
+    job = make_job(
+        *(X, y, candidates, [Split(everything, everything)]),
         scoring=scoring,
         with_train=True,
         engine=engine,
         n_jobs=n_jobs,
-        track=track,
-    ).train_without_self
-    return MappingProxyType({name: table[:, 0] for name, table in (scores or {}).items()})
+    )
+    scores = run_job(job, partial(run_here, track=track)).train_without_self or {}
+    return MappingProxyType({name: table.values[:, 0] for name, table in scores.items()})
 
 
-def find_repeats(candidates: Sequence[Candidate], *, stacklevel: int = 3) -> set[int]:
-    """Return the places of candidates that repeat an earlier one, and warn of them.
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What is scored, and how, after all checks. `make_job` makes it.
+
+    Attributes
+    ----------
+    X : ndarray or DataFrame of shape (n_rows, n_features)
+        Rows as given, for transformers and scorers.
+    rows : ndarray of shape (n_rows, n_features), float64, or None
+        The same as finite numbers, if any candidate has no transformer.
+    y : ndarray of shape (n_rows,) or (n_rows, n_outputs), float64
+        Targets.
+    candidates : tuple of Candidate
+        Each once.
+    folds : tuple of Split
+        Row numbers.
+    scorers : mapping of str to callable
+        By metric.
+    with_train, error_score, shared, engine, n_jobs
+        See `score_candidates`.
+    """
+
+    X: Any
+    rows: NDArray[np.float64] | None
+    y: NDArray[np.float64]
+    candidates: tuple[Candidate, ...]
+    folds: tuple[Split, ...]
+    scorers: dict[str, Scorer]
+    with_train: bool
+    error_score: float | Literal["raise"]
+    shared: bool | None
+    engine: Engine
+    n_jobs: int | None
+
+
+def make_job(
+    X: ArrayLike,
+    y: ArrayLike,
+    candidates: Sequence[Candidate],
+    folds: Sequence[Split],
+    *,
+    scoring: Any = None,
+    with_train: bool = False,
+    error_score: float | Literal["raise"] = np.nan,
+    shared: bool | None = None,
+    engine: Engine = "auto",
+    n_jobs: int | None = None,
+) -> Job:
+    """Check the arguments of `score_candidates`, and drop candidates that repeat others with a warning."""
+    target, scorers = np.asarray(y, dtype=np.float64), resolve_scoring(scoring)
+    splits = tuple(Split(np.asarray(train), np.asarray(test)) for train, test in folds)
+    _check_folds(splits, len(target))
+    unique: dict[tuple[Any, ...], Candidate] = {}
+    for candidate in candidates:
+        _check_candidate(candidate)
+        unique.setdefault(candidate.key, candidate._replace(n_neighbors=int(candidate.n_neighbors)))
+    check_sizes([candidate.n_neighbors for candidate in candidates], splits)
+    kept = tuple(unique.values())
+    if len(kept) < len(candidates):
+        message = f"{len(candidates) - len(kept)} of {len(candidates)} candidates repeat another: each is scored once."
+        warnings.warn(message, stacklevel=3)
+    rows = check_rows(X, name="X") if any(candidate.transformer is None for candidate in kept) else None
+    given = X if hasattr(X, "iloc") else np.asarray(X)
+    return Job(given, rows, target, kept, splits, scorers, with_train, error_score, shared, engine, n_jobs)
+
+
+Executor = Callable[[Part], Iterable[BlockSums]]
+"""Runs all steps of a part, and yields the errors of each block of rows. Blocks can come in any order."""
+
+
+def run_here(part: Part, *, track: Track[Any] = track_silently) -> Iterator[BlockSums]:
+    """Run the steps of a part in this process, one after another: the `Executor` of one machine."""
+    what = "Search all rows once for all folds" if part.plan.shared else "Search each fold once"
+    prepared = None
+    for step in track(part.plan.list_steps(), what):
+        if prepared is None or step.fold != prepared.fold:
+            prepared = None  # never two indexes at a time
+            prepared = part.plan.prepare(step.fold)
+        yield from part.run(prepared, step)
+
+
+def run_job(job: Job, execute: Executor) -> CandidateScores:
+    """Score a job's candidates, with an executor that does the work here or elsewhere.
 
     Parameters
     ----------
-    candidates : sequence of Candidate
+    job : Job
         What to score.
-    stacklevel : int, default=3
-        Whom the warning names, as in `warnings.warn`.
+    execute : callable
+        Called once for each part.
 
     Returns
     -------
-    set of int
-        Their places.
+    CandidateScores
+        The same bits from every executor.
+
+    Raises
+    ------
+    SearchInterrupted
+        On Ctrl-C, with the scores of the folds that were finished.
     """
-    known: set[tuple[Any, ...]] = set()
-    repeats = set()
-    for number, (n_neighbors, weights, p, transformer) in enumerate(candidates):
-        key = (n_neighbors, weights, p, id(transformer))
-        if key in known:
-            repeats.add(number)
-        known.add(key)
-    if repeats:
-        message = f"{len(repeats)} of {len(candidates)} candidates repeat another: each is scored once."
-        warnings.warn(message, stacklevel=stacklevel)
-    return repeats
+    sides: tuple[Side, ...] = ("test", "train", "train_without_self") if job.with_train else ("test",)
+    shape = (len(job.candidates), len(job.folds))
+    tables = {side: {name: np.full(shape, np.nan) for name in job.scorers} for side in sides}
+    failures: list[Exception] = []
+    try:
+        for places, part in _list_parts(job):
+            tallies: dict[tuple[int, Side], Tally] = {}
+            for block in execute(part):
+                key = block.fold, block.side
+                if key not in tallies:
+                    fold = part.plan.folds[block.fold]
+                    tallies[key] = Tally(part, fold.test if block.side == "test" else fold.train)
+                tallies[key].add(block)
+                if tallies[key].is_complete:
+                    scores, failed = tallies.pop(key).score(job.X)
+                    failures += failed
+                    for name, values in scores.items():
+                        tables[block.side][name][places, block.fold] = values
+    except KeyboardInterrupt as interrupt:
+        raise SearchInterrupted(_freeze(job.candidates, tables)) from interrupt
+    if failures:
+        message = (
+            f"{len(failures)} scores could not be computed and are {job.error_score}. The first failed with "
+            f"{type(failures[0]).__name__}: {failures[0]}"
+        )
+        warnings.warn(message, FitFailedWarning, stacklevel=3)
+    return _freeze(job.candidates, tables)
 
 
-def _check(candidates: Sequence[Any], folds: Sequence[Split], n_rows: int) -> None:
-    """Check candidates and folds before any search."""
-    _check_folds(folds, n_rows)
-    strange = [candidate for candidate in candidates if not isinstance(candidate, Candidate)]
-    if strange:
-        message = f"{strange[0]!r} is no candidate. Each must be a Candidate, such as Candidate(n_neighbors=5)."
+def _freeze(
+    candidates: tuple[Candidate, ...], tables: Mapping[Side, Mapping[str, NDArray[np.float64]]]
+) -> CandidateScores:
+    frozen = {
+        side: MappingProxyType({name: ScoreTable(candidates, values) for name, values in by_name.items()})
+        for side, by_name in tables.items()
+    }
+    return CandidateScores(candidates, **frozen)
+
+
+def _list_parts(job: Job) -> Iterator[tuple[list[int], Part]]:
+    """List candidates that share a search, as many at a time as memory allows: their places, and the part."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for place, candidate in enumerate(job.candidates):
+        groups.setdefault((id(candidate.transformer), candidate.p), []).append(place)
+    for places in groups.values():
+        group = [job.candidates[place] for place in places]
+        plan = plan_searches(
+            *(job.rows if group[0].transformer is None else job.X, job.y, job.folds),
+            max(candidate.n_neighbors + needs_bandwidth(candidate.weights) for candidate in group),
+            p=group[0].p,
+            transformer=group[0].transformer,
+            with_train=job.with_train,
+            shared=job.shared,
+            engine=job.engine,
+            n_jobs=job.n_jobs,
+        )
+        held = [len(rows) for fold in plan.folds for rows in (fold.test, *[fold.train] * (2 * job.with_train))]
+        at_once = len(group)
+        if any(map(needs_predictions, job.scorers.values())):
+            n_values = (sum(held) if plan.shared else max(held)) * max(1, job.y[:1].size)
+            at_once = max(1, _VALUES_AT_ONCE // n_values)
+        for start in range(0, len(group), at_once):
+            taken = slice(start, start + at_once)
+            yield places[taken], make_part(plan, group[taken], job.scorers, job.error_score, n_query=sum(held))
+
+
+def _check_candidate(candidate: Any) -> None:
+    """Require a candidate whose fields can be used."""
+    if not isinstance(candidate, Candidate):
+        message = f"{candidate!r} is no candidate. Each must be a Candidate, such as Candidate(n_neighbors=5)."
         raise TypeError(message)
-    for candidate in candidates:
-        check_integer(candidate.n_neighbors, name="n_neighbors", rule="an integer of at least 1")
-    check_candidates([candidate.n_neighbors for candidate in candidates], folds)
-    known = ("uniform", "distance", *KERNELS)
-    for _, weights, p, transformer in candidates:
-        if not callable(weights) and weights not in known:
-            message = (
-                f"weights {weights!r} is unknown.{suggest_name(weights, known)} Known are {', '.join(known)}, "
-                "and functions of the distances."
-            )
-            raise ValueError(message)
-        if p not in (1, 2):
-            message = f"p is {p!r}. It must be 1 (Manhattan) or 2 (Euclidean)."
-            raise ValueError(message)
-        if transformer is not None and not (hasattr(transformer, "fit") and hasattr(transformer, "transform")):
-            message = f"transformer is {transformer!r}. It must have fit and transform, as scikit-learn's have."
-            raise ValueError(message)
+    check_integer(candidate.n_neighbors, name="n_neighbors", rule="an integer of at least 1")
+    weights, transformer, known = candidate.weights, candidate.transformer, ("uniform", "distance", *KERNELS)
+    if not callable(weights) and weights not in known:
+        message = (
+            f"weights {weights!r} is unknown.{suggest_name(weights, known)} Known are {', '.join(known)}, "
+            "and functions of the distances."
+        )
+        raise ValueError(message)
+    if candidate.p not in (1, 2):
+        message = f"p is {candidate.p!r}. It must be 1 (Manhattan) or 2 (Euclidean)."
+        raise ValueError(message)
+    if transformer is not None and not (hasattr(transformer, "fit") and hasattr(transformer, "transform")):
+        message = f"transformer is {transformer!r}. It must have fit and transform, as scikit-learn's have."
+        raise ValueError(message)
+
+
+def check_sizes(n_neighbors: Sequence[int], folds: Sequence[Split]) -> None:
+    """Require candidates and folds, and a training side in every fold that is large enough for each candidate's k.
+
+    Raises
+    ------
+    ValueError
+        If there is no candidate or no fold, or a k is below 1 or above the number of rows of a training side.
+    """
+    if len(n_neighbors) == 0 or len(folds) == 0:
+        message = f"{len(n_neighbors)} candidates and {len(folds)} folds. A search needs at least one of each."
+        raise ValueError(message)
+    sizes = [len(fold.train) for fold in folds]
+    limit = min(sizes)
+    wrong = [int(k) for k in n_neighbors if not 1 <= k <= limit]
+    if wrong:
+        message = (
+            f"n_neighbors holds {', '.join(map(str, wrong[:5]))} ({len(wrong)} in all). A candidate is at least 1 and "
+            f"at most {limit}, the training rows of fold {sizes.index(limit)}. Change it, or use fewer folds."
+        )
+        raise ValueError(message)
 
 
 def _check_folds(folds: Sequence[Split], n_rows: int) -> None:
-    """Require folds of known rows, with two sides that share none."""
+    """Require folds with rows on both sides, all of them known, and none on both."""
     for number, fold in enumerate(folds):
         for side, rows in zip(("training", "validation"), fold, strict=True):
             if len(rows) == 0:
@@ -349,80 +448,3 @@ def _check_folds(folds: Sequence[Split], n_rows: int) -> None:
         if 0 < len(both) < len(fold.train):  # all rows on both sides is a resubstitution, asked for on purpose
             message = f"Fold {number} has {len(both)} rows on both sides, row {both[0]} first. Take them from one side."
             raise ValueError(message)
-
-
-class _Tables:
-    """Tables that are filled fold by fold; NaN until then."""
-
-    def __init__(self, candidates: tuple[Candidate, ...], job: Job) -> None:
-        self.candidates = candidates
-        shape = (len(candidates), len(job.folds))
-        sides: tuple[Side, ...] = ("test", "train", "train_without_self") if job.with_train else ("test",)
-        self.by_side = {side: {name: np.full(shape, np.nan) for name in job.scorers} for side in sides}
-        self.failures: list[Exception] = []
-
-    def freeze(self) -> CandidateScores:
-        """Return the tables as they are, read-only."""
-        frozen: dict[str, Table] = {}
-        for side, tables in self.by_side.items():
-            for scores in tables.values():
-                scores.flags.writeable = False
-            frozen[side] = MappingProxyType(tables)
-        return CandidateScores(self.candidates, **frozen)
-
-    def warn_of_failures(self, error_score: object) -> None:
-        """Say how many scores could not be had, and why the first of them."""
-        if self.failures:
-            first = self.failures[0]
-            message = (
-                f"{len(self.failures)} scores could not be computed and are {error_score}. The first failed with "
-                f"{type(first).__name__}: {first}"
-            )
-            warnings.warn(message, FitFailedWarning, stacklevel=4)
-
-
-def _group(candidates: Sequence[Candidate]) -> list[list[int]]:
-    """List the candidates that share a search."""
-    groups: dict[tuple[int, int], list[int]] = {}
-    for number, candidate in enumerate(candidates):
-        groups.setdefault((id(candidate.transformer), candidate.p), []).append(number)
-    return list(groups.values())
-
-
-def _score_group(job: Job, plan: FoldSearch, numbers: Sequence[int], tables: _Tables, tally_part: TallyPart) -> None:
-    """Score candidates that share a search, as many at a time as memory allows."""
-    held = [len(rows) for fold in plan.folds for rows in (fold.test, *((fold.train,) * 2 if job.with_train else ()))]
-    values = (sum(held) if plan.shared else max(held)) * max(1, job.y[:1].size)
-    at_once = len(numbers)
-    if any(needs_predictions(scorer) for scorer in job.scorers.values()):
-        at_once = max(1, _VALUES_AT_ONCE // values)
-    for start in range(0, len(numbers), at_once):
-        part = list(numbers[start : start + at_once])
-        wanted = Wanted([tables.candidates[number] for number in part], n_query=sum(held))
-        for fold, side, tally in tally_part(job, plan, wanted):
-            scores, failures = tally.score()
-            tables.failures += failures
-            for name, values_ in scores.items():
-                tables.by_side[side][name][part, fold] = values_
-
-
-def _tally_here(job: Job, plan: FoldSearch, wanted: Wanted, *, track: Track[Any]) -> Iterator[tuple[int, Side, Tally]]:
-    """Search and weigh in this process, a block after another."""
-    tallies: dict[tuple[int, Side], Tally] = {}
-    for block in plan.find(track):
-        key = block.fold, block.side
-        if key not in tallies:
-            fold = plan.folds[block.fold]
-            tallies[key] = Tally(job, wanted, fold.test if block.side == "test" else fold.train)
-        tally = tallies[key]
-        tally.add(
-            len(block.rows),
-            sum_block(
-                *(job, wanted, block),
-                slice_rows=plan.slice_rows,
-                predictions=tally.view_predictions(tally.n_done, len(block.rows)),
-                skip=tally.failed,
-            ),
-        )
-        if tally.is_complete:
-            yield *key, tallies.pop(key)

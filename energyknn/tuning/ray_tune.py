@@ -22,7 +22,8 @@ from sklearn.utils import check_X_y
 from energyknn._shared.ray_session import open_ray
 from energyknn.errors import import_extra
 from energyknn.splitting import Split
-from energyknn.tuning.scores import SearchScores, check_candidates
+from energyknn.tuning.candidates import Candidate, check_sizes
+from energyknn.tuning.scores import ScoreTable
 
 
 def search_ray_tune(
@@ -36,7 +37,7 @@ def search_ray_tune(
     use_gpu: bool = False,
     random_state: int | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> SearchScores:
+) -> ScoreTable:
     """Score every candidate once on every fold with `ray.tune.Tuner`.
 
     The trials run on the Ray that this process is connected to, else on the cluster that RAY_ADDRESS names. Without
@@ -65,7 +66,7 @@ def search_ray_tune(
 
     Returns
     -------
-    SearchScores
+    ScoreTable
         In the order of `n_neighbors`. The scores are those of scikit-learn's GridSearchCV on the same folds.
 
     Raises
@@ -79,7 +80,7 @@ def search_ray_tune(
         If a trial fails; the cause is the trial's own error.
     """
     candidates = tuple(dict.fromkeys(int(k) for k in n_neighbors))
-    check_candidates(candidates, folds)
+    check_sizes(candidates, folds)
     X, y = check_X_y(X, y, dtype=np.float64, y_numeric=True)
     data = {"X": X, "y": y, "folds": [tuple(fold) for fold in folds], "weights": weights}
     with open_tune(num_cpus=num_cpus, use_gpu=use_gpu) as folder:
@@ -99,7 +100,7 @@ def search_ray_tune(
                 failure_config=tune.FailureConfig(fail_fast=True),
             ),
         )
-        return _collect(tuner.fit(), candidates)
+        return _collect(tuner.fit(), [Candidate(k, weights) for k in candidates])
 
 
 @contextmanager
@@ -138,13 +139,13 @@ def _score_candidate(
     return {"n_neighbors": config["n_neighbors"], "fold_scores": scores}
 
 
-def _collect(results: Any, candidates: tuple[int, ...]) -> SearchScores:
+def _collect(results: Any, candidates: Sequence[Candidate]) -> ScoreTable:
     """Put the trials' scores into the order of the candidates."""
     if results.errors:
         message = f"{results.num_errors} of {len(candidates)} trials failed. The first one's own error is the cause."
         raise RuntimeError(message) from results.errors[0]
     by_candidate = {result.metrics["n_neighbors"]: result.metrics["fold_scores"] for result in results}
-    return SearchScores(candidates, np.array([by_candidate[k] for k in candidates]))
+    return ScoreTable(candidates, np.array([by_candidate[candidate.n_neighbors] for candidate in candidates]))
 
 
 def _make_log(tune: ModuleType) -> Any:

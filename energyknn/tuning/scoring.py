@@ -1,4 +1,4 @@
-"""Scores of many candidates: scikit-learn's scorers by name, and those that sums of errors give without predictions."""
+"""Scorers: scikit-learn's by name, and R², MSE, RMSE and MAE of many candidates from sums of errors."""
 
 from __future__ import annotations
 
@@ -12,29 +12,18 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import get_scorer, get_scorer_names
 
-__all__ = [
-    "NamedScorer",
-    "Scorer",
-    "needs_predictions",
-    "resolve_scoring",
-    "score_predictions",
-    "score_sums",
-    "suggest_name",
-    "sum_errors",
-]
-
 Scorer = Callable[[Any, Any, Any], float]
 """A scikit-learn scorer: ``scorer(estimator, X, y)``, better when larger."""
 
 
 @dataclass(frozen=True)
 class NamedScorer:
-    """One of scikit-learn's scorers, which knows its name.
+    """One of scikit-learn's scorers, together with its name.
 
     Parameters
     ----------
     name : str
-        As `sklearn.metrics.get_scorer` takes it.
+        A name that `sklearn.metrics.get_scorer` knows.
     """
 
     name: str
@@ -45,12 +34,12 @@ class NamedScorer:
 
 
 def resolve_scoring(scoring: Any = None) -> dict[str, Scorer]:
-    """Turn what GridSearchCV takes as scoring into scorers by name.
+    """Turn GridSearchCV's `scoring` into scorers by name.
 
     Parameters
     ----------
     scoring : None, str, callable, sequence of str, or mapping of str to str or callable
-        None for R². One scorer is named "score", several by their own names.
+        None for R². One scorer gets the name "score"; several keep their own names.
 
     Returns
     -------
@@ -60,9 +49,9 @@ def resolve_scoring(scoring: Any = None) -> dict[str, Scorer]:
     Raises
     ------
     TypeError
-        If it is none of these.
+        If `scoring` is of another type.
     ValueError
-        If a name is unknown (the nearest known one is given), or there is none.
+        If a name is unknown (the message suggests the nearest known one), or the collection is empty.
 
     Examples
     --------
@@ -101,17 +90,13 @@ def suggest_name(name: Any, known: Sequence[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-_Sums = Mapping[str, NDArray[np.float64]]
-"""By kind of error, "squared" or "absolute": sums of shape (n_candidates, n_outputs)."""
-
-
 def _score_r2(squared: NDArray[np.float64], actual: NDArray[np.float64]) -> NDArray[np.float64]:
     spread = np.square(actual - actual.mean(axis=0)).sum(axis=0)
     if len(actual) < 2:
         return np.full(len(squared), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         scores = 1 - squared / spread
-    scores = np.where(spread == 0, np.where(squared == 0, 1.0, 0.0), scores)  # as scikit-learn has it
+    scores = np.where(spread == 0, np.where(squared == 0, 1.0, 0.0), scores)  # scikit-learn's rule
     means: NDArray[np.float64] = scores.mean(axis=1)
     return means
 
@@ -135,34 +120,19 @@ _FROM_SUMS: Mapping[str, tuple[str, Callable[[NDArray[np.float64], NDArray[np.fl
 
 
 def needs_predictions(scorer: Scorer) -> bool:
-    """Tell whether a scorer needs all predictions at once; others make do with sums of errors."""
+    """Tell whether a scorer needs all predictions at once. Others need sums of errors only."""
     return not (isinstance(scorer, NamedScorer) and scorer.name in _FROM_SUMS)
 
 
 def sum_errors(
     predictions: NDArray[np.float64], actual: NDArray[np.float64], scorers: Mapping[str, Scorer]
 ) -> dict[str, NDArray[np.float64]]:
-    """Sum the errors of some rows, as far as scorers make do with sums.
+    """Sum the errors of some rows, of the kinds that the scorers need.
 
-    Parameters
-    ----------
-    predictions : ndarray of shape (n_candidates, n_rows, n_outputs), float64
-        Of each candidate.
-    actual : ndarray of shape (n_rows, n_outputs), float64
-        Targets.
-    scorers : mapping of str to callable
-        As `resolve_scoring` returns them.
-
-    Returns
-    -------
-    dict of str to ndarray of shape (n_candidates, n_outputs), float64
-        Sums of "squared" and of "absolute" errors.
+    Takes predictions of shape (n_candidates, n_rows, n_outputs) and targets of shape (n_rows, n_outputs). Returns sums
+    of shape (n_candidates, n_outputs) under "squared" and "absolute".
     """
-    kinds = {
-        _FROM_SUMS[scorer.name][0]
-        for scorer in scorers.values()
-        if isinstance(scorer, NamedScorer) and scorer.name in _FROM_SUMS
-    }
+    kinds = {_FROM_SUMS[scorer.name][0] for scorer in scorers.values() if not needs_predictions(scorer)}  # type: ignore[attr-defined]
     if not kinds:
         return {}
     errors = predictions - actual
@@ -170,29 +140,20 @@ def sum_errors(
     return {kind: measure[kind](errors).sum(axis=1) for kind in sorted(kinds)}
 
 
-def score_sums(scorer: Scorer, sums: _Sums, actual: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Score candidates from their sums of errors.
+def score_sums(
+    scorer: Scorer, sums: Mapping[str, NDArray[np.float64]], actual: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Score candidates from their sums of errors over all rows.
 
-    Parameters
-    ----------
-    scorer : callable
-        One that makes do with sums.
-    sums : mapping of str to ndarray of shape (n_candidates, n_outputs)
-        Over all rows, as `sum_errors` returns them for some.
-    actual : ndarray of shape (n_rows, n_outputs), float64
-        All targets.
-
-    Returns
-    -------
-    ndarray of shape (n_candidates,), float64
-        What the scorer itself returns for each candidate's predictions, but for the last digits.
+    Takes what `sum_errors` returns and all targets, of shape (n_rows, n_outputs). Returns scores of shape
+    (n_candidates,), equal to the scorer's own up to rounding.
     """
     kind, score = _FROM_SUMS[scorer.name]  # type: ignore[attr-defined]
     return score(sums[kind], actual)
 
 
 class _Predicted(RegressorMixin, BaseEstimator):
-    """What a scorer asks for predictions: it has them already."""
+    """A model whose predictions are known, for scorers that call `predict`."""
 
     def __init__(self, predictions: NDArray[np.float64]) -> None:
         self.predictions = predictions
@@ -203,22 +164,5 @@ class _Predicted(RegressorMixin, BaseEstimator):
 
 
 def score_predictions(scorer: Scorer, predictions: NDArray[np.float64], X: Any, actual: NDArray[np.float64]) -> float:
-    """Score one candidate's predictions.
-
-    Parameters
-    ----------
-    scorer : callable
-        Any scorer.
-    predictions : ndarray of shape (n_rows,) or (n_rows, n_outputs), float64
-        Of all rows.
-    X : ndarray of shape (n_rows, n_features)
-        The rows, for scorers that look at them.
-    actual : ndarray of the predictions' shape, float64
-        Targets.
-
-    Returns
-    -------
-    float
-        The score.
-    """
+    """Score one candidate's predictions of rows `X` against the targets `actual`, which have the same shape."""
     return float(scorer(_Predicted(predictions), X, actual))

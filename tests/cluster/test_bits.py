@@ -18,7 +18,7 @@ from energyknn.neighbors import search_neighbors
 from energyknn.study.notebook import SPOTIFY
 from energyknn.study.protocol import Protocol, prepare
 from energyknn.study.synthesis import synthesise_tracks
-from energyknn.tuning.candidates import Candidate, score_candidates
+from energyknn.tuning import Candidate, score_candidates
 
 N_NEIGHBORS = 51
 CANDIDATES = [Candidate(k, weights) for k in (1, 11, 21, 31, 41, 51) for weights in ("uniform", "distance")]
@@ -43,8 +43,8 @@ def check_search(X: np.ndarray, pool: WorkerPool, n_shards: int) -> None:
 
 def check_scores(data: Any, pool: WorkerPool) -> None:
     options: dict[str, Any] = {"candidates": CANDIDATES, "folds": data.folds}
-    expected = score_candidates(data.X_train, data.y_train, **options).test["score"]
-    found = score_candidates_on_ray(data.X_train, data.y_train, **options, pool=pool).scores.test["score"]
+    expected = score_candidates(data.X_train, data.y_train, **options).test["score"].values
+    found = score_candidates_on_ray(data.X_train, data.y_train, **options, pool=pool).scores.test["score"].values
     np.testing.assert_array_equal(found.view(np.int64), expected.view(np.int64))
 
 

@@ -22,7 +22,7 @@ from energyknn.cluster.pool import Outcome, Task, Unit
 from energyknn.errors import ClusterError
 from energyknn.estimators.transformers import ColumnWeights
 from energyknn.splitting import fold_rows
-from energyknn.tuning.candidates import Candidate, score_candidates
+from energyknn.tuning import Candidate, score_candidates
 
 X = np.random.default_rng(0).normal(size=(300, 3))
 y = X[:, 0] + 0.1 * X[:, 1]

@@ -21,7 +21,7 @@ from energyknn.cluster.tuning import score_candidates_on_ray
 from energyknn.errors import ClusterError
 from energyknn.neighbors import search_neighbors
 from energyknn.splitting import fold_rows
-from energyknn.tuning.candidates import Candidate, score_candidates
+from energyknn.tuning import Candidate, score_candidates
 
 X = np.random.default_rng(0).normal(size=(3_000, 4)).round(1)
 y = X[:, 0] + np.random.default_rng(1).normal(size=len(X))

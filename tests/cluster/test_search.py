@@ -32,7 +32,7 @@ from energyknn.cluster.tuning import score_candidates_on_ray
 from energyknn.errors import ClusterError, DeviceError, JournalError
 from energyknn.neighbors import Neighbors, search_neighbors
 from energyknn.splitting import fold_rows
-from energyknn.tuning.candidates import Candidate, CandidateScores, score_candidates
+from energyknn.tuning import Candidate, CandidateScores, score_candidates
 
 ray_cluster = pytest.mark.ray
 

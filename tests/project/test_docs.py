@@ -19,7 +19,7 @@ from energyknn.fitting import Scores
 from energyknn.loading import sample_path
 from energyknn.study import notebook as notebook_figures
 from energyknn.study.cli import main
-from energyknn.tuning import SearchScores
+from energyknn.tuning import ScoreTable
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -140,8 +140,8 @@ def list_numbers(value):
     """Yield every number within a golden value."""
     if isinstance(value, bool | str) or value is None:
         return
-    if isinstance(value, SearchScores):
-        yield from (*value.n_neighbors, *value.fold_scores.ravel(), *value.mean_test_score)
+    if isinstance(value, ScoreTable):
+        yield from (*value.n_neighbors, *value.values.ravel(), *value.mean)
     elif isinstance(value, dict):
         for part in value.values():
             yield from list_numbers(part)

@@ -35,7 +35,7 @@ from energyknn.modelfile import files, fit_model, load_model, save_model
 from energyknn.neighbors import search_neighbors
 from energyknn.splitting import fold_rows
 from energyknn.study.notebook import SPOTIFY
-from energyknn.tuning.candidates import Candidate, score_candidates
+from energyknn.tuning import Candidate, score_candidates
 
 pytest.importorskip("pyarrow")
 zstandard = pytest.importorskip("zstandard")

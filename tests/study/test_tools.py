@@ -12,7 +12,7 @@ from made_tracks import make_tracks
 from energyknn.study.cli import main
 from energyknn.study.protocol import COARSE_N_NEIGHBORS, Protocol, prepare
 from energyknn.study.tools import choose_search
-from energyknn.tuning import SearchScores
+from energyknn.tuning import ScoreTable
 
 
 @pytest.fixture(scope="module")
@@ -37,22 +37,22 @@ def search_and_keep(tool, data, stage):
 
 def test_one_search_scores_as_the_grid(data, grid):
     scores, kept = search_and_keep("one-search", data, "coarse")
-    np.testing.assert_allclose(scores.fold_scores, grid.fold_scores, rtol=0, atol=1e-12)
-    assert isinstance(kept["coarse"], SearchScores)
+    np.testing.assert_allclose(scores.values, grid.values, rtol=0, atol=1e-12)
+    assert isinstance(kept["coarse"], ScoreTable)
 
 
 @pytest.mark.ray
 def test_ray_tune_scores_as_the_grid(data, grid):
     scores, kept = search_and_keep("ray", data, "coarse")
-    np.testing.assert_allclose(scores.fold_scores, grid.fold_scores, rtol=0, atol=1e-12)
-    assert isinstance(kept["coarse"], SearchScores)
+    np.testing.assert_allclose(scores.values, grid.values, rtol=0, atol=1e-12)
+    assert isinstance(kept["coarse"], ScoreTable)
 
 
 @pytest.mark.tune_sklearn
 def test_tune_sklearn_draws_first_and_takes_the_grid_then(data, grid):
     scores, kept = search_and_keep("tune-sklearn", data, "coarse")
-    expected = dict(zip(grid.n_neighbors, grid.fold_scores, strict=True))
-    for n_neighbors, fold_scores in zip(scores.n_neighbors, scores.fold_scores, strict=True):
+    expected = dict(zip(grid.n_neighbors, grid.values, strict=True))
+    for n_neighbors, fold_scores in zip(scores.n_neighbors, scores.values, strict=True):
         np.testing.assert_allclose(fold_scores, expected[n_neighbors], rtol=0, atol=1e-12)
     assert type(kept["coarse"]).__name__ == "TuneSearchCV"
     _, kept = search_and_keep("tune-sklearn", data, "micro")

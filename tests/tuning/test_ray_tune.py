@@ -20,9 +20,8 @@ from real_ray import start_ray
 from energyknn._shared import ray_session as module
 from energyknn._shared.ray_session import open_ray
 from energyknn.splitting import fold_rows
-from energyknn.tuning.grid import search_grid
+from energyknn.tuning import scores_from_cv_results, search_grid
 from energyknn.tuning.ray_tune import _collect, _score_candidate, open_tune, search_ray_tune
-from energyknn.tuning.scores import scores_from_cv_results
 
 X, y = make_rows(400)
 FOLDS = fold_rows(len(X), n_splits=4)
@@ -153,7 +152,7 @@ def test_candidates_that_fit_no_fold_are_refused(n_neighbors: list[int], folds: 
 def test_a_trial_scores_each_fold_as_scikit_learn_does() -> None:
     scored = _score_candidate({"n_neighbors": 7}, X=X, y=y, folds=[tuple(fold) for fold in FOLDS], weights="uniform")
     expected = scores_from_cv_results(search_grid(X, y, n_neighbors=[7], folds=FOLDS).cv_results_)
-    np.testing.assert_allclose(scored["fold_scores"], expected.fold_scores[0], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(scored["fold_scores"], expected[0], rtol=0, atol=1e-12)
 
 
 def test_a_failed_trial_ends_the_search_with_its_cause() -> None:
@@ -191,7 +190,7 @@ def test_scores_equal_grid_search(running_ray: Any, weights: str) -> None:
     expected = scores_from_cv_results(grid.cv_results_)
     assert found.n_neighbors == expected.n_neighbors
     assert found.best == expected.best
-    np.testing.assert_allclose(found.fold_scores, expected.fold_scores, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
     assert told == [(done, 6) for done in range(1, 7)]
     assert running_ray.is_initialized()
 

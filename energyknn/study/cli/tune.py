@@ -78,7 +78,7 @@ def add_command(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     from energyknn.study.jobs import tune
     from energyknn.study.protocol import Protocol
-    from energyknn.tuning.candidates import SearchInterrupted
+    from energyknn.tuning import SearchInterrupted
 
     if options.cv < 2:
         message = f"cv is {options.cv}. It must be at least 2 folds"
@@ -118,7 +118,7 @@ def _run(options: argparse.Namespace) -> None:
 def _choose_score(address: str | None, journal: str | None) -> Callable[..., Any]:
     """Return what scores candidates: here, or on a Ray cluster, whose address is tried before any work."""
     if address is None:
-        from energyknn.tuning.candidates import score_candidates
+        from energyknn.tuning import score_candidates
 
         return score_candidates
     from energyknn._shared.ray_session import check_address, name_address

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import bootstrap, t
 
-from energyknn.tuning.choosing import compare_candidates
+from energyknn.tuning import compare_candidates
 
 __all__ = [
     "CONFIDENCE",
@@ -173,7 +173,7 @@ def estimate_over_splits(first: ArrayLike, second: ArrayLike, *, test_share: flo
     Notes
     -----
     A t-interval. Splits of one file share rows, so their differences vary less than those of fresh files would: the
-    variance is widened as in `energyknn.tuning.choosing.compare_candidates`.
+    variance is widened as in `energyknn.tuning.compare_candidates`.
 
     Examples
     --------

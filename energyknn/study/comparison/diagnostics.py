@@ -26,8 +26,7 @@ from energyknn.study.comparison.bootstrap import (
 from energyknn.study.notebook import SPOTIFY
 from energyknn.study.protocol import N_FOLDS, Prepared, Protocol, prepare
 from energyknn.study.songs import label_songs
-from energyknn.tuning.candidates import Candidate, score_candidates
-from energyknn.tuning.choosing import find_best
+from energyknn.tuning import Candidate, score_candidates
 
 __all__ = [
     "CurvePoint",
@@ -383,9 +382,9 @@ def estimate_nested(
         scores = score_candidates(
             data.X_train.iloc[rows], data.y_train[rows], candidates=candidates, folds=inner, scoring=scoring
         )
-        chosen.append(find_best(scores.test["r2"]))
+        chosen.append(scores.test["r2"].best)
     errors = -np.asarray(outer.test["rmse"], dtype=np.float64)
-    best = find_best(outer.test["r2"])
+    best = outer.test["r2"].best
     nested, plain = errors[chosen, np.arange(len(chosen))], errors[best]
     return NestedEstimate(
         tuple(candidates[place].n_neighbors for place in chosen),

@@ -22,7 +22,7 @@ from energyknn.study.comparison import (
 )
 from energyknn.study.protocol import ModelFigures, Study
 from energyknn.study.tools import TOOLS, Tool
-from energyknn.tuning import SearchScores
+from energyknn.tuning import ScoreTable
 
 __all__ = [
     "describe_analyses",
@@ -123,13 +123,13 @@ def _describe_model(model: ModelFigures) -> dict[str, Any]:
     }
 
 
-def _describe_scores(scores: SearchScores) -> dict[str, Any]:
+def _describe_scores(scores: ScoreTable) -> dict[str, Any]:
     return {
         "n_neighbors": list(scores.n_neighbors),
-        "fold_test_scores": scores.fold_scores.tolist(),
-        "mean_test_score": scores.mean_test_score.tolist(),
-        "std_test_score": scores.std_test_score.tolist(),
-        "best": scores.best,
+        "fold_test_scores": scores.values.tolist(),
+        "mean_test_score": scores.mean.tolist(),
+        "std_test_score": scores.std.tolist(),
+        "best": scores.n_neighbors[scores.best],
     }
 
 
