@@ -32,9 +32,9 @@ def measure_peak(name: str, n_train: int, n_features: int) -> float:
     return int(done.stdout) / (n_train * n_features * 8)
 
 
-def _read_status(name: str) -> int:
-    """Return bytes that the kernel counts for this process."""
-    found = re.search(name + r":\s+(\d+)", Path("/proc/self/status").read_text(encoding="ascii"))
+def read_status(name: str, process: str | Path = "/proc/self") -> int:
+    """Return bytes that the kernel counts for a process."""
+    found = re.search(name + r":\s+(\d+)", Path(process, "status").read_text(encoding="ascii", errors="replace"))
     return int(found[1]) * 1024 if found else 0
 
 
@@ -49,9 +49,9 @@ def main(name: str, n_train: str, n_features: str) -> None:
     train, query = (random.normal(size=(n, int(n_features))) for n in (int(n_train), 2000))
     OURS.search(train[:1000], query[:100], 5)
     search(train[:1000], query[:100], 5)
-    before = _read_status("VmRSS")
+    before = read_status("VmRSS")
     found = search(train, query, 51)
-    sys.stdout.write(str(_read_status("VmHWM") - before - sum(array.nbytes for array in found)))
+    sys.stdout.write(str(read_status("VmHWM") - before - sum(array.nbytes for array in found)))
 
 
 if __name__ == "__main__":
