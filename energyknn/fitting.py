@@ -152,8 +152,7 @@ def predict_without_self(model: KNeighborsRegressor) -> NDArray[np.float64]:
     -----
     A repeat of a row under another number counts as a neighbour; only the row itself is left out.
     """
-    predictions: NDArray[np.float64] = model.predict(None)
-    return predictions
+    return np.asarray(model.predict(None))
 
 
 def evaluate(y_true: ArrayLike, y_pred: ArrayLike) -> Scores:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from energyknn.cluster.session import ClusterOptions, StoreNeed, check_object_st
 from energyknn.neighbors.search import Engine
 from energyknn.progress import Track, track_silently
 from energyknn.splitting import Split
-from energyknn.tuning.candidates import Candidate, Job, make_job, run_job
+from energyknn.tuning.candidates import Candidate, Job, run_job
 from energyknn.tuning.fold_neighbors import PreparedFold, Side, Step
 from energyknn.tuning.scores import CandidateScores
 from energyknn.tuning.tallies import BlockSums, Part
@@ -134,15 +135,7 @@ def score_candidates_on_ray(
     if block_rows is not None and check_integer(block_rows, name="block_rows", rule="an integer or None") < 1:
         message = f"block_rows is {block_rows}. It must be at least 1, or None."
         raise ValueError(message)
-    job = make_job(
-        *(X, y, candidates, folds),
-        scoring=scoring,
-        with_train=with_train,
-        error_score=error_score,
-        shared=False,
-        engine=engine,
-        n_jobs=1,
-    )
+    job = Job(X, y, candidates, folds, scoring, with_train, error_score, shared=False, engine=engine, n_jobs=1)
     needs_frame = any(candidate.transformer is not None for candidate in job.candidates)
     rows = job.X if needs_frame else job.rows
     study = _describe(rows, job) | {"scoring": scoring, "block_rows": block_rows}
@@ -210,36 +203,29 @@ class _RayExecutor:
 
     def __init__(self, pool_job: PoolJob, X: Any, block_rows: int | None, track: Track[Any]) -> None:
         self._pool_job, self._X, self._block_rows, self._track = pool_job, X, block_rows, track
-        self._n_parts = 0
+        self._numbers = count()
         self._reference: Any = None
 
     def __call__(self, part: Part) -> Iterator[BlockSums]:
-        """Yield the blocks of each step when it is done."""
+        """Send the rows once for all parts, then the part without them; yield the blocks of each step when done."""
+        plan, number = part.plan, next(self._numbers)
         wanted = self._block_rows or max(_FEWEST_ROWS, -(-len(self._X) // _N_STEPS))  # the same on any cluster
-        steps = part.plan.list_steps(span=-(-wanted // part.plan.slice_rows) * part.plan.slice_rows)
-        units = self._make_units(part, steps)
-        by_key = {unit.key: step for unit, step in zip(units, steps, strict=True)}
-        done = zip(self._track(units, "Search folds on Ray"), self._pool_job.run(units), strict=True)
-        for _, (unit, outcome) in done:
-            yield from _read_outcome(part, by_key[unit.key], outcome)
-
-    def _make_units(self, part: Part, steps: Sequence[Step]) -> list[Unit]:
-        """Put the rows into the object store, once for all parts, and list the units of a part."""
+        steps = plan.list_steps(span=-(-wanted // plan.slice_rows) * plan.slice_rows)
         if self._reference is None:
             check_object_store(self._pool_job.facts, _count_bytes(self._X, part, steps))
             self._reference = self._pool_job.put(self._X)
-        bare = self._pool_job.put(replace(part, plan=replace(part.plan, X=None)))
-        number, self._n_parts = self._n_parts, self._n_parts + 1
-        return [
-            Unit(
-                f"part-{number}-fold-{step.fold}-{'train' if step.trains else 'test'}-rows-{step.start}",
-                (number, step.fold),
-                (self._reference, bare, step.fold),
-                partial(tuple, (step,)),
-                step.work,
-            )
+        bare = self._pool_job.put(replace(part, plan=replace(plan, X=None)))
+        by_key = {
+            f"part-{number}-fold-{step.fold}-{'train' if step.trains else 'test'}-rows-{step.start}": step
             for step in steps
+        }
+        units = [
+            Unit(key, (number, step.fold), (self._reference, bare, step.fold), partial(tuple, (step,)), step.work)
+            for key, step in by_key.items()
         ]
+        done = zip(self._track(units, "Search folds on Ray"), self._pool_job.run(units), strict=True)
+        for _, (unit, outcome) in done:
+            yield from _read_outcome(part, by_key[unit.key], outcome)
 
 
 def _count_bytes(X: Any, part: Part, steps: Sequence[Step]) -> StoreNeed:

@@ -24,7 +24,7 @@ from energyknn.estimators.regressor import KNNRegressor
 from energyknn.neighbors.search import Engine
 from energyknn.progress import track_on_stderr, track_silently
 from energyknn.splitting import Split
-from energyknn.tuning.candidates import Candidate, make_job, run_here, run_job
+from energyknn.tuning.candidates import Candidate, Job, run_here, run_job
 from energyknn.tuning.scores import CandidateScores, ScoreTable, SearchInterrupted
 
 _MOST_ROW_NUMBERS = 1 << 30  # 8 GiB
@@ -148,14 +148,8 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         _check_size(splitter.get_n_splits(rows, target, groups), len(rows))
         folds = [Split(*pair) for pair in splitter.split(rows, target, groups)]
         self.n_splits_ = len(folds)
-        job = make_job(
-            *(rows, target, candidates, folds),
-            scoring=self.scoring,
-            with_train=self.return_train_score,
-            error_score=self.error_score,
-            engine=self.engine,
-            n_jobs=self.n_jobs,
-        )
+        options = (self.scoring, self.return_train_score, self.error_score)
+        job = Job(rows, target, candidates, folds, *options, engine=self.engine, n_jobs=self.n_jobs)
         self._check_refit(list(job.scorers))
         self.scorer_ = job.scorers if self.multimetric_ else job.scorers["score"]
         start = time.perf_counter()
@@ -173,7 +167,7 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         return self
 
     def _check_rows(self, X: Any, y: ArrayLike, *, with_transformers: bool) -> tuple[Any, NDArray[np.float64]]:
-        """Check rows and targets. Transformers, or else `make_job`, check that rows are finite."""
+        """Check rows and targets. Transformers, or else `Job`, check that rows are finite."""
         if with_transformers:
             validate_data(self, X, skip_check_array=True)
             target = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
@@ -194,12 +188,11 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
 
     def _choose(self) -> None:
         """Set what was best."""
-        metric = self.refit if self.multimetric_ and isinstance(self.refit, str) else "score"
         if callable(self.refit):
             self.best_index_ = int(self.refit(self.cv_results_))
         else:
+            metric = self.refit if self.multimetric_ else "score"
             self.best_index_ = int(self.cv_results_[f"rank_test_{metric}"].argmin())
-        if not callable(self.refit):
             self.best_score_ = float(self.cv_results_[f"mean_test_{metric}"][self.best_index_])
         self.best_params_ = self.cv_results_["params"][self.best_index_]
 
@@ -291,13 +284,8 @@ def _check_size(n_splits: int, n_rows: int) -> None:
 def _tabulate(scores: CandidateScores, *, seconds: float) -> dict[str, Any]:
     """Lay scores out as GridSearchCV's `cv_results_`."""
     params = [candidate.label for candidate in scores.candidates]
-    nothing = np.zeros(len(params))
-    results: dict[str, Any] = {
-        "mean_fit_time": nothing,
-        "std_fit_time": nothing.copy(),
-        "mean_score_time": np.full(len(params), seconds),
-        "std_score_time": nothing.copy(),
-    }
+    times = {"mean_fit_time": 0.0, "std_fit_time": 0.0, "mean_score_time": seconds, "std_score_time": 0.0}
+    results: dict[str, Any] = {name: np.full(len(params), value) for name, value in times.items()}
     for name in sorted({name for values in params for name in values}):
         column = np.ma.MaskedArray(np.empty(len(params), dtype=object), mask=True)
         for number, values in enumerate(params):
@@ -373,28 +361,20 @@ def from_grid_search(search: GridSearchCV) -> KNNSearchCV:
         "weights": [model.weights or "uniform"],
     }
     grids = [search.param_grid] if isinstance(search.param_grid, Mapping) else list(search.param_grid)
-    return KNNSearchCV(
-        [_translate_grid(grid, prefix, transformer, defaults) for grid in grids],
-        cv=search.cv,
-        scoring=search.scoring,
-        refit=search.refit,
-        return_train_score=search.return_train_score,
-        error_score=search.error_score,
-        verbose=search.verbose,
-    )
+    same = ("cv", "scoring", "refit", "return_train_score", "error_score", "verbose")
+    param_grid = [_translate_grid(grid, prefix, transformer, defaults) for grid in grids]
+    return KNNSearchCV(param_grid, **{name: getattr(search, name) for name in same})
 
 
 def _read_exponent(model: KNeighborsRegressor) -> int:
     """Return 1 or 2, or refuse another metric."""
     exponents = {"minkowski": model.p, "euclidean": 2, "l2": 2, "manhattan": 1, "cityblock": 1, "l1": 1}
-    if model.metric not in exponents or model.metric_params:
+    p: int = exponents.get(model.metric, 0)
+    if p not in (1, 2) or model.metric_params:
         message = (
-            f"metric {model.metric!r} with metric_params {model.metric_params!r}: only p = 1 and 2 can be searched."
+            f"p is {model.p!r}, metric {model.metric!r} and metric_params {model.metric_params!r}. Only p = 1 "
+            "(Manhattan) and p = 2 (Euclidean) can be searched."
         )
-        raise ValueError(message)
-    p: int = exponents[model.metric]
-    if p not in (1, 2):
-        message = f"p is {p!r}. Only 1 (Manhattan) and 2 (Euclidean) can be searched."
         raise ValueError(message)
     return p
 

@@ -10,8 +10,6 @@ import numpy as np
 
 from energyknn._shared.compiling import compile_kernel
 
-__all__ = ["average_prefixes"]
-
 _LANES = 32  # queries that are worked on together, in the lanes of vector registers
 _EDGE = 1e-6  # of `weighting`
 _TRIANGULAR, _EPANECHNIKOV, _BIWEIGHT, _TRIWEIGHT, _COSINE, _INVERSE, _GAUSSIAN, _RANK, _OPTIMAL = range(9)

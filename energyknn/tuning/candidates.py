@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import FitFailedWarning
 
-from energyknn._shared.checks import check_integer, check_rows
+from energyknn._shared.checks import check_choice, check_integer, check_rows
 from energyknn.neighbors.search import Engine
 from energyknn.neighbors.weighting import KERNELS, Weights, needs_bandwidth
 from energyknn.progress import Track, track_silently
 from energyknn.splitting import Split
-from energyknn.tuning.fold_neighbors import Side, plan_searches
+from energyknn.tuning.fold_neighbors import FoldSearch, Side
 from energyknn.tuning.scores import CandidateScores, ScoreTable, SearchInterrupted
-from energyknn.tuning.scoring import Scorer, needs_predictions, resolve_scoring, suggest_name
+from energyknn.tuning.scoring import needs_predictions, resolve_scoring, suggest_name
 from energyknn.tuning.tallies import BlockSums, Part, Tally, make_part
 
 _VALUES_AT_ONCE = 1 << 25  # predictions that are held at once: 256 MiB
@@ -147,15 +147,7 @@ def score_candidates(
     >>> candidates[scores.test["score"].best]
     Candidate(n_neighbors=1, weights='uniform', p=2, transformer=None, label=None)
     """
-    job = make_job(
-        *(X, y, candidates, folds),
-        scoring=scoring,
-        with_train=with_train,
-        error_score=error_score,
-        shared=shared,
-        engine=engine,
-        n_jobs=n_jobs,
-    )
+    job = Job(X, y, candidates, folds, scoring, with_train, error_score, shared, engine, n_jobs)
     return run_job(job, partial(run_here, track=track))
 
 
@@ -213,81 +205,54 @@ def score_leave_one_out(
     if largest >= len(everything):
         message = f"n_neighbors is {largest} for {len(everything)} rows. It is at most one less: a row is left out."
         raise ValueError(message)
-    job = make_job(
-        *(X, y, candidates, [Split(everything, everything)]),
-        scoring=scoring,
-        with_train=True,
-        engine=engine,
-        n_jobs=n_jobs,
-    )
+    folds = [Split(everything, everything)]
+    job = Job(X, y, candidates, folds, scoring, with_train=True, engine=engine, n_jobs=n_jobs)
     scores = run_job(job, partial(run_here, track=track)).train_without_self or {}
     return MappingProxyType({name: table.values[:, 0] for name, table in scores.items()})
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Job:
-    """What is scored, and how, after all checks. `make_job` makes it.
+    """The arguments of `score_candidates`, checked and converted.
+
+    Candidates that repeat others are dropped with a warning. `X` stays as given, for transformers and scorers.
 
     Attributes
     ----------
-    X : ndarray or DataFrame of shape (n_rows, n_features)
-        Rows as given, for transformers and scorers.
     rows : ndarray of shape (n_rows, n_features), float64, or None
-        The same as finite numbers, if any candidate has no transformer.
-    y : ndarray of shape (n_rows,) or (n_rows, n_outputs), float64
-        Targets.
-    candidates : tuple of Candidate
-        Each once.
-    folds : tuple of Split
-        Row numbers.
-    scorers : mapping of str to callable
+        `X` as finite numbers, if any candidate has no transformer.
+    scorers : dict of str to callable
         By metric.
-    with_train, error_score, shared, engine, n_jobs
-        See `score_candidates`.
     """
 
     X: Any
-    rows: NDArray[np.float64] | None
-    y: NDArray[np.float64]
-    candidates: tuple[Candidate, ...]
-    folds: tuple[Split, ...]
-    scorers: dict[str, Scorer]
-    with_train: bool
-    error_score: float | Literal["raise"]
-    shared: bool | None
-    engine: Engine
-    n_jobs: int | None
+    y: Any
+    candidates: Sequence[Candidate]
+    folds: Sequence[Split]
+    scoring: Any = None
+    with_train: bool = False
+    error_score: float | Literal["raise"] = np.nan
+    shared: bool | None = None
+    engine: Engine = "auto"
+    n_jobs: int | None = None
 
-
-def make_job(
-    X: ArrayLike,
-    y: ArrayLike,
-    candidates: Sequence[Candidate],
-    folds: Sequence[Split],
-    *,
-    scoring: Any = None,
-    with_train: bool = False,
-    error_score: float | Literal["raise"] = np.nan,
-    shared: bool | None = None,
-    engine: Engine = "auto",
-    n_jobs: int | None = None,
-) -> Job:
-    """Check the arguments of `score_candidates`, and drop candidates that repeat others with a warning."""
-    target, scorers = np.asarray(y, dtype=np.float64), resolve_scoring(scoring)
-    splits = tuple(Split(np.asarray(train), np.asarray(test)) for train, test in folds)
-    _check_folds(splits, len(target))
-    unique: dict[tuple[Any, ...], Candidate] = {}
-    for candidate in candidates:
-        _check_candidate(candidate)
-        unique.setdefault(candidate.key, candidate._replace(n_neighbors=int(candidate.n_neighbors)))
-    check_sizes([candidate.n_neighbors for candidate in candidates], splits)
-    kept = tuple(unique.values())
-    if len(kept) < len(candidates):
-        message = f"{len(candidates) - len(kept)} of {len(candidates)} candidates repeat another: each is scored once."
-        warnings.warn(message, stacklevel=3)
-    rows = check_rows(X, name="X") if any(candidate.transformer is None for candidate in kept) else None
-    given = X if hasattr(X, "iloc") else np.asarray(X)
-    return Job(given, rows, target, kept, splits, scorers, with_train, error_score, shared, engine, n_jobs)
+    def __post_init__(self) -> None:
+        self.y = np.asarray(self.y, dtype=np.float64)
+        self.scorers = resolve_scoring(self.scoring)
+        self.folds = [Split(np.asarray(train), np.asarray(test)) for train, test in self.folds]
+        _check_folds(self.folds, len(self.y))
+        unique: dict[tuple[Any, ...], Candidate] = {}
+        for candidate in self.candidates:
+            _check_candidate(candidate)
+            unique.setdefault(candidate.key, candidate._replace(n_neighbors=int(candidate.n_neighbors)))
+        check_sizes([candidate.n_neighbors for candidate in self.candidates], self.folds)
+        n_given, self.candidates = len(self.candidates), tuple(unique.values())
+        if len(unique) < n_given:
+            message = f"{n_given - len(unique)} of {n_given} candidates repeat another: each is scored once."
+            warnings.warn(message, stacklevel=4)
+        needs_rows = any(candidate.transformer is None for candidate in self.candidates)
+        self.rows = check_rows(self.X, name="X") if needs_rows else None
+        self.X = self.X if hasattr(self.X, "iloc") else np.asarray(self.X)
 
 
 Executor = Callable[[Part], Iterable[BlockSums]]
@@ -344,24 +309,23 @@ def run_job(job: Job, execute: Executor) -> CandidateScores:
                     for name, values in scores.items():
                         tables[block.side][name][places, block.fold] = values
     except KeyboardInterrupt as interrupt:
-        raise SearchInterrupted(_freeze(job.candidates, tables)) from interrupt
+        raise SearchInterrupted(_freeze(job, tables)) from interrupt
     if failures:
         message = (
             f"{len(failures)} scores could not be computed and are {job.error_score}. The first failed with "
             f"{type(failures[0]).__name__}: {failures[0]}"
         )
         warnings.warn(message, FitFailedWarning, stacklevel=3)
-    return _freeze(job.candidates, tables)
+    return _freeze(job, tables)
 
 
-def _freeze(
-    candidates: tuple[Candidate, ...], tables: Mapping[Side, Mapping[str, NDArray[np.float64]]]
-) -> CandidateScores:
+def _freeze(job: Job, tables: Mapping[Side, Mapping[str, NDArray[np.float64]]]) -> CandidateScores:
+    """Make the result of arrays by side and metric."""
     frozen = {
-        side: MappingProxyType({name: ScoreTable(candidates, values) for name, values in by_name.items()})
+        side: MappingProxyType({name: ScoreTable(job.candidates, values) for name, values in by_name.items()})
         for side, by_name in tables.items()
     }
-    return CandidateScores(candidates, **frozen)
+    return CandidateScores(tuple(job.candidates), **frozen)
 
 
 def _list_parts(job: Job) -> Iterator[tuple[list[int], Part]]:
@@ -371,15 +335,11 @@ def _list_parts(job: Job) -> Iterator[tuple[list[int], Part]]:
         groups.setdefault((id(candidate.transformer), candidate.p), []).append(place)
     for places in groups.values():
         group = [job.candidates[place] for place in places]
-        plan = plan_searches(
-            *(job.rows if group[0].transformer is None else job.X, job.y, job.folds),
-            max(candidate.n_neighbors + needs_bandwidth(candidate.weights) for candidate in group),
-            p=group[0].p,
-            transformer=group[0].transformer,
-            with_train=job.with_train,
-            shared=job.shared,
-            engine=job.engine,
-            n_jobs=job.n_jobs,
+        largest = max(candidate.n_neighbors + needs_bandwidth(candidate.weights) for candidate in group)
+        _, _, p, transformer, _ = group[0]
+        X = job.rows if transformer is None else job.X
+        plan = FoldSearch(
+            *(X, job.y, job.folds, largest, p, transformer, job.with_train, job.shared, job.engine, job.n_jobs)
         )
         held = [len(rows) for fold in plan.folds for rows in (fold.test, *[fold.train] * (2 * job.with_train))]
         at_once = len(group)
@@ -404,9 +364,7 @@ def _check_candidate(candidate: Any) -> None:
             "and functions of the distances."
         )
         raise ValueError(message)
-    if candidate.p not in (1, 2):
-        message = f"p is {candidate.p!r}. It must be 1 (Manhattan) or 2 (Euclidean)."
-        raise ValueError(message)
+    check_choice(candidate.p, (1, 2), name="p")
     if transformer is not None and not (hasattr(transformer, "fit") and hasattr(transformer, "transform")):
         message = f"transformer is {transformer!r}. It must have fit and transform, as scikit-learn's have."
         raise ValueError(message)

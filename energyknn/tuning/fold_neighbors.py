@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -86,44 +85,67 @@ class PreparedFold:
 
 @dataclass(frozen=True, eq=False)
 class FoldSearch:
-    """The searches that one distance needs. `plan_searches` makes it.
+    """The searches that one distance needs, to find the neighbours of every fold.
 
-    Attributes
+    Parameters
     ----------
     X : ndarray or DataFrame of shape (n_rows, n_features)
-        All rows, before the transformer.
+        All rows, before the transformer; finite numbers where there is none.
     y : ndarray of shape (n_rows,) or (n_rows, n_outputs), float64
-        Targets, which the transformer is fitted with.
-    folds : tuple of Split
-        Row numbers of both sides, ascending.
+        Their targets, which the transformer is fitted with.
+    folds : sequence of Split
+        Row numbers of training and validation rows. They are sorted.
     n_neighbors : int
         The largest k. Where a side has fewer rows, all of them are found.
-    p : {1, 2}
+    p : {1, 2}, default=2
         Manhattan or Euclidean distance.
-    transformer : transformer or None
-        Fitted on each fold's training rows and applied to all rows.
-    with_train : bool
-        Whether training rows are queried too.
-    shared : bool
-        Whether one search over all rows serves all folds.
-    slice_rows : int
-        Steps begin and end at multiples of this row number. Errors are summed slice by slice, so that the sums are
-        bit-identical whatever the steps are.
+    transformer : transformer or None, default=None
+        Fitted on each fold's training rows and applied to all rows. With one, no search is shared.
+    with_train : bool, default=False
+        Whether training rows are queried too, with and without themselves.
+    shared : bool or None, default=None
+        Whether one search over all rows serves all folds; None for whichever is less work.
     engine, n_jobs
-        Engine and threads of the searches.
+        Engine and threads, see `energyknn.neighbors.search_neighbors`.
+
+    Notes
+    -----
+    The work of a search is estimated as n_query * n_train^0.6 * (k + 60). The times measured on 172,491 rows of 27
+    columns, and on parts of them, for k from 10 to 400, are within a third of that. With s the smallest share of rows
+    on a training side, a shared search asks for k / s + 3 sqrt(k (1 - s)) / s neighbours.
     """
 
     X: Any
     y: NDArray[np.float64]
-    folds: tuple[Split, ...]
+    folds: Sequence[Split]
     n_neighbors: int
-    p: int
-    transformer: Any
-    with_train: bool
-    shared: bool
-    slice_rows: int
-    engine: Engine
-    n_jobs: int | None
+    p: int = 2
+    transformer: Any = None
+    with_train: bool = False
+    shared: bool | None = None
+    engine: Engine = "auto"
+    n_jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        folds = tuple(Split(np.sort(fold.train), np.sort(fold.test)) for fold in self.folds)
+        can_share = self.transformer is None and all((np.diff(fold.train) > 0).all() for fold in folds)
+        shared = self.shared
+        if shared is None:
+            n_rows, k = len(self.X), self.n_neighbors
+            each = sum(
+                _estimate_work(len(fold.test) + self.with_train * len(fold.train), len(fold.train), k) for fold in folds
+            )
+            shared = _estimate_work(n_rows, n_rows, _estimate_reach(k, folds, n_rows)) < each
+        object.__setattr__(self, "folds", folds)
+        object.__setattr__(self, "shared", shared and can_share)
+
+    @property
+    def slice_rows(self) -> int:
+        """Row numbers of a slice: steps begin and end at multiples of it.
+
+        Errors are summed slice by slice, so that the sums are bit-identical whatever the steps are.
+        """
+        return int(np.clip(_SLICE_VALUES // self.n_neighbors, _SMALLEST_SLICE, _LARGEST_SLICE))
 
     def list_steps(self, *, span: int | None = None) -> list[Step]:
         """List the searches: fold after fold, test rows first, rows ascending.
@@ -142,7 +164,7 @@ class FoldSearch:
         searches = [
             (number, trains, fold.train if trains else fold.test, len(fold.train), self.n_neighbors)
             for number, fold in enumerate(self.folds)
-            for trains in self._kinds
+            for trains in (False, True)[: 1 + self.with_train]
         ]
         if self.shared:
             searches = [(-1, False, np.arange(n_rows), n_rows, _estimate_reach(self.n_neighbors, self.folds, n_rows))]
@@ -152,10 +174,9 @@ class FoldSearch:
             largest = self.slice_rows * max(1, int(min(n_slices, n_rows / self.slice_rows + 1)))
             taken = largest if span is None else min(span, largest)
             for start in range(0, n_rows, taken):
-                step = Step(number, trains, start, start + taken, 0)
-                n_query = len(_cut(rows, step))
+                n_query = len(_cut(rows, start, start + taken))
                 if n_query:
-                    steps.append(step._replace(work=n_query * n_train))
+                    steps.append(Step(number, trains, start, start + taken, n_query * n_train))
         return steps
 
     def prepare(self, number: int) -> PreparedFold:
@@ -197,20 +218,7 @@ class FoldSearch:
     def rows_of(self, step: Step) -> NDArray[np.int64]:
         """Return the queries of a step of one fold."""
         fold = self.folds[step.fold]
-        return _cut(fold.train if step.trains else fold.test, step)
-
-    @property
-    def _kinds(self) -> tuple[bool, ...]:
-        """Whether queries are training rows: no, and then yes."""
-        return (False, True) if self.with_train else (False,)
-
-    @cached_property
-    def _members(self) -> NDArray[np.bool_]:
-        """Whether a row is a training row of a fold, shape (n_folds, n_rows)."""
-        members = np.zeros((len(self.folds), len(self.X)), dtype=bool)
-        for number, fold in enumerate(self.folds):
-            members[number, fold.train] = True
-        return members
+        return _cut(fold.train if step.trains else fold.test, step.start, step.stop)
 
     def _find_for_all(self, prepared: PreparedFold, step: Step) -> Iterator[FoldBlock]:
         """Search among all rows once, and pick out the neighbours of each fold."""
@@ -218,21 +226,18 @@ class FoldSearch:
         rows = np.arange(step.start, min(step.stop, n_rows))
         found = self._search(prepared, rows, _estimate_reach(self.n_neighbors, self.folds, n_rows), rows)
         for number, fold in enumerate(self.folds):
-            for trains in self._kinds:
-                asked = _cut(fold.train if trains else fold.test, step)
+            member = np.zeros(n_rows, dtype=bool)
+            member[fold.train] = True
+            for trains in (False, True)[: 1 + self.with_train]:
+                asked = _cut(fold.train if trains else fold.test, step.start, step.stop)
                 if len(asked):
                     part = Neighbors(found.distances[asked - step.start], found.indices[asked - step.start])
                     k = min(self.n_neighbors, len(fold.train) - trains)
-                    taken = self._take(prepared, asked, part, self._members[number], k)
+                    taken = self._take(prepared, asked, part, member, k)
                     yield from self._name_sides(number, trains, asked, taken, n_features)
 
     def _take(
-        self,
-        prepared: PreparedFold,
-        rows: NDArray[np.int64],
-        found: Neighbors,
-        member: NDArray[np.bool_],
-        k: int,
+        self, prepared: PreparedFold, rows: NDArray[np.int64], found: Neighbors, member: NDArray[np.bool_], k: int
     ) -> Neighbors:
         """Take the first k neighbours that are members; search again where fewer were found."""
         is_member = member[found.indices]
@@ -271,69 +276,6 @@ class FoldSearch:
         yield FoldBlock(fold, "train", rows, _insert_own(found, rows, k), n_features)
 
 
-def plan_searches(
-    X: Any,
-    y: NDArray[np.float64],
-    folds: Sequence[Split],
-    n_neighbors: int,
-    *,
-    p: int = 2,
-    transformer: Any = None,
-    with_train: bool = False,
-    shared: bool | None = None,
-    engine: Engine = "auto",
-    n_jobs: int | None = None,
-) -> FoldSearch:
-    """Plan the searches that find the neighbours of every fold.
-
-    Parameters
-    ----------
-    X : ndarray or DataFrame of shape (n_rows, n_features)
-        All rows; finite numbers where there is no transformer.
-    y : ndarray of shape (n_rows,) or (n_rows, n_outputs), float64
-        Their targets.
-    folds : sequence of Split
-        Row numbers of training and validation rows.
-    n_neighbors : int
-        The largest k.
-    p : {1, 2}, default=2
-        Manhattan or Euclidean distance.
-    transformer : transformer or None, default=None
-        Fitted on each fold's training rows. With one, no search is shared.
-    with_train : bool, default=False
-        Whether training rows are queried too, with and without themselves.
-    shared : bool or None, default=None
-        Whether one search over all rows serves all folds; None for whichever is less work.
-    engine, n_jobs
-        Engine and threads, see `energyknn.neighbors.search_neighbors`.
-
-    Returns
-    -------
-    FoldSearch
-        The plan.
-
-    Notes
-    -----
-    The work of a search is estimated as n_query * n_train^0.6 * (k + 60). The times measured on 172,491 rows of 27
-    columns, and on parts of them, for k from 10 to 400, are within a third of that. With s the smallest share of rows
-    on a training side, a shared search asks for k / s + 3 sqrt(k (1 - s)) / s neighbours.
-    """
-    sides = tuple(Split(np.sort(fold.train), np.sort(fold.test)) for fold in folds)
-    can_share = transformer is None and all((np.diff(fold.train) > 0).all() for fold in sides)
-    if shared is None:
-        n_rows = len(X)
-        together = _estimate_work(n_rows, n_rows, _estimate_reach(n_neighbors, sides, n_rows))
-        each = sum(
-            _estimate_work(len(fold.test) + with_train * len(fold.train), len(fold.train), n_neighbors)
-            for fold in sides
-        )
-        shared = together < each
-    slice_rows = int(np.clip(_SLICE_VALUES // n_neighbors, _SMALLEST_SLICE, _LARGEST_SLICE))
-    return FoldSearch(
-        *(X, y, sides, n_neighbors, p, transformer, with_train, shared and can_share, slice_rows, engine, n_jobs)
-    )
-
-
 def take_rows(X: Any, rows: NDArray[np.int64]) -> Any:
     """Return some rows of an array or of a data frame."""
     return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
@@ -350,9 +292,9 @@ def _estimate_reach(n_neighbors: int, folds: Sequence[Split], n_rows: int) -> in
     return int(min(np.ceil(reach) + 1, n_rows - 1))
 
 
-def _cut(rows: NDArray[np.int64], step: Step) -> NDArray[np.int64]:
-    """Return those of some ascending row numbers that a step asks for."""
-    return rows[slice(*np.searchsorted(rows, [step.start, step.stop]))]
+def _cut(rows: NDArray[np.int64], start: int, stop: int) -> NDArray[np.int64]:
+    """Return those of some ascending row numbers that are from `start` up to, but not including, `stop`."""
+    return rows[slice(*np.searchsorted(rows, [start, stop]))]
 
 
 def _insert_own(others: Neighbors, rows: NDArray[np.int64], n_neighbors: int) -> Neighbors:

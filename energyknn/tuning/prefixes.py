@@ -12,9 +12,8 @@ from scipy.stats import norm
 
 from energyknn.neighbors.weighting import KERNELS, Weights, average_targets, needs_bandwidth, weigh_neighbors
 
-__all__ = ["average_prefixes", "is_worth_compiling"]
-
 _WORTH_COMPILING = 1 << 25  # weights to compute; fewer take less time than loading the kernels
+_POLYNOMIALS = {"epanechnikov": [1.0, -1.0], "biweight": [1.0, -2.0, 1.0], "triweight": [1.0, -3.0, 3.0, -1.0]}
 _MOST_TERMS = 40
 _SAFE_SHARE = 1e-4  # of the largest term: sums of weights below it have lost too many digits
 
@@ -93,10 +92,8 @@ def average_prefixes(
     if together:
         found = _average_together(distances, targets, together, sizes, n_features)
         means = dict(zip(together, found, strict=True))
-    for name in dict.fromkeys(weights):
-        if name not in means:
-            means[name] = _average_each(distances, targets, name, sizes, n_features)
-    return means
+    rest = [name for name in dict.fromkeys(weights) if name not in means]
+    return means | {name: _average_each(distances, targets, name, sizes, n_features) for name in rest}
 
 
 def _average_each(
@@ -182,12 +179,8 @@ def _describe_kernels(names: tuple[str, ...], sizes: tuple[int, ...], width: int
 
 def _expand(name: str, quantile: float) -> NDArray[np.float64]:
     """Expand a kernel in powers of the squared relative distance, to the last digit; nothing if that takes too many."""
-    if name == "epanechnikov":
-        return np.array([1.0, -1.0])
-    if name == "biweight":
-        return np.array([1.0, -2.0, 1.0])
-    if name == "triweight":
-        return np.array([1.0, -3.0, 3.0, -1.0])
+    if name in _POLYNOMIALS:
+        return np.array(_POLYNOMIALS[name])
     powers = np.arange(_MOST_TERMS)
     if name == "cosine":
         terms = (-1.0) ** powers * (np.pi / 2) ** (2 * powers) / factorial(2 * powers)

@@ -102,14 +102,12 @@ class ScoreTable:
     @property
     def mean(self) -> NDArray[np.float64]:
         """Mean over the folds, shape (n_candidates,)."""
-        mean: NDArray[np.float64] = self.values.mean(axis=1)
-        return mean
+        return np.asarray(self.values.mean(axis=1))
 
     @property
     def std(self) -> NDArray[np.float64]:
         """Population standard deviation over the folds, shape (n_candidates,), as in `cv_results_`."""
-        std: NDArray[np.float64] = self.values.std(axis=1)
-        return std
+        return np.asarray(self.values.std(axis=1))
 
     @property
     def best(self) -> int:

@@ -73,10 +73,9 @@ def resolve_scoring(scoring: Any = None) -> dict[str, Scorer]:
     return named
 
 
-def _resolve_scorer(scorer: Any) -> Scorer:
+def _resolve_scorer(scorer: str | Scorer) -> Scorer:
     if callable(scorer):
-        found: Scorer = scorer
-        return found
+        return scorer
     known = get_scorer_names()
     if scorer not in known:
         message = f"scoring {scorer!r} is unknown.{suggest_name(scorer, known)} See sklearn.metrics.get_scorer_names()."
@@ -90,31 +89,24 @@ def suggest_name(name: Any, known: Sequence[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def _score_r2(squared: NDArray[np.float64], actual: NDArray[np.float64]) -> NDArray[np.float64]:
+def _score_r2(squared: NDArray[np.float64], actual: NDArray[np.float64]) -> Any:
     spread = np.square(actual - actual.mean(axis=0)).sum(axis=0)
     if len(actual) < 2:
         return np.full(len(squared), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         scores = 1 - squared / spread
     scores = np.where(spread == 0, np.where(squared == 0, 1.0, 0.0), scores)  # scikit-learn's rule
-    means: NDArray[np.float64] = scores.mean(axis=1)
-    return means
+    return scores.mean(axis=1)
 
 
-def _score_mean(errors: NDArray[np.float64], actual: NDArray[np.float64]) -> NDArray[np.float64]:
-    means: NDArray[np.float64] = -(errors / len(actual)).mean(axis=1)
-    return means
+def _score_mean(errors: NDArray[np.float64], actual: NDArray[np.float64]) -> Any:
+    return -(errors / len(actual)).mean(axis=1)
 
 
-def _score_root(squared: NDArray[np.float64], actual: NDArray[np.float64]) -> NDArray[np.float64]:
-    means: NDArray[np.float64] = -np.sqrt(squared / len(actual)).mean(axis=1)
-    return means
-
-
-_FROM_SUMS: Mapping[str, tuple[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]]] = {
+_FROM_SUMS: Mapping[str, tuple[str, Callable[[NDArray[np.float64], NDArray[np.float64]], Any]]] = {
     "r2": ("squared", _score_r2),
     "neg_mean_squared_error": ("squared", _score_mean),
-    "neg_root_mean_squared_error": ("squared", _score_root),
+    "neg_root_mean_squared_error": ("squared", lambda squared, actual: -np.sqrt(squared / len(actual)).mean(axis=1)),
     "neg_mean_absolute_error": ("absolute", _score_mean),
 }
 
@@ -149,7 +141,7 @@ def score_sums(
     (n_candidates,), equal to the scorer's own up to rounding.
     """
     kind, score = _FROM_SUMS[scorer.name]  # type: ignore[attr-defined]
-    return score(sums[kind], actual)
+    return np.asarray(score(sums[kind], actual))
 
 
 class _Predicted(RegressorMixin, BaseEstimator):

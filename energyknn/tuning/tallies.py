@@ -227,9 +227,7 @@ class Tally:
                 scores[name] = score_sums(scorer, self._sums, actual.reshape(len(actual), -1))
                 continue
             scores[name] = np.empty(part.n_candidates)
-            for place in range(part.n_candidates):
-                if place in self._failed:
-                    continue
+            for place in sorted(set(range(part.n_candidates)) - self._failed.keys()):
                 predicted = np.concatenate([block[place] for block in self._predictions]).reshape(actual.shape)
                 try:
                     scores[name][place] = score_predictions(scorer, predicted, X_side, actual)

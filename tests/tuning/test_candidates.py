@@ -217,7 +217,7 @@ def test_all_rows_are_searched_once_only_where_that_is_less_work():
     four = fold_rows(4000)
 
     def plan(X, *arguments, **options):
-        return fold_neighbors.plan_searches(X, X[:, 0], *arguments, **options)
+        return fold_neighbors.FoldSearch(X, X[:, 0], *arguments, **options)
 
     assert not plan(X, four, 51).shared
     assert plan(X, four, 51, with_train=True).shared
