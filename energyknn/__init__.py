@@ -1,25 +1,74 @@
 """Exact k-nearest neighbours: search, regression, one-search tuning and a learned distance.
 
-The modules are the public interface: `loading`, `encoding`, `splitting`, `scaling`, `fitting` and `tuning` hold the
-pure functions of those steps, in the order in which data flows through them. Two scikit-learn estimators stand on
-them: `KNNRegressor` and `KNNSearchCV`. They are imported when they are asked for, since scikit-learn takes its time.
+The names below are imported when they are first used, so that `import energyknn` takes no time. The modules `loading`,
+`encoding`, `splitting`, `scaling`, `fitting` and `tuning` hold the pure functions of those steps, in the order in which
+data flows through them.
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from energyknn.estimators import KNNRegressor, KNNSearchCV
+    from energyknn.estimators import (
+        IntervalRegressor,
+        KNNRegressor,
+        KNNSearchCV,
+        LocalLinearRegressor,
+        MetricMap,
+        from_grid_search,
+        make_learned_regressor,
+    )
+    from energyknn.inspection import explain_predictions
+    from energyknn.modelfile import fit_model, load_model, save_model
+    from energyknn.neighbors import build_index, search_neighbors
+    from energyknn.tuning import Candidate, score_candidates
 
-__all__ = ["KNNRegressor", "KNNSearchCV", "__version__"]
+    __version__: str
 
-__version__ = version("energyknn")
+__all__ = [
+    "Candidate",
+    "IntervalRegressor",
+    "KNNRegressor",
+    "KNNSearchCV",
+    "LocalLinearRegressor",
+    "MetricMap",
+    "__version__",
+    "build_index",
+    "explain_predictions",
+    "fit_model",
+    "from_grid_search",
+    "load_model",
+    "make_learned_regressor",
+    "save_model",
+    "score_candidates",
+    "search_neighbors",
+]
+
+_ROOMS = {
+    "Candidate": "tuning",
+    "build_index": "neighbors",
+    "explain_predictions": "inspection",
+    "fit_model": "modelfile",
+    "load_model": "modelfile",
+    "save_model": "modelfile",
+    "score_candidates": "tuning",
+    "search_neighbors": "neighbors",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import an estimator when it is first asked for."""
-    if name in {"KNNRegressor", "KNNSearchCV"}:
-        return getattr(import_module("energyknn.estimators"), name)
-    message = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(message)
+    """Import a public name when it is first used."""
+    if name not in __all__:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    if name == "__version__":
+        found: Any = import_module("importlib.metadata").version(__name__)
+    else:
+        found = getattr(import_module(f"{__name__}.{_ROOMS.get(name, 'estimators')}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return __all__

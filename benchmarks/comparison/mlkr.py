@@ -13,7 +13,7 @@ from sklearn.metrics import root_mean_squared_error
 
 from energyknn import KNNRegressor
 from energyknn.estimators import MetricMap
-from energyknn.learning.learn import weigh_softly
+from energyknn.learning.planes import weigh_softly
 from energyknn.study.protocol import Prepared
 
 N_NEIGHBORS = 50

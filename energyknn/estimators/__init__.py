@@ -1,14 +1,20 @@
 """scikit-learn estimators: thin shells that hold parameters and call the functions."""
 
+from energyknn.estimators.intervals import IntervalRegressor, measure_coverage
 from energyknn.estimators.learned import LocalLinearRegressor, MetricMap, make_learned_regressor
 from energyknn.estimators.regressor import KNNRegressor
 from energyknn.estimators.search_cv import KNNSearchCV, from_grid_search
+from energyknn.estimators.transformers import ColumnWeights, RankFeatures
 
 __all__ = [
+    "ColumnWeights",
+    "IntervalRegressor",
     "KNNRegressor",
     "KNNSearchCV",
     "LocalLinearRegressor",
     "MetricMap",
+    "RankFeatures",
     "from_grid_search",
     "make_learned_regressor",
+    "measure_coverage",
 ]

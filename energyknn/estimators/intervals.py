@@ -1,15 +1,16 @@
-"""Prediction intervals that cover as they promise: conformal prediction, with widths from the neighbours' targets.
+"""Prediction intervals by conformal prediction, wider where the neighbours' targets differ more.
 
-A model errs more on some rows than on others. How hard a row is, is told by how far its neighbours' targets lie apart;
-the ratio of error to difficulty is then about the same everywhere, and its quantile over rows that were left out makes
-the intervals cover (Papadopoulos, Vovk and Gammerman, Regression conformal prediction with nearest neighbours, 2011).
+A model has larger errors on some rows than on others. How far the targets of a row's neighbours lie apart tells how
+hard the row is. The ratio of error to difficulty is then about the same everywhere, and its quantile over rows that
+were left out gives intervals that cover (Papadopoulos, Vovk and Gammerman, Regression conformal prediction with nearest
+neighbours, 2011).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -20,15 +21,14 @@ from sklearn.model_selection import GroupKFold, GroupShuffleSplit, KFold, Shuffl
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
+from energyknn.estimators.base import Saved
 from energyknn.estimators.neighborhoods import has_neighborhoods, list_neighborhoods, predict_left_out, refill_neighbors
 from energyknn.estimators.regressor import KNNRegressor
 from energyknn.fitting import fit_in_groups
 
-__all__ = ["IntervalRegressor", "Intervals", "conformal_quantile", "measure_coverage", "measure_spread"]
-
 Method = Literal["leave-one-out", "cv", "split"]
 METHODS: tuple[Method, ...] = ("leave-one-out", "cv", "split")
-_ROWS_AT_ONCE = 8192  # whose neighbours are held
+_ROWS_AT_ONCE = 8192  # whose neighbours are in memory together
 
 
 class Intervals(NamedTuple):
@@ -39,30 +39,11 @@ class Intervals(NamedTuple):
 
 
 def conformal_quantile(scores: ArrayLike, coverage: float) -> float:
-    """Return the score that a new one does not exceed with at least a given probability.
+    """Return the score that a new one does not exceed with at least the given probability.
 
-    Parameters
-    ----------
-    scores : array-like of shape (n_scores,)
-        Scores of rows that are exchangeable with the new one.
-    coverage : float
-        The probability, between 0 and 1.
-
-    Returns
-    -------
-    float
-        The ceil((n_scores + 1) * coverage)-th smallest score; infinity where there are too few of them.
-
-    Raises
-    ------
-    ValueError
-        If `coverage` is not between 0 and 1.
-
-    Notes
-    -----
-    The new score is as likely to have any rank among the n_scores + 1. So the probability is at least `coverage`, and
-    without ties at most 1 / (n_scores + 1) more (Vovk, Gammerman and Shafer, Algorithmic learning in a random world,
-    2005).
+    It is the ceil((n + 1) * coverage)-th smallest of n scores, or infinity if n is too small. The new score is as
+    likely to have any of n + 1 ranks, so the probability is at least `coverage`, and without ties at most 1 / (n + 1)
+    more (Vovk, Gammerman and Shafer, Algorithmic learning in a random world, 2005).
 
     Examples
     --------
@@ -73,12 +54,12 @@ def conformal_quantile(scores: ArrayLike, coverage: float) -> float:
     """
     _check_coverage(coverage)
     ordered = np.sort(np.asarray(scores, dtype=np.float64))
-    rank = math.ceil(round((len(ordered) + 1) * coverage, 8))  # rounded, as 100 * 0.55 is more than 55
+    rank = math.ceil(round((len(ordered) + 1) * coverage, 8))  # rounded, because 100 * 0.55 is more than 55
     return float(ordered[rank - 1]) if rank <= len(ordered) else math.inf
 
 
 def _check_coverage(coverage: float) -> None:
-    """Require a probability that an interval can have."""
+    """Require a probability between 0 and 1."""
     if not 0 < coverage < 1:
         message = f"coverage is {coverage!r}. It must be between 0 and 1, such as 0.9."
         raise ValueError(message)
@@ -87,23 +68,10 @@ def _check_coverage(coverage: float) -> None:
 def measure_spread(
     model: Any, X: Any = None, *, n_neighbors: int, rows: NDArray[np.int64] | None = None
 ) -> NDArray[np.float64]:
-    """Measure how far the targets of each row's neighbours lie apart: how hard the row is.
+    """Measure the standard deviation of the targets of each row's neighbours: how hard the row is.
 
-    Parameters
-    ----------
-    model : estimator
-        Fitted, with neighbours (see `list_neighborhoods`); where it is a mean, so is the result.
-    X : array-like of shape (n_query, n_features) or None, default=None
-        Rows as the model takes them. None for each training row, from its neighbours other than itself.
-    n_neighbors : int
-        Neighbours of each row; all there are where there are fewer.
-    rows : ndarray of int of shape (n_query,) or None, default=None
-        Which training rows, where `X` is None; None for all.
-
-    Returns
-    -------
-    ndarray of shape (n_query,), float64
-        Standard deviations of the neighbours' targets, in the target's unit.
+    If `X` is None, the rows are training rows (all, or those that `rows` numbers), each without itself among its
+    neighbours. For a mean of several models, their standard deviations are averaged.
 
     Examples
     --------
@@ -129,80 +97,101 @@ def measure_spread(
     return np.asarray(total)
 
 
+def _has_range_for_each_score(model: Any) -> bool:
+    """Return whether scores, groups and edges belong together in a model that was read."""
+    if not hasattr(model, "scores_"):
+        return True
+    scores, groups, edges = model.scores_, model.groups_, model.edges_
+    is_alike = scores.ndim == edges.ndim == 1 and scores.shape == groups.shape and groups.dtype == np.int64
+    counts = np.bincount(groups, minlength=len(edges) + 1) if is_alike and (groups >= 0).all() else np.zeros(1)
+    return bool(len(counts) == len(edges) + 1 and (counts > 0).all() and (np.diff(edges) > 0).all())
+
+
 class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
-    """Give any regressor prediction intervals that are wider where neighbours differ more in their targets.
+    """Give any regressor prediction intervals, wider where the neighbours' targets differ more.
 
     Parameters
     ----------
     estimator : estimator
-        Any regressor of one target.
+        A regressor of one target.
     method : {"leave-one-out", "cv", "split"}, default="leave-one-out"
-        Which errors calibrate. "leave-one-out": each training row's, predicted from its neighbours other than itself,
-        at the cost of one search; for models of neighbours. "cv": each training row's, predicted by a fit without its
-        fold, for `cv` more fits. "split": those of rows that are held out, so that the model has fewer.
+        Which errors calibrate the intervals. "leave-one-out" predicts each training row from its neighbours other than
+        itself, at the cost of one search; the model must have neighbours. "cv" predicts each training row by a fit
+        without its fold, at the cost of `cv` fits. "split" holds rows out and predicts those; the model is fitted on
+        the others.
     coverage : float, default=0.9
-        Share of new targets that intervals shall cover, between 0 and 1.
+        Share of new targets that the intervals should cover, between 0 and 1.
     neighbors : estimator or None, default=None
-        Whose neighbours tell how hard a row is: a model with neighbours (see `list_neighborhoods`). It is fitted too,
-        unless a FrozenEstimator holds it. None for `estimator` itself where it has neighbours, else for the nearest
-        rows as given.
+        The model of neighbours that measures how hard a row is, such as a KNNRegressor or a pipeline that ends in one.
+        It is fitted on the same rows; a FrozenEstimator is used as it is. None takes `estimator` itself if it has
+        neighbours, and otherwise the nearest rows in the columns of `X`.
     n_neighbors : int, default=100
-        Neighbours whose targets are compared.
+        Number of neighbours whose targets are compared.
     shrinkage : float, default=0.2
-        Share of the standard deviation of all targets in the difficulty, above 0; 1 makes all intervals of one width.
+        Weight of the standard deviation of all targets in the difficulty, above 0. With 1, all intervals are equally
+        wide.
     by : str, int or None, default=None
-        Column whose ranges are calibrated apart, by name or position, so that intervals cover in each (Vovk's Mondrian
-        prediction).
+        Name or position of a column whose ranges are calibrated separately, so that the intervals cover in each of
+        them (Mondrian prediction).
     n_groups : int, default=10
-        Ranges of `by`, of about equally many rows.
+        Number of ranges of `by`, each with about as many rows.
     bounds : tuple of float or None, default=None
-        Smallest and largest possible target, where predictions and intervals are cut off; either may be infinite.
+        Smallest and largest possible target. Predictions and intervals are cut off there. Either may be infinite.
     cv : int or splitter, default=5
-        Folds of "cv", without shuffling.
+        Folds of the method "cv". They are not shuffled.
     calibration_size : float, default=0.2
-        Share of the rows, or of their groups, that "split" holds out.
+        Share of the rows, or of the groups, that the method "split" holds out.
     refill : bool, default=False
-        Whether "split" puts held-out rows among the neighbours once all else is learned, each then calibrated from its
-        neighbours other than itself: for models of neighbours, whose map has seen none of these rows and which then
-        lose none.
+        For the method "split" and a model of neighbours: whether held-out rows join the neighbours after everything
+        else has been learned. Each is then calibrated from its neighbours other than itself. A learned map has not
+        seen these rows, and no row is lost to the search.
     random_state : int or None, default=0
-        Seed of that choice.
+        Seed that chooses the held-out rows.
 
     Attributes
     ----------
     estimator_ : estimator
-        Fitted on all rows, or on those that "split" leaves; with `refill` its neighbours are all rows.
+        The model, fitted on all rows, or by "split" on those that are not held out. With `refill`, its neighbours are
+        all rows.
     neighbors_ : estimator or None
-        Whose neighbours tell the difficulty, fitted on the same rows; None where it is `estimator_`.
+        The model that measures difficulty, fitted on the same rows. None if it is `estimator_`.
     scale_ : float
-        Standard deviation of these rows' targets.
+        Standard deviation of the targets of these rows.
     scores_ : ndarray of shape (n_calibration,), float64
-        Error (target less prediction) by difficulty, of the rows that calibrate.
+        (target - prediction) / difficulty of each row that calibrates.
     groups_ : ndarray of shape (n_calibration,), int64
-        Their ranges of `by`.
+        The range of `by` that each of them is in.
     edges_ : ndarray of shape (at most n_groups - 1,), float64
-        Where one range ends and the next begins, found on the rows that `estimator_` is fitted on.
+        Where one range ends and the next begins.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features,)
-        Their names, where `X` was a data frame with names that are all text.
+        Names of the columns. Only there if `X` was a data frame whose column names are all text.
+
+    See Also
+    --------
+    measure_coverage : Measure how many targets lie in their intervals.
+    make_learned_regressor : The model of a learned distance, for "split" with `refill`.
 
     Notes
     -----
-    The interval of a row is its prediction plus and minus q times its difficulty, with q the `conformal_quantile` of
-    the absolute scores.
+    The interval of a row is prediction ± q · difficulty. The difficulty is (1 - shrinkage) times the standard deviation
+    of the neighbours' targets plus shrinkage times that of all targets. q is the quantile of the absolute scores that
+    gives the coverage.
 
-    "split" promises: if held-out and new rows are exchangeable, the interval covers a new target with a probability of
-    at least `coverage`, over the choice of both, and in each range of `by`. It promises nothing for other groups of
-    rows. The others, and "split" with `refill`, promise no such thing: as they are here, without Barber's plus, they
-    cover rightly in the limit where the model hardly changes with one row or fold (Barber, Candès, Ramdas and
-    Tibshirani, Predictive inference with the jackknife+, 2021; jackknife+ itself promises 2 * coverage - 1). A learned
-    map has seen the row that "leave-one-out" leaves out, which makes errors too small, the more so the longer it
-    learned; folds leave fewer rows to fit, which makes errors a little large. For learned maps take "split" with
-    `refill`. What comes out is to be measured on rows that nothing has seen: `measure_coverage`.
+    "split" has a guarantee. If held-out and new rows are exchangeable, the interval covers a new target with a
+    probability of at least `coverage`, over the choice of both, and in each range of `by`. The guarantee does not hold
+    for other groups of rows.
 
-    Rows that repeat are exchangeable with new rows only if new rows repeat training rows as often. Where new rows come
-    from new groups, give `groups` to `fit`, with "cv" or "split": groups are exchangeable then, and the promise holds
+    "leave-one-out", "cv" and "split" with `refill` have none. They cover rightly in the limit in which one row or fold
+    hardly changes the model (Barber, Candès, Ramdas and Tibshirani, Predictive inference with the jackknife+, 2021;
+    the jackknife+ itself guarantees 2 * coverage - 1). A learned map has seen the row that "leave-one-out" leaves out,
+    so errors come out too small, and more so the longer it learned. "cv" fits fewer rows, so errors come out slightly
+    too large. For a learned map, use "split" with `refill`. Measure the result with `measure_coverage` on rows that
+    nothing has seen.
+
+    Repeated rows are exchangeable with new rows only if new rows repeat training rows as often. If new rows belong to
+    new groups, give `groups` to `fit`, with "cv" or "split". Groups are then exchangeable, and the guarantee holds
     approximately for their rows.
 
     Examples
@@ -215,6 +204,15 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     >>> bool((upper - lower)[0] < (upper - lower)[1])
     True
     """
+
+    _saved: ClassVar = Saved(
+        (
+            *("estimator", "method", "coverage", "neighbors", "n_neighbors", "shrinkage", "by", "n_groups"),
+            *("bounds", "calibration_size", "refill", "random_state"),
+        ),
+        ("estimator_", "neighbors_", "scale_", "scores_", "groups_", "edges_"),
+        _has_range_for_each_score,
+    )
 
     def __init__(
         self,
@@ -253,12 +251,12 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Rows as `estimator` takes them.
+            Rows, in the form that `estimator` accepts.
         y : array-like of shape (n_rows,)
-            Finite real numbers.
+            Targets: finite real numbers.
         groups : array-like of shape (n_rows,) or None, default=None
-            Rows of one group are held out together. Not for "leave-one-out". Where `estimator` asks for
-            groups, as learned maps do, it gets those of its rows; the fits of "cv" get none.
+            Group of each row. Rows of one group are held out together. Not for "leave-one-out". An `estimator` that
+            asks for groups, as learned maps do, gets those of its rows. The fits of "cv" get none.
 
         Returns
         -------
@@ -268,7 +266,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of its range, or there are too few rows to calibrate by.
+            If a parameter is out of its range, or there are too few rows to calibrate with.
         TypeError
             If `method` is "leave-one-out" and the model has no neighbours.
         """
@@ -276,7 +274,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         validate_data(self, X, y, skip_check_array=True)
         target = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=np.float64, input_name="y")
         check_consistent_length(X, target, groups)
-        self._require(len(target))
+        self._require_rows(len(target))
         labels = None if groups is None else np.asarray(groups)
         learn, held = self._hold_out(target, labels)
         (X,) = indexable(X)
@@ -298,32 +296,33 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         self.scores_ = (target[calibrating] - predictions) / difficulty
         self.groups_ = self._find_groups(X, len(target))[calibrating]
         counts = np.bincount(self.groups_, minlength=len(self.edges_) + 1)
-        self._require(int(counts.min()), where="" if self.by is None else " in a group")
+        self._require_rows(int(counts.min()), where="" if self.by is None else " in a group")
         return self
 
     def _check_parameters(self, groups: ArrayLike | None) -> None:
-        """Require parameters that can be."""
+        """Require each parameter to be in its range."""
         _check_coverage(self.coverage)
-        if self.method not in METHODS:
-            message = f"method is {self.method!r}. It must be one of {', '.join(map(repr, METHODS))}."
-            raise ValueError(message)
-        if self.method == "leave-one-out" and groups is not None:
-            message = 'method is "leave-one-out", which leaves out rows, not groups. Use "cv" or "split" with groups.'
-            raise ValueError(message)
-        if not 0 < self.shrinkage <= 1:
-            message = f"shrinkage is {self.shrinkage!r}. It must be above 0 and at most 1."
-            raise ValueError(message)
-        if self.n_neighbors < 1 or self.n_groups < 1:
-            message = f"n_neighbors is {self.n_neighbors!r} and n_groups {self.n_groups!r}. Each must be at least 1."
-            raise ValueError(message)
-        if self.bounds is not None and not self.bounds[0] < self.bounds[1]:
-            message = f"bounds is {self.bounds!r}. The first must be less than the second."
-            raise ValueError(message)
+        rules = {
+            f"method is {self.method!r}. It must be one of {', '.join(map(repr, METHODS))}.": self.method in METHODS,
+            'method is "leave-one-out", which leaves out rows, not groups. Use "cv" or "split" with groups.': (
+                self.method != "leave-one-out" or groups is None
+            ),
+            f"shrinkage is {self.shrinkage!r}. It must be above 0 and at most 1.": 0 < self.shrinkage <= 1,
+            f"n_neighbors is {self.n_neighbors!r} and n_groups {self.n_groups!r}. Each must be at least 1.": (
+                min(self.n_neighbors, self.n_groups) >= 1
+            ),
+            f"bounds is {self.bounds!r}. The first must be less than the second.": (
+                self.bounds is None or self.bounds[0] < self.bounds[1]
+            ),
+        }
+        for message, holds in rules.items():
+            if not holds:
+                raise ValueError(message)
 
     def _hold_out(
         self, target: NDArray[np.float64], groups: NDArray[Any] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
-        """Return the rows to fit and those that are held out to calibrate by."""
+        """Return the rows to fit, and those that are held out to calibrate with."""
         if self.method != "split":
             return np.arange(len(target)), None
         make = ShuffleSplit if groups is None else GroupShuffleSplit
@@ -342,7 +341,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         return predictions
 
     def _fit_neighbors(self, X: Any, y: NDArray[np.float64]) -> Any:
-        """Fit the model whose neighbours tell the difficulty, where it is another."""
+        """Fit the model that measures difficulty, if it is not the estimator itself."""
         if self.neighbors is None:
             return None if has_neighborhoods(self.estimator_) else KNNRegressor(1).fit(X, y)
         fitted = clone(self.neighbors).fit(X, y)
@@ -350,13 +349,13 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         return fitted
 
     def _refill(self, X: Any, y: NDArray[np.float64]) -> None:
-        """Put held-out rows among the neighbours."""
+        """Let the models find neighbours among all rows."""
         self.estimator_ = refill_neighbors(self.estimator_, X, y)
         if self.neighbors_ is not None:
             self.neighbors_ = refill_neighbors(self.neighbors_, X, y)
 
     def _measure_difficulty(self, X: Any, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Say how hard rows are, in the target's unit; where X is None, training rows of these numbers."""
+        """Measure how hard rows are, in the target's unit; if X is None, the training rows of these numbers."""
         if self.scale_ == 0 or self.shrinkage == 1:
             return np.full(len(rows), self.scale_ or 1.0)
         model = self.estimator_ if self.neighbors_ is None else self.neighbors_
@@ -364,14 +363,14 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         return (1 - self.shrinkage) * spread + self.shrinkage * self.scale_
 
     def _find_edges(self, X: Any) -> NDArray[np.float64]:
-        """Cut a column into ranges of about equally many rows."""
+        """Cut the column `by` into ranges with about equally many rows."""
         if self.by is None:
             return np.empty(0)
         column, shares = self._read_column(X), np.arange(1, self.n_groups) / self.n_groups
         edges: NDArray[np.float64] = np.unique(np.quantile(column, shares, method="higher"))
         return np.extract(edges > column.min(), edges)
 
-    def _require(self, n_samples: int, *, where: str = "") -> None:
+    def _require_rows(self, n_samples: int, *, where: str = "") -> None:
         """Require enough rows for a finite quantile."""
         needed = math.ceil(round(self.coverage / (1 - self.coverage), 8))
         if n_samples < needed:
@@ -382,17 +381,17 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             raise ValueError(message)
 
     def _read_column(self, X: Any) -> NDArray[np.float64]:
-        """Return the column whose ranges are calibrated apart."""
+        """Return the values of the column `by`."""
         try:
             by: Any = self.by
             column = X[by] if hasattr(X, "iloc") and isinstance(by, str) else np.asarray(X)[:, by]
         except (KeyError, IndexError):
-            message = f"by is {self.by!r}, which is no column of X."
+            message = f"by is {self.by!r}, which X does not have. Name one of its columns, or give its position."
             raise ValueError(message) from None
         return np.asarray(column, dtype=np.float64)
 
     def _find_groups(self, X: Any, n_rows: int) -> NDArray[np.int64]:
-        """Find the range of each row."""
+        """Find the range of `by` that each row is in."""
         if self.by is None:
             return np.zeros(n_rows, dtype=np.int64)
         return np.searchsorted(self.edges_, self._read_column(X), side="right").astype(np.int64)
@@ -403,12 +402,12 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_query, n_features)
-            Rows as `estimator` takes them.
+            Rows, in the form that `estimator` accepts.
 
         Returns
         -------
         ndarray of shape (n_query,), float64
-            Predictions of `estimator_`, in the target's unit and in `bounds`.
+            Predictions of `estimator_`, in the target's unit and within `bounds`.
 
         Raises
         ------
@@ -424,10 +423,10 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_query, n_features)
-            Rows as `estimator` takes them.
+            Rows, in the form that `estimator` accepts.
         coverage : float or None, default=None
-            Share of targets to cover; None for the estimator's own. Where there were too few rows to calibrate that
-            much, ends are infinite, or at the bounds.
+            Share of targets to cover. None takes the estimator's own. If there were too few rows to calibrate that
+            share, the ends are infinite, or at the bounds.
 
         Returns
         -------
@@ -444,22 +443,26 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         return self.predict_intervals(X, [self.coverage if coverage is None else coverage])[0]
 
     def predict_intervals(self, X: ArrayLike, coverages: Sequence[float]) -> list[Intervals]:
-        """Give each row an interval of each coverage, from one search for its neighbours.
+        """Give each row an interval of each coverage, from one search.
 
         Parameters
         ----------
-        X, coverages
-            As in `predict_interval`; several coverages.
+        X : array-like of shape (n_query, n_features)
+            Rows, in the form that `estimator` accepts.
+        coverages : sequence of float
+            Shares of targets to cover, each between 0 and 1.
 
         Returns
         -------
         list of Intervals
-            One for each coverage.
+            One for each coverage: `lower` and `upper` (n_query,), float64, in the target's unit.
 
         Raises
         ------
-        NotFittedError, ValueError
-            As `predict_interval`.
+        NotFittedError
+            If the estimator has not been fitted.
+        ValueError
+            If a coverage is not between 0 and 1.
         """
         check_is_fitted(self)
         sizes = np.abs(self.scores_)
@@ -472,12 +475,12 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         return [Intervals(self._cut_off(predictions - reach), self._cut_off(predictions + reach)) for reach in reaches]
 
     def _cut_off(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Replace values beyond the bounds by these."""
+        """Cut values off at the bounds."""
         return values if self.bounds is None else np.clip(values, *self.bounds)
 
 
 def _check_rows(model: Any, n_rows: int, *, name: str) -> None:
-    """Require that a model's neighbours are the rows of the fit: one that was frozen may hold others."""
+    """Require that a model's neighbours are the rows of the fit. A frozen model may hold others."""
     sizes = sorted({len(found.model.y_) for found in list_neighborhoods(model)})
     if sizes != [n_rows]:
         message = (
@@ -488,30 +491,30 @@ def _check_rows(model: Any, n_rows: int, *, name: str) -> None:
 
 
 def measure_coverage(
-    y: ArrayLike,
-    intervals: Intervals,
-    *,
-    groups: ArrayLike | None = None,
-    confidence: float = 0.95,
+    y: ArrayLike, intervals: Intervals, *, groups: ArrayLike | None = None, confidence: float = 0.95
 ) -> pd.DataFrame:
-    """Measure how many targets lie in their intervals, and how wide these are, in all and by group.
+    """Measure how many targets lie in their intervals, and how wide these are, over all rows and by group.
 
     Parameters
     ----------
     y : array-like of shape (n_rows,)
-        Targets that nothing was fitted to or calibrated by.
+        Targets of rows that took no part in fitting or calibration.
     intervals : Intervals
-        Of the same rows.
+        The intervals of these rows, as `IntervalRegressor.predict_interval` returns them.
     groups : array-like of shape (n_rows,) or None, default=None
         A label for each row, such as its decade.
     confidence : float, default=0.95
-        Of the interval for the coverage.
+        Level of the confidence interval of the coverage.
 
     Returns
     -------
     DataFrame of shape (1 + n_groups, 5)
-        `n_rows`, `coverage`, `coverage_low` and `coverage_high` (Wilson's interval for a share), and `mean_width` in
-        the target's unit. The first row is "all", the others are the labels in ascending order.
+        `n_rows`, `coverage`, `coverage_low` and `coverage_high` (Wilson's interval), and `mean_width` in the target's
+        unit. The first row is "all". The others are the labels in ascending order.
+
+    See Also
+    --------
+    IntervalRegressor : Makes the intervals.
 
     Examples
     --------
@@ -523,18 +526,13 @@ def measure_coverage(
     b         1  1.000000         4.0
     """
     target = np.asarray(y, dtype=np.float64)
-    frame = pd.DataFrame(
-        {
-            "covered": (intervals.lower <= target) & (target <= intervals.upper),
-            "width": intervals.upper - intervals.lower,
-        }
-    )
+    covered = (intervals.lower <= target) & (target <= intervals.upper)
+    frame = pd.DataFrame({"covered": covered, "width": intervals.upper - intervals.lower})
     parts: dict[Any, pd.DataFrame] = {"all": frame}
     if groups is not None:
         parts |= dict(iter(frame.groupby(np.asarray(groups), sort=True)))
-    return pd.DataFrame.from_dict(
-        {label: _summarise(part, confidence) for label, part in parts.items()}, orient="index"
-    )
+    rows = {label: _summarise(part, confidence) for label, part in parts.items()}
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def _summarise(frame: pd.DataFrame, confidence: float) -> dict[str, float]:

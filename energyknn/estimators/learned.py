@@ -1,4 +1,4 @@
-"""The learned distance as a scikit-learn transformer, and the local fits that it is for."""
+"""The learned distance as a scikit-learn transformer, and the local linear fits that it is learned for."""
 
 from __future__ import annotations
 
@@ -12,57 +12,109 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from energyknn.estimators.base import NeighborsMixin, Saved, has_target_for_each_row
 from energyknn.estimators.transformers import ColumnWeights, RankFeatures
-from energyknn.learning.learn import learn_map, weigh_softly
+from energyknn.learning.learn import learn_map
 from energyknn.learning.maps import RowMap, join_maps, map_rows
-from energyknn.learning.planes import weigh_locally
+from energyknn.learning.planes import weigh_locally, weigh_softly
 from energyknn.neighbors import Neighbors, build_index
 from energyknn.neighbors.search import Engine
 from energyknn.progress import track_on_stderr, track_silently
 
-__all__ = ["LocalLinearRegressor", "MetricMap", "make_learned_regressor"]
-
-_ROWS_AT_ONCE = 2048  # of local fits, whose neighbours are held
-_WITHIN_REACH = 30  # neighbours whose weights do not vanish
+_ROWS_AT_ONCE = 2048  # whose neighbours are in memory together
+_WITHIN_REACH = 30  # neighbours that keep some weight
 _NOT_OF_ONE_MAP = ("n_maps", "random_state", "verbose")
 
 
 class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Map rows so that near rows have like targets; see `energyknn.learning.learn.learn_map`.
+    """Map rows so that rows with similar targets lie near each other.
 
     Parameters
     ----------
     n_components : int, default=32
-        Columns after the map. Ignored by the diagonal form.
+        Number of columns after the map. Ignored by the diagonal form.
     n_maps : int, default=1
-        Maps that are joined to one, each learned with a seed of its own: squared distances after it are the mean of
-        theirs; see `energyknn.learning.maps.join_maps`.
-    n_units, form, n_neighbors, n_rounds, n_rows, row_share, n_queries, n_steps, learning_rate, weight_decay, ridge
-        As in `learn_map`.
-    patience, time_budget
-        As in `learn_map`, of each map.
+        Number of maps, each learned with its own seed, that are joined to one. A squared distance after it is the mean
+        of the squared distances after each.
+    n_units : int, default=128
+        Number of units in a hidden layer that bends the map. 0 gives a linear map. Ignored by the diagonal form.
+    form : {"full", "diagonal"}, default="full"
+        "full" learns a matrix and the hidden layer. "diagonal" learns one weight, at least 0, for each column.
+    n_neighbors : int, default=100
+        Number of neighbours that predict a row while the map is learned.
+    n_rounds : int, default=60
+        Number of rounds. Each draws rows, finds their neighbours after the map so far, and improves the map.
+    n_rows : int, default=30000
+        Largest number of rows in a round.
+    row_share : float, default=0.4
+        Share of the rows that a round draws, at most 1, but enough for each row to have its neighbours. If every round
+        holds most rows, the map overfits single neighbours.
+    n_queries : int, default=20000
+        Largest number of rows that are predicted in a round.
+    n_steps : int, default=10
+        Steps of the optimiser Adam in a round.
+    learning_rate : float, default=0.012
+        Learning rate of the first round. It falls along a cosine.
+    weight_decay : float, default=1.0
+        Each step shrinks the map by this times the learning rate. At least 0.
+    ridge : float, default=0.3
+        Penalty of a squared slope of the planes that predict, above 0. Infinity predicts weighted means.
+    patience : int or None, default=None
+        Stop a map after this many rounds without a smaller validation error. None runs all rounds.
+    time_budget : float or None, default=None
+        Seconds after which no round of a map begins. The first always does. Runs with a budget may differ.
     random_state : int or None, default=0
-        Seed of the first map; the others follow.
+        Seed of the first map. The other maps take the seeds that follow.
     verbose : int, default=0
-        Whether to show a progress bar on stderr, with the time that is left.
-    engine, n_jobs
-        As in `energyknn.neighbors.search_neighbors`.
+        1 shows a progress bar with the remaining time on stderr.
+    engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
+        Which implementation searches for neighbours. The neighbours are the same.
+    n_jobs : int or None, default=None
+        Number of threads of the search. None uses every core, and one inside a joblib worker.
 
     Attributes
     ----------
     components_ : ndarray of shape (n_features, n_components), float64
         The linear part of the map.
     hidden_ : HiddenLayer or None
-        What bends it: see `energyknn.learning.maps.map_rows`.
+        The hidden layer: `weights`, `offsets` and `components`. A row x maps to
+        x @ components_ + tanh(x @ weights + offsets) @ components.
     traces_ : tuple of tuple of Round
-        How each of the maps was learned.
+        For each map its rounds: `seconds`, `leave_one_out_rmse` and `validation_rmse`.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features,)
-        Their names, where `X` was a data frame with names that are all text.
+        Names of the columns. Only there if `X` was a data frame whose column names are all text.
+
+    See Also
+    --------
+    make_learned_regressor : A model that predicts after a learned map.
+    LocalLinearRegressor : The local fits that the map is learned for.
+    ColumnWeights : Weights that are given, not learned.
+
+    Notes
+    -----
+    The map minimises the squared error of leave-one-out predictions by gradient descent. Each row is predicted by a
+    weighted plane that is fitted to its neighbours (weights exp(-d²), with d measured after the map), as
+    LocalLinearRegressor does. A validation set chooses the round whose map is kept.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(200, 3))
+    >>> found = MetricMap(form="diagonal", n_neighbors=20, n_rounds=20, learning_rate=0.1).fit(X, X[:, 0])
+    >>> int(np.diag(found.components_).argmax())  # the column that the target depends on
+    0
     """
 
     __metadata_request__fit: ClassVar = {"groups": True}
+    _saved: ClassVar = Saved(
+        (
+            *("n_components", "n_maps", "n_units", "form", "n_neighbors", "n_rounds", "n_rows", "row_share"),
+            *("n_queries", "n_steps", "learning_rate", "weight_decay", "ridge", "patience", "time_budget"),
+            "random_state",
+        ),
+        ("components_", "hidden_", "traces_", "_n_features_out"),
+    )
 
     def __init__(
         self,
@@ -113,12 +165,13 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Finite real numbers, each column of about unit variance.
+            Training rows: finite real numbers, each column of about unit variance.
         y : array-like of shape (n_rows,)
             Targets.
         groups : array-like of shape (n_rows,) or None, default=None
-            As in `learn_map`. Where scikit-learn routes metadata, the map asks for them by itself, in a pipeline or a
-            mean of models too: see `energyknn.fitting.fit_in_groups`.
+            Group of each row, for data whose new rows belong to new groups. No row is then predicted from its own
+            group. None treats each row as its own group. With metadata routing, also inside a pipeline or a mean of
+            models, the map asks for groups by itself; `energyknn.fitting.fit_in_groups` passes them.
 
         Returns
         -------
@@ -128,7 +181,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         Raises
         ------
         ValueError
-            As `learn_map`; or if `n_maps` is not at least 1.
+            If there are fewer than 3 rows or groups, or a parameter is out of its range.
         """
         rows, target = validate_data(self, X, y, dtype=np.float64, order="C", y_numeric=True, ensure_min_samples=3)
         if self.n_maps < 1:
@@ -152,7 +205,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Finite real numbers.
+            Rows: finite real numbers.
 
         Returns
         -------
@@ -175,22 +228,24 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         return tags
 
 
-class LocalLinearRegressor(RegressorMixin, BaseEstimator):
-    """Predict from a plane that is fitted to the nearest training rows, nearer ones with more weight.
+class LocalLinearRegressor(NeighborsMixin, RegressorMixin, BaseEstimator):
+    """Predict by a plane that is fitted to the nearest training rows, with more weight on nearer ones.
 
     Parameters
     ----------
     n_neighbors : int, default=200
-        Rows of a fit; all training rows where there are fewer.
+        Number of rows that a plane is fitted to, or all training rows if there are fewer.
     sharpness : float, default=2.0
         Weights are exp(-sharpness * distance²).
     reach : float, default=4.5
-        Where rows are sparse, weights fall more slowly: so that the 30th nearest row's is at least exp(-reach) of what
-        it would be at no distance. Infinite for one sharpness everywhere.
+        Lowers the sharpness where data are sparse, so that the 30th neighbour keeps at least exp(-reach) of the largest
+        possible weight. Infinity uses one sharpness everywhere.
     ridge : float, default=0.3
         Penalty of a squared slope, above 0.
-    engine, n_jobs
-        As in `energyknn.neighbors.search_neighbors`.
+    engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
+        Which implementation searches. The neighbours are the same.
+    n_jobs : int or None, default=None
+        Number of threads. None uses every core, and one inside a joblib worker.
 
     Attributes
     ----------
@@ -201,8 +256,26 @@ class LocalLinearRegressor(RegressorMixin, BaseEstimator):
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features,)
-        Their names, where `X` was a data frame with names that are all text.
+        Names of the columns. Only there if `X` was a data frame whose column names are all text.
+
+    See Also
+    --------
+    KNNRegressor : The weighted mean of the neighbours.
+    make_learned_regressor : Local fits after a learned map.
+
+    Notes
+    -----
+    A mean of neighbours is pulled to the side on which most of them lie. A plane is not (Fan and Gijbels, Local
+    Polynomial Modelling and Its Applications, 1996).
+
+    Examples
+    --------
+    >>> X = np.arange(10.0).reshape(-1, 1)
+    >>> LocalLinearRegressor(5, sharpness=0.1, ridge=1e-9).fit(X, 3 * X[:, 0]).predict([[9.5]]).round(3)
+    array([28.5])
     """
+
+    _saved: ClassVar = Saved(("n_neighbors", "sharpness", "reach", "ridge"), ("index_", "y_"), has_target_for_each_row)
 
     def __init__(
         self,
@@ -227,9 +300,9 @@ class LocalLinearRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_train, n_features)
-            Finite real numbers, scaled as they shall count.
+            Training rows: finite real numbers, each column scaled by how much it should count in the distance.
         y : array-like of shape (n_train,)
-            Finite real numbers.
+            Targets: finite real numbers.
 
         Returns
         -------
@@ -239,7 +312,7 @@ class LocalLinearRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If rows or targets are not finite numbers of matching length, or `ridge` or `reach` is not above 0.
+            If the rows or targets are not finite numbers, their numbers differ, or `ridge` or `reach` is not above 0.
         """
         if not self.reach > 0:
             message = f"reach is {self.reach!r}. It must be above 0; infinite for one sharpness everywhere."
@@ -258,7 +331,7 @@ class LocalLinearRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_query, n_features) or None
-            Rows. None predicts each training row from its neighbours other than itself.
+            Rows to predict. None predicts each training row from its neighbours other than itself.
 
         Returns
         -------
@@ -277,21 +350,22 @@ class LocalLinearRegressor(RegressorMixin, BaseEstimator):
     def weigh(
         self, X: ArrayLike | None, *, rows: NDArray[np.int64] | None = None
     ) -> tuple[Neighbors, NDArray[np.float64]]:
-        """Find the training rows that a prediction is made of, and the weight of each.
+        """Find the training rows that each plane is fitted to, and how much the target of each counts.
 
         Parameters
         ----------
         X : array-like of shape (n_query, n_features) or None
-            As in `predict`.
+            Rows to predict. None takes training rows, each with its neighbours other than itself.
         rows : ndarray of int of shape (n_query,) or None, default=None
-            Which training rows, where `X` is None; None for all.
+            Numbers of the training rows to take if `X` is None. None takes all.
 
         Returns
         -------
         found : Neighbors
-            Distances and training rows, nearest first.
+            Distances and numbers of the training rows, nearest first.
         weights : ndarray of shape (n_query, n_neighbors), float64
-            What each target counts for in the prediction, to a sum of 1; some are negative.
+            Weights that sum to 1 for each query. The prediction is the weighted sum of the targets. Some weights are
+            negative.
 
         Raises
         ------
@@ -305,7 +379,7 @@ class LocalLinearRegressor(RegressorMixin, BaseEstimator):
     def _weigh_blocks(
         self, X: ArrayLike | None, rows: NDArray[np.int64] | None = None
     ) -> Iterator[tuple[Neighbors, NDArray[np.float64]]]:
-        """Find and weigh the neighbours of some rows at a time."""
+        """Find and weigh the neighbours of a block of rows at a time."""
         check_is_fitted(self)
         train = self.index_.X_train
         own = None
@@ -322,7 +396,7 @@ class LocalLinearRegressor(RegressorMixin, BaseEstimator):
             yield found, weigh_locally(queries[block], train[found.indices], soft, ridge=self.ridge)
 
     def _adapt_sharpness(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the sharpness of each query, less where its neighbours are far."""
+        """Return the sharpness of each query, lower if its neighbours are far."""
         squares = distances[:, [min(_WITHIN_REACH, distances.shape[1]) - 1]] ** 2
         most = np.full_like(squares, self.sharpness)
         return np.minimum(most, np.divide(self.reach, squares, out=most.copy(), where=squares > 0))
@@ -338,29 +412,35 @@ def make_learned_regressor(
     random_state: int = 0,
     **options: Any,
 ) -> Pipeline:
-    """Make the model of learned distances: a local fit to the nearest rows after maps that are learned and joined.
+    """Make a model that predicts by local linear fits after a learned map.
 
     Parameters
     ----------
     numbers : sequence of str or int
-        Columns of numbers, of about unit variance: they get the features of `RankFeatures`.
+        Names or positions of the numeric columns, each of about unit variance. `RankFeatures` turns them into features.
     indicators : sequence of str or int, default=()
-        Columns of indicators.
+        Names or positions of the indicator columns.
     n_maps : int, default=4
-        Maps that are joined.
+        Number of maps that are learned and joined to one.
     n_waves : int, default=4
-        As in `RankFeatures`.
+        Number of cosine waves of each numeric column's ranks that become features.
     indicator_weight : float, default=0.3
-        What indicators are multiplied by before learning starts, above 0.
+        Indicators are multiplied by this before learning starts. Above 0.
     random_state : int, default=0
-        Seed of the first map; the others follow.
+        Seed of the first map. The other maps take the seeds that follow.
     **options
-        Of `MetricMap`.
+        Further parameters of `MetricMap`.
 
     Returns
     -------
     Pipeline
-        Unfitted.
+        The unfitted model.
+
+    See Also
+    --------
+    MetricMap : Learns the map.
+    LocalLinearRegressor : Predicts after the map.
+    IntervalRegressor : Adds intervals; use "split" with `refill` for this model.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The neighbours inside a fitted model, whether it stands alone, ends a pipeline or is a mean of several."""
+"""The neighbour models inside a fitted model, which may be a pipeline or a mean of several."""
 
 from __future__ import annotations
 
@@ -14,110 +14,53 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from energyknn.estimators.learned import LocalLinearRegressor
-from energyknn.estimators.regressor import KNNRegressor
+from energyknn.estimators.base import NeighborsMixin
 from energyknn.neighbors.weighting import average_targets
 
-__all__ = [
-    "Neighborhood",
-    "WeightedRows",
-    "has_neighborhoods",
-    "list_neighborhoods",
-    "predict_left_out",
-    "refill_neighbors",
-    "weigh_training_rows",
-]
-
-_ROWS_AT_ONCE = 8192  # whose neighbours are held
+_ROWS_AT_ONCE = 8192  # whose neighbours are in memory together
 
 
 class WeightedRows(NamedTuple):
-    """Training rows (n_query, n_rows), int64, and what each target counts for (n_query, n_rows), float64."""
+    """Training rows (n_query, n_rows), int64, and how much each target counts (n_query, n_rows), float64."""
 
     indices: NDArray[np.int64]
     weights: NDArray[np.float64]
 
 
 class Neighborhood(NamedTuple):
-    """A neighbour model, what maps rows before it, and its share in the mean.
-
-    Attributes
-    ----------
-    steps : tuple of transformer
-        Fitted; they map rows one after another.
-    model : KNNRegressor or LocalLinearRegressor
-        Fitted on mapped rows.
-    share : float
-        Its weight in the mean of the models; 1 where there is one.
-    """
+    """A neighbour model, the fitted transformers before it, and its share in the mean (1 if there is one model)."""
 
     steps: tuple[Any, ...]
-    model: KNNRegressor | LocalLinearRegressor
+    model: NeighborsMixin
     share: float
 
     def map_rows(self, X: Any) -> NDArray[np.float64]:
-        """Map rows to where neighbours are found.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows as the whole model takes them.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_components), float64
-            Mapped rows, C-ordered.
-        """
+        """Map rows to where neighbours are found: (n_rows, n_components), float64, C-ordered."""
         rows = self._run_steps(X)
         mapped: NDArray[np.float64] = validate_data(self.model, rows, dtype=np.float64, order="C", reset=False)
         return mapped
 
     def weigh_rows(self, X: Any) -> WeightedRows:
-        """Find the training rows that the model takes for rows, and their weights.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows as the whole model takes them.
-
-        Returns
-        -------
-        WeightedRows
-            Weights with a sum of 1 for each row.
-        """
+        """Find the training rows that the model predicts from, with weights that sum to 1 for each query."""
         found, weights = self.model.weigh(self._run_steps(X))
         return WeightedRows(found.indices, weights / weights.sum(axis=1, keepdims=True))
 
     def _run_steps(self, X: Any) -> Any:
-        """Take rows through the steps before the model."""
+        """Run the transformers before the model."""
         for step in self.steps:
             X = step.transform(X)
         return X
 
 
 def list_neighborhoods(model: Any) -> list[Neighborhood]:
-    """List the neighbour models of which a fitted model is the mean.
+    """List the neighbour models whose weighted mean a fitted model predicts. Their shares sum to 1.
 
-    Parameters
-    ----------
-    model : estimator
-        Fitted: KNNRegressor or LocalLinearRegressor, a pipeline that ends in a model of this list, a VotingRegressor of
-        such models, or a FrozenEstimator around one.
-
-    Returns
-    -------
-    list of Neighborhood
-        Shares have a sum of 1.
-
-    Raises
-    ------
-    TypeError
-        If the model has no neighbours.
-    NotFittedError
-        If it has not been fitted.
+    A model has neighbours if it is a `NeighborsMixin`, a pipeline that ends in such a model, a VotingRegressor of such
+    models, or a FrozenEstimator around one. Any other raises a TypeError.
 
     Examples
     --------
+    >>> from energyknn import KNNRegressor
     >>> list_neighborhoods(KNNRegressor(1).fit([[0.0], [1.0]], [0.0, 1.0]))[0].share
     1.0
     """
@@ -129,18 +72,18 @@ def list_neighborhoods(model: Any) -> list[Neighborhood]:
     if isinstance(model, Pipeline):
         steps = tuple(step for _, step in model.steps[:-1] if step is not None and step != "passthrough")
         return [found._replace(steps=(*steps, *found.steps)) for found in list_neighborhoods(model[-1])]
-    if isinstance(model, KNNRegressor | LocalLinearRegressor):
+    if isinstance(model, NeighborsMixin):
         check_is_fitted(model)
         return [Neighborhood((), model, 1.0)]
     message = (
-        f"{type(model).__name__} has no neighbours. KNNRegressor and LocalLinearRegressor have them, alone, at the end "
-        "of a pipeline, or in a VotingRegressor."
+        f"{type(model).__name__} has no neighbours. Give a KNNRegressor, a LocalLinearRegressor or another model of "
+        "neighbours: alone, at the end of a pipeline, or in a VotingRegressor."
     )
     raise TypeError(message)
 
 
 def _share_out(model: VotingRegressor) -> list[tuple[Any, float]]:
-    """Pair each fitted model of a mean with its share; what was dropped has none."""
+    """Pair each fitted model of a mean with its share. A dropped model has none."""
     check_is_fitted(model)
     given = [1.0] * len(model.estimators) if model.weights is None else model.weights
     kept = [float(weight) for (_, part), weight in zip(model.estimators, given, strict=True) if part != "drop"]
@@ -148,52 +91,22 @@ def _share_out(model: VotingRegressor) -> list[tuple[Any, float]]:
 
 
 def has_neighborhoods(model: Any) -> bool:
-    """Tell whether a fitted model is made of neighbours.
-
-    Parameters
-    ----------
-    model : estimator
-        Fitted.
-
-    Returns
-    -------
-    bool
-        Whether `list_neighborhoods` takes it.
-    """
+    """Return whether `list_neighborhoods` accepts a fitted model."""
     try:
-        list_neighborhoods(model)
+        return bool(list_neighborhoods(model))
     except TypeError:
         return False
-    return True
 
 
 def predict_left_out(model: Any, rows: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-    """Predict training rows, each from its neighbours other than itself.
+    """Predict training rows (all by default), each from its neighbours other than itself.
 
-    Parameters
-    ----------
-    model : estimator
-        Fitted, as `list_neighborhoods` takes it.
-    rows : ndarray of int of shape (n_rows,) or None, default=None
-        Which training rows; None for all in their order.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,) or (n_rows, n_outputs), float64
-        Predictions, in the target's unit.
-
-    Raises
-    ------
-    TypeError, NotFittedError
-        As `list_neighborhoods`.
-
-    Notes
-    -----
-    These are the predictions of n_train models, each fitted without one row, where nothing before the neighbours was
-    learned. A map that was learned keeps what it learned from the row.
+    These are the predictions of n_train models, each fitted without one row, unless a step before the neighbours was
+    learned: a learned map has seen the row.
 
     Examples
     --------
+    >>> from energyknn import KNNRegressor
     >>> predict_left_out(KNNRegressor(1).fit([[0.0], [1.0], [3.0]], [0.0, 1.0, 3.0]))
     array([1., 0., 1.])
     """
@@ -209,29 +122,11 @@ def predict_left_out(model: Any, rows: NDArray[np.int64] | None = None) -> NDArr
 
 
 def refill_neighbors(model: Any, X: Any, y: NDArray[np.float64]) -> Any:
-    """Give a fitted model other training rows to find neighbours among; what is before the neighbours stays as it is.
-
-    Parameters
-    ----------
-    model : estimator
-        Fitted, as `list_neighborhoods` takes it. It is not changed.
-    X : array-like of shape (n_rows, n_features)
-        Rows as the model takes them.
-    y : ndarray of shape (n_rows,), float64
-        Their targets.
-
-    Returns
-    -------
-    estimator
-        Of the same kind.
-
-    Raises
-    ------
-    TypeError, NotFittedError
-        As `list_neighborhoods`.
+    """Return a copy of a fitted model that finds its neighbours among other rows. The steps before stay fitted.
 
     Examples
     --------
+    >>> from energyknn import KNNRegressor
     >>> refill_neighbors(KNNRegressor(1).fit([[0.0], [1.0]], [0.0, 1.0]), [[5.0]], np.array([7.0])).predict([[0.0]])
     array([7.])
     """
@@ -251,28 +146,14 @@ def refill_neighbors(model: Any, X: Any, y: NDArray[np.float64]) -> Any:
 
 
 def weigh_training_rows(model: Any, X: Any) -> WeightedRows:
-    """Find the training rows that predictions are made of, and what each counts for.
+    """Find the training rows that predictions are made of, and how much each counts.
 
-    Parameters
-    ----------
-    model : estimator
-        Fitted, as `list_neighborhoods` takes it.
-    X : array-like of shape (n_query, n_features)
-        Rows as the model takes them.
-
-    Returns
-    -------
-    WeightedRows
-        A row that several models of a mean take stands once for each. A query's weights have a sum of 1, and its
-        prediction is the sum of the targets with these weights.
-
-    Raises
-    ------
-    TypeError, NotFittedError
-        As `list_neighborhoods`.
+    The weights of a query sum to 1, and its prediction is the weighted sum of the targets. A row that several models of
+    a mean use appears once for each of them.
 
     Examples
     --------
+    >>> from energyknn import KNNRegressor
     >>> weigh_training_rows(KNNRegressor(2).fit([[0.0], [1.0], [3.0]], [0.0, 1.0, 3.0]), [[2.5]])
     WeightedRows(indices=array([[2, 1]]), weights=array([[0.5, 0.5]]))
     """

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self, overload
+from typing import Any, ClassVar, Literal, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from energyknn.estimators.base import NeighborsMixin, Saved, has_target_for_each_row
 from energyknn.neighbors import Neighbors, build_index
 from energyknn.neighbors.search import Engine
 from energyknn.neighbors.weighting import Weights, average_targets, needs_bandwidth, weigh_neighbors
 
-__all__ = ["KNNRegressor"]
 
-
-class KNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class KNNRegressor(NeighborsMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Predict the weighted mean of the targets of the k nearest training rows.
 
     Parameters
     ----------
     n_neighbors : int, default=5
-        Neighbours to average, from 1 to the number of training rows.
+        Number of neighbours to average, from 1 to the number of training rows.
     weights : str or callable, default="uniform"
-        "uniform", "distance", a kernel's name, or a function of the distances; see
-        `energyknn.neighbors.weighting.weigh_neighbors`.
+        How much each neighbour counts: "uniform" (all alike), "distance" (the inverse of the distance), a kernel
+        ("triangular", "epanechnikov", "biweight", "triweight", "cosine", "inverse", "gaussian", "rank" or "optimal"),
+        or a function that takes the distances and returns as many weights.
     p : {1, 2}, default=2
         Manhattan (1) or Euclidean (2) distance.
     engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
-        How to search. The neighbours are the same.
+        Which implementation searches. The neighbours are the same.
     n_jobs : int or None, default=None
-        Threads; None for every core, and 1 inside a joblib worker.
+        Number of threads. None uses every core, and one inside a joblib worker.
 
     Attributes
     ----------
@@ -42,13 +42,19 @@ class KNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features,)
-        Their names, where `X` was a data frame with names that are all text.
+        Names of the columns. Only there if `X` was a data frame whose column names are all text.
+
+    See Also
+    --------
+    KNNSearchCV : Choose the number of neighbours and the weights by cross-validation.
+    LocalLinearRegressor : Fit a plane to the neighbours in place of a mean.
+    energyknn.search_neighbors : Find neighbours without a model.
 
     Notes
     -----
-    Neighbours are exact and ordered by (distance², training row), so predictions do not depend on engine or
-    threads. Kernels of relative distance divide by the distance of the (k + 1)-th neighbour; with k = n_train there
-    is none and the k-th serves.
+    Neighbours are exact and ordered by (distance², training row), so predictions do not depend on the engine or the
+    number of threads. A kernel of relative distance divides distances by that of the (k + 1)-th neighbour. With
+    k = n_train there is none, and the k-th serves.
 
     Examples
     --------
@@ -56,6 +62,8 @@ class KNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     >>> model.predict([[2.5]])
     array([3.])
     """
+
+    _saved: ClassVar = Saved(("n_neighbors", "weights", "p"), ("index_", "y_"), has_target_for_each_row)
 
     def __init__(
         self,
@@ -78,9 +86,9 @@ class KNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_train, n_features)
-            Finite real numbers, scaled as they shall count.
+            Training rows: finite real numbers, each column scaled by how much it should count in the distance.
         y : array-like of shape (n_train,) or (n_train, n_outputs)
-            Finite real numbers.
+            Targets: finite real numbers.
 
         Returns
         -------
@@ -90,7 +98,7 @@ class KNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the rows or targets are not finite numbers of matching length, or a parameter is out of its range.
+            If the rows or targets are not finite numbers, their numbers differ, or a parameter is out of its range.
         """
         X, y = validate_data(self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True)
         self.index_ = build_index(X, p=self.p, engine=self.engine, n_jobs=self.n_jobs)
@@ -103,7 +111,7 @@ class KNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_query, n_features) or None
-            Rows. None predicts each training row from its neighbours other than itself.
+            Rows to predict. None predicts each training row from its neighbours other than itself.
 
         Returns
         -------
@@ -123,26 +131,28 @@ class KNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def weigh(
         self, X: ArrayLike | None, *, rows: NDArray[np.int64] | None = None
     ) -> tuple[Neighbors, NDArray[np.float64]]:
-        """Find the training rows that a prediction is the mean of, and the weight of each.
+        """Find the training rows that each prediction averages, and the weight of each.
 
         Parameters
         ----------
         X : array-like of shape (n_query, n_features) or None
-            As in `predict`.
+            Rows to predict. None takes training rows, each with its neighbours other than itself.
         rows : ndarray of int of shape (n_query,) or None, default=None
-            Which training rows, where `X` is None; None for all.
+            Numbers of the training rows to take if `X` is None. None takes all.
 
         Returns
         -------
         found : Neighbors
-            Distances and training rows, nearest first.
+            Distances and numbers of the training rows, nearest first.
         weights : ndarray of shape (n_query, n_neighbors), float64
             Weights, not normalised.
 
         Raises
         ------
-        NotFittedError, ValueError
-            As `predict`.
+        NotFittedError
+            If the estimator has not been fitted.
+        ValueError
+            If the rows have other columns than the training rows, or there are fewer training rows than neighbours.
         """
         check_is_fitted(self)
         k = self.n_neighbors
@@ -172,18 +182,18 @@ class KNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_query, n_features) or None, default=None
-            Rows. None asks for each training row's neighbours other than itself.
+            Rows. None finds each training row's neighbours other than itself.
         n_neighbors : int or None, default=None
-            How many; None for the estimator's own number.
+            Number of neighbours. None takes the estimator's own.
         return_distance : bool, default=True
-            Whether to return distances too.
+            Whether to return the distances too.
 
         Returns
         -------
         distances : ndarray of shape (n_query, n_neighbors), float64
-            Nearest first; only if `return_distance`.
+            Distances, nearest first. Only returned if `return_distance`.
         indices : ndarray of shape (n_query, n_neighbors), int64
-            Training rows, equal distances in ascending order.
+            Numbers of the training rows. Rows at equal distance are in ascending order.
 
         Raises
         ------
@@ -197,7 +207,7 @@ class KNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return (found.distances, found.indices) if return_distance else found.indices
 
     def _search(self, X: ArrayLike | None, n_neighbors: int, *, rows: NDArray[np.int64] | None = None) -> Neighbors:
-        """Search with columns checked against those of the training rows."""
+        """Search for rows whose columns are checked, or for training rows."""
         if X is None:
             query = None if rows is None else self.index_.X_train[rows]
             return self.index_.search(query, n_neighbors, own=rows, n_jobs=self.n_jobs)

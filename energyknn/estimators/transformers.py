@@ -1,9 +1,9 @@
-"""scikit-learn transformers of columns: weights, where 0 leaves a column out, and features of ranks."""
+"""scikit-learn transformers of columns: weights, where 0 leaves a column out, and features made of ranks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,19 +12,32 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.preprocessing import QuantileTransformer
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-__all__ = ["ColumnWeights", "RankFeatures"]
+from energyknn.estimators.base import Saved
 
-_FARTHEST = 5.0  # where values and scores are cut off, so that no row stands alone
+_FARTHEST = 5.0  # values and scores are cut off here, so that no row stands alone
 _N_QUANTILES = 1000
+_MOST_WAVES = 1000  # that a model file may ask for
 
 
-class ColumnWeights(TransformerMixin, BaseEstimator):
-    """Multiply columns by weights, so that they count for more or less in a distance; 0 leaves a column out.
+class _ColumnTransformer(TransformerMixin, BaseEstimator):
+    """A transformer that knows the names of its columns."""
+
+    def _name_columns(self, given: ArrayLike | None) -> NDArray[np.object_]:
+        """Return the names that are given, or those of the fit."""
+        check_is_fitted(self)
+        if given is None:
+            given = getattr(self, "feature_names_in_", [f"x{number}" for number in range(self.n_features_in_)])
+        return np.asarray(given, dtype=object)
+
+
+class ColumnWeights(_ColumnTransformer):
+    """Multiply columns by weights, so that each counts for more or less in a distance.
 
     Parameters
     ----------
     weights : mapping of str or int to float or None, default=None
-        Weight by column, by name where the rows are a data frame, else by position. At least 0.
+        Weight of each column, at least 0, by name if the rows are a data frame and by position otherwise. A weight of 0
+        leaves the column out.
     default : float, default=1.0
         Weight of the columns that `weights` does not name.
 
@@ -35,13 +48,20 @@ class ColumnWeights(TransformerMixin, BaseEstimator):
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features,)
-        Their names, where `X` was a data frame with names that are all text.
+        Names of the columns. Only there if `X` was a data frame whose column names are all text.
+
+    See Also
+    --------
+    MetricMap : Learn how much each column counts.
+    energyknn.inspection.weigh_columns : Measure how much each column counts in a fitted model.
 
     Examples
     --------
     >>> ColumnWeights({0: 2.0, 2: 0.0}).fit_transform([[1.0, 2.0, 3.0]])
     array([[2., 2.]])
     """
+
+    _saved: ClassVar = Saved(("weights", "default"), ("weights_",))
 
     def __init__(self, weights: Mapping[Any, float] | None = None, *, default: float = 1.0) -> None:
         self.weights = weights
@@ -53,9 +73,9 @@ class ColumnWeights(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Finite real numbers.
+            Rows: finite real numbers.
         y : object, default=None
-            Not looked at.
+            Ignored.
 
         Returns
         -------
@@ -65,14 +85,17 @@ class ColumnWeights(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a column is not there, a weight is negative or not finite, or every weight is 0.
+            If `X` lacks a column that is named, a weight is negative or not finite, or every weight is 0.
         """
         validate_data(self, X, dtype=np.float64)
         names = list(getattr(self, "feature_names_in_", range(self.n_features_in_)))
         given = dict(self.weights or {})
         unknown = [name for name in given if name not in names]
         if unknown:
-            message = f"{', '.join(map(repr, unknown))} is no column. The columns are {', '.join(map(str, names))}."
+            message = (
+                f"weights names {', '.join(map(repr, unknown))}, which X does not have. Its columns are "
+                f"{', '.join(map(str, names))}."
+            )
             raise ValueError(message)
         weights = np.array([given.get(name, self.default) for name in names], dtype=np.float64)
         if not (np.isfinite(weights).all() and weights.min() >= 0 and weights.max() > 0):
@@ -85,17 +108,17 @@ class ColumnWeights(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Multiply the columns and leave out those of weight 0.
+        """Multiply the columns, and leave out those of weight 0.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Finite real numbers.
+            Rows: finite real numbers.
 
         Returns
         -------
         ndarray of shape (n_rows, n_features_out), float64
-            Columns of weight more than 0.
+            The columns whose weight is above 0, multiplied.
 
         Raises
         ------
@@ -114,47 +137,51 @@ class ColumnWeights(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         input_features : array-like of str or None, default=None
-            Their names, where they are not known from the fit.
+            Names of all columns. None takes those of the fit.
 
         Returns
         -------
         ndarray of str
-            Names.
+            Names of the columns whose weight is above 0.
         """
-        check_is_fitted(self)
-        if input_features is None:
-            input_features = getattr(self, "feature_names_in_", [f"x{at}" for at in range(self.n_features_in_)])
-        names: NDArray[np.object_] = np.asarray(input_features, dtype=object)[self.weights_ > 0]
+        names: NDArray[np.object_] = self._name_columns(input_features)[self.weights_ > 0]
         return names
 
 
-class RankFeatures(TransformerMixin, BaseEstimator):
-    """Give each column its values, their normal scores, and waves of their ranks, for a linear map to combine.
+class RankFeatures(_ColumnTransformer):
+    """Turn each column into its values, their normal scores and waves of their ranks.
 
     Parameters
     ----------
     n_waves : int, default=4
-        Waves of each column: cos(pi * j * rank) for j from 1 on, with the rank from 0 to 1.
+        Number of waves of each column. Wave j is cos(pi * j * rank), with ranks from 0 to 1.
 
     Attributes
     ----------
     quantiles_ : QuantileTransformer
-        What turns values into ranks.
+        Turns values into ranks.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features,)
-        Their names, where `X` was a data frame with names that are all text.
+        Names of the columns. Only there if `X` was a data frame whose column names are all text.
+
+    See Also
+    --------
+    MetricMap : Learns a linear map of such features.
+    make_learned_regressor : A model that uses both.
 
     Notes
     -----
-    Values and normal scores are cut off at -5 and 5: give columns of about unit variance. With all waves, a linear map
-    of these features can be any smooth function of each column.
+    Give columns of about unit variance: values and normal scores are cut off at -5 and 5. The more waves there are,
+    the closer a linear map of these features comes to any smooth function of each column.
 
     Examples
     --------
     >>> RankFeatures(n_waves=1).fit_transform([[0.0], [1.0], [2.0]]).round(2).tolist()
     [[0.0, -5.0, 1.0], [1.0, 0.0, 0.0], [2.0, 5.0, -1.0]]
     """
+
+    _saved: ClassVar = Saved(("n_waves",), ("quantiles_",), lambda ranks: 0 <= ranks.n_waves <= _MOST_WAVES)
 
     def __init__(self, n_waves: int = 4) -> None:
         self.n_waves = n_waves
@@ -165,9 +192,9 @@ class RankFeatures(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Finite real numbers.
+            Rows: finite real numbers.
         y : object, default=None
-            Not looked at.
+            Ignored.
 
         Returns
         -------
@@ -175,8 +202,7 @@ class RankFeatures(TransformerMixin, BaseEstimator):
             The transformer itself.
         """
         rows = validate_data(self, X, dtype=np.float64)
-        n_quantiles = min(_N_QUANTILES, len(rows))
-        self.quantiles_ = QuantileTransformer(n_quantiles=n_quantiles, subsample=None).fit(rows)
+        self.quantiles_ = QuantileTransformer(n_quantiles=min(_N_QUANTILES, len(rows)), subsample=None).fit(rows)
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -185,12 +211,12 @@ class RankFeatures(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Finite real numbers.
+            Rows: finite real numbers.
 
         Returns
         -------
         ndarray of shape (n_rows, (2 + n_waves) * n_features), float64
-            Values, normal scores, then the waves, each for all columns.
+            The values of all columns, then their normal scores, then each wave.
 
         Raises
         ------
@@ -210,15 +236,13 @@ class RankFeatures(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         input_features : array-like of str or None, default=None
-            Names of the columns, where they are not known from the fit.
+            Names of the columns. None takes those of the fit.
 
         Returns
         -------
         ndarray of str
-            Names.
+            The columns' names, then ``name_score``, then ``name_wave1`` and so on.
         """
-        check_is_fitted(self)
-        if input_features is None:
-            input_features = getattr(self, "feature_names_in_", [f"x{at}" for at in range(self.n_features_in_)])
         endings = ["", "_score", *(f"_wave{number}" for number in range(1, self.n_waves + 1))]
-        return np.array([f"{name}{ending}" for ending in endings for name in np.asarray(input_features)], dtype=object)
+        names = self._name_columns(input_features)
+        return np.array([f"{name}{ending}" for ending in endings for name in names], dtype=object)

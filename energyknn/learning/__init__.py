@@ -1,1 +1,4 @@
-"""The learned distance: how a map of rows is learned, what a map is, and the planes that predict after it."""
+"""The learned distance: `learn` runs rounds, `gradient` differentiates the error, `planes` predict, `maps` map rows.
+
+Its public face is `energyknn.MetricMap`.
+"""

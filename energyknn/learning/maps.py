@@ -1,4 +1,4 @@
-"""Maps of rows: a matrix, and a hidden layer beside it that bends what the matrix maps straight."""
+"""Maps of rows: a matrix, and a hidden layer that adds what the matrix cannot."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
-__all__ = ["HiddenLayer", "RowMap", "join_maps", "map_rows", "pull_back", "trace_rows", "turn_map"]
+_ENOUGH_ROWS = 10_000  # to estimate a covariance
 
-_ENOUGH_ROWS = 10_000  # to tell how columns vary together
+Parameters = tuple[NDArray[Any], ...]
+"""What learning changes: square roots of weights; or a matrix; or a matrix and the three parts of a hidden layer."""
 
 
 class HiddenLayer(NamedTuple):
-    """Units whose outputs are added to rows that a matrix maps.
+    """Units whose outputs are added to the rows that a matrix maps.
 
     Attributes
     ----------
     weights : ndarray of shape (n_features, n_units), float
-        Of each unit, by feature.
+        Weights of each unit.
     offsets : ndarray of shape (n_units,), float
-        A unit's output is the hyperbolic tangent of a row times its weights plus its offset.
+        Offset of each unit. Its output for a row x is tanh(x @ weights + offset).
     components : ndarray of shape (n_units, n_components), float
         What each unit's output adds to a mapped row.
     """
@@ -33,36 +34,14 @@ class HiddenLayer(NamedTuple):
 
 
 class RowMap(NamedTuple):
-    """What `map_rows` maps by.
-
-    Attributes
-    ----------
-    components : ndarray of shape (n_features, n_components), float
-        The matrix.
-    hidden : HiddenLayer or None
-        What is added; None for a linear map.
-    """
+    """A matrix (n_features, n_components) and a hidden layer, or None for a linear map."""
 
     components: NDArray[Any]
     hidden: HiddenLayer | None = None
 
 
 def map_rows(X: NDArray[Any], components: NDArray[Any], hidden: HiddenLayer | None = None) -> NDArray[Any]:
-    """Map rows.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_features), float
-        Rows.
-    components : ndarray of shape (n_features, n_components), float
-        Rows times this are mapped rows.
-    hidden : HiddenLayer or None, default=None
-        What is added to them; None for a linear map.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_components), float
-        Mapped rows.
+    """Map rows (n_rows, n_features) to (n_rows, n_components).
 
     Examples
     --------
@@ -76,20 +55,7 @@ def map_rows(X: NDArray[Any], components: NDArray[Any], hidden: HiddenLayer | No
 def trace_rows(
     X: NDArray[Any], components: NDArray[Any], hidden: HiddenLayer | None = None
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Map rows, and keep what `pull_back` needs.
-
-    Parameters
-    ----------
-    X, components, hidden
-        As in `map_rows`.
-
-    Returns
-    -------
-    mapped : ndarray of shape (n_rows, n_components), float
-        Mapped rows.
-    outputs : ndarray of shape (n_rows, n_units), float, or None
-        Of the hidden layer.
-    """
+    """Map rows, and return the outputs of the hidden layer (n_rows, n_units) too: `pull_back` needs them."""
     mapped: NDArray[Any] = X @ components
     if hidden is None:
         return mapped, None
@@ -101,24 +67,7 @@ def trace_rows(
 def pull_back(
     X: NDArray[Any], gradient: NDArray[Any], hidden: HiddenLayer | None = None, outputs: NDArray[Any] | None = None
 ) -> tuple[NDArray[Any], HiddenLayer | None]:
-    """Turn the gradient by mapped rows into one by the map.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_features), float
-        Rows.
-    gradient : ndarray of shape (n_rows, n_components), float
-        By every mapped row.
-    hidden, outputs
-        The hidden layer and its outputs as `trace_rows` returns them; None for a linear map.
-
-    Returns
-    -------
-    components : ndarray of shape (n_features, n_components), float
-        Gradient by the matrix.
-    hidden : HiddenLayer or None
-        Gradient by the hidden layer.
-    """
+    """Turn the gradient by the mapped rows into the gradients by the matrix and by the hidden layer."""
     by_components = X.T @ gradient
     if hidden is None or outputs is None:
         return by_components, None
@@ -127,23 +76,9 @@ def pull_back(
 
 
 def turn_map(X: NDArray[Any], components: NDArray[Any], hidden: HiddenLayer | None = None) -> RowMap:
-    """Turn a map so that the columns of mapped rows do not correlate, those of most variance first.
+    """Rotate a map so that the columns of mapped rows are uncorrelated, those of largest variance first.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_features), float
-        Rows; at most 10,000 of them, evenly spread, tell how columns vary.
-    components, hidden
-        As in `map_rows`.
-
-    Returns
-    -------
-    RowMap
-        After which rows are as far apart as before.
-
-    Notes
-    -----
-    No distance changes by that, but boxes around near rows become small, and searches fast.
+    Distances stay the same, but boxes around near rows become small, so searches become fast.
 
     Examples
     --------
@@ -157,21 +92,9 @@ def turn_map(X: NDArray[Any], components: NDArray[Any], hidden: HiddenLayer | No
 
 
 def join_maps(X: NDArray[Any], maps: Sequence[RowMap], n_components: int) -> RowMap:
-    """Join maps to one, after which squared distances are the mean of those after each.
+    """Join maps to one whose squared distances are the mean of theirs, and keep the columns of largest variance.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_features), float
-        Rows, as in `turn_map`.
-    maps : sequence of RowMap
-        All with a hidden layer, or none.
-    n_components : int
-        Columns to keep, those of most variance. Squared distances lose what lies along others.
-
-    Returns
-    -------
-    RowMap
-        Turned as by `turn_map`; the units of its hidden layer are those of all maps.
+    Either all maps have a hidden layer, or none. The joined map is rotated as `turn_map` does, and has all their units.
 
     Examples
     --------
@@ -188,3 +111,38 @@ def join_maps(X: NDArray[Any], maps: Sequence[RowMap], n_components: int) -> Row
     components, hidden = turn_map(X, share * np.hstack([matrix for matrix, _ in maps]), hidden)
     kept = None if hidden is None else hidden._replace(components=hidden.components[:, :n_components])
     return RowMap(components[:, :n_components], kept)
+
+
+def start_parameters(
+    n_features: int, n_components: int, n_units: int, form: str, scale: float, random: np.random.Generator
+) -> Parameters:
+    """Draw the parameters of a random map, or return equal weights for the diagonal form."""
+    if form == "diagonal":
+        return (np.full(n_features, float(np.sqrt(2 * scale / np.sqrt(n_features)))),)
+    if form != "full":
+        message = f"form is {form!r}. It must be 'full' or 'diagonal'."
+        raise ValueError(message)
+    spread = float(1 / np.sqrt(n_features))
+    components = random.normal(0.0, float(scale / np.sqrt(n_features)), size=(n_features, n_components))
+    if not n_units:
+        return (components,)
+    weights = random.normal(0.0, spread, size=(n_features, n_units))
+    offsets = random.uniform(-1.0, 1.0, size=n_units)
+    return components, weights, offsets, random.normal(0.0, float(1 / np.sqrt(n_units)), size=(n_units, n_components))
+
+
+def compose_map(parameters: Parameters) -> RowMap:
+    """Make the map of its parameters."""
+    matrix, *hidden = parameters
+    return RowMap(np.diag(matrix**2) if matrix.ndim == 1 else matrix, HiddenLayer(*hidden) if hidden else None)
+
+
+def differentiate_parameters(
+    X: NDArray[Any], gradient: NDArray[Any], parameters: Parameters, outputs: NDArray[Any] | None
+) -> Parameters:
+    """Turn the gradient by the mapped rows into the gradient by the parameters."""
+    matrix, *hidden = parameters
+    if matrix.ndim == 1:
+        return (2 * matrix * np.einsum("rc,rc->c", X, gradient),)
+    by_components, by_hidden = pull_back(X, gradient, HiddenLayer(*hidden) if hidden else None, outputs)
+    return (by_components, *(by_hidden or ()))

@@ -1,4 +1,4 @@
-"""Fits around each query: a weighted ridge regression on its neighbours."""
+"""Weighted ridge regressions on the neighbours of each query."""
 
 from __future__ import annotations
 
@@ -7,27 +7,39 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Planes", "fit_planes", "weigh_locally"]
+
+def weigh_softly(distances: NDArray[np.float64], sharpness: float | NDArray[np.float64] = 1.0) -> NDArray[np.float64]:
+    """Weigh neighbours, nearest first, by exp(-sharpness * distance²), so that the weights of a query sum to 1.
+
+    Examples
+    --------
+    >>> weigh_softly(np.array([[0.0, 0.0]]))
+    array([[0.5, 0.5]])
+    """
+    squares = distances * distances
+    weights = np.exp(-sharpness * (squares - squares[:, :1]))
+    weights /= weights.sum(axis=1, keepdims=True)
+    return weights
 
 
 class Planes(NamedTuple):
-    """Planes that are fitted to the neighbours of queries, and what predictions change by.
+    """Planes fitted to the neighbours of queries, and how their predictions change.
 
     Attributes
     ----------
     predictions : ndarray of shape (n_query,), float
-        The plane at the query.
+        The value of each plane at its query.
     by_squares : ndarray of shape (n_query, n_neighbors), float
-        Their derivatives by neighbours' squared distances, where weights are exp(-d²), to a sum of 1.
+        Derivatives of the predictions by the neighbours' squared distances, if the weights are exp(-d²) with sum 1.
     slopes : ndarray of shape (n_query, n_features), float
-        Of the planes.
+        Slope b of each plane.
     tilts : ndarray of shape (n_query, n_features), float
-        What residuals count for beside the plane, by offset from the neighbours' mean.
+        a = -(C + ridge I)⁻¹ c, with the neighbours' mean offset c and covariance C.
     counts : ndarray of shape (n_query, n_neighbors), float
-        What each target counts for, as `weigh_locally` returns it.
+        How much each target counts in the prediction: the result of `weigh_locally`.
     residuals : ndarray of shape (n_query, n_neighbors), float
-        Targets less plane, times weight. Where weights stay as they are, a neighbour's row changes the prediction by
-        its residual times the tilts less its count times the slopes, the query's row by the slopes.
+        Weight times (target - plane). With fixed weights, ∂prediction/∂x_j = residual_j · a - count_j · b for
+        neighbour j, and ∂prediction/∂query = b.
     """
 
     predictions: NDArray[Any]
@@ -39,30 +51,28 @@ class Planes(NamedTuple):
 
 
 def fit_planes(offsets: NDArray[Any], weights: NDArray[Any], targets: NDArray[Any], *, ridge: float) -> Planes:
-    """Fit a plane to the neighbours of each query, and differentiate what it predicts at the query.
+    """Fit a plane to the neighbours of each query, and differentiate its prediction.
 
     Parameters
     ----------
     offsets : ndarray of shape (n_query, n_neighbors, n_features), float
-        Neighbours less query.
-    weights : ndarray of shape (n_query, n_neighbors), float
-        The neighbours' weights in the fit, with a sum of 1.
-    targets : ndarray of shape (n_query, n_neighbors), float
-        Their targets.
+        Neighbours minus query.
+    weights, targets : ndarray of shape (n_query, n_neighbors), float
+        Weight of each neighbour in the fit, with sum 1 for each query, and its target.
     ridge : float
-        As in `weigh_locally`; infinite for weighted means, which are planes without slope.
+        Penalty of a squared slope, above 0. Infinity gives weighted means, which are planes without slope.
 
     Returns
     -------
     Planes
-        Of the type of the offsets.
+        In the dtype of the offsets.
 
     Notes
     -----
     With the weights w, offsets o, their mean c and covariance C, targets y, their mean m, residuals r and
-    a = -(C + ridge I)⁻¹ c, the prediction is m - c'b with the slope b, and its derivative by the weight of neighbour j,
-    up to what all have in common, is (1 + a'(o_j - c)) r_j. What neighbours add to mean and covariance cancels there,
-    as weighted residuals and weighted offsets from the mean have a sum of 0.
+    a = -(C + ridge I)⁻¹ c, the prediction is m - c'b with the slope b. Its derivative by the weight of neighbour j is
+    (1 + a'(o_j - c)) r_j plus a term that all neighbours share. The effect of neighbours on mean and covariance
+    cancels, because weighted residuals and weighted offsets from the mean sum to 0.
 
     Examples
     --------
@@ -91,7 +101,7 @@ def fit_planes(offsets: NDArray[Any], weights: NDArray[Any], targets: NDArray[An
 def weigh_locally(
     queries: NDArray[np.float64], neighbors: NDArray[np.float64], weights: NDArray[np.float64], *, ridge: float
 ) -> NDArray[np.float64]:
-    """Fit a plane to the neighbours of each query, and find what each target counts for where it is read at the query.
+    """Find how much each neighbour's target counts in the value of a fitted plane at the query.
 
     Parameters
     ----------
@@ -100,22 +110,21 @@ def weigh_locally(
     neighbors : ndarray of shape (n_query, n_neighbors, n_features), float64
         Their neighbours.
     weights : ndarray of shape (n_query, n_neighbors), float64
-        The neighbours' weights in the fit, with a sum of 1.
+        Weight of each neighbour in the fit, with sum 1 for each query.
     ridge : float
         Penalty of a squared slope, above 0, in the unit of a squared distance.
 
     Returns
     -------
     ndarray of shape (n_query, n_neighbors), float64
-        Weights with a sum of 1, some of them negative. The plane at the query is the sum of the targets with these
-        weights, whatever the targets. With a large penalty they are `weights`.
+        Weights that sum to 1, some of them negative. Whatever the targets are, the plane at the query is their sum
+        with these weights. With a large penalty they equal `weights`.
 
     Notes
     -----
-    A mean leans towards where the neighbours lie; a plane does not (Fan and Gijbels, Local Polynomial Modelling and Its
-    Applications, 1996). With the weights w, the neighbours' offsets o from the query, their weighted mean c and
-    weighted covariance C, the weight of neighbour j is w_j (1 - c' (C + ridge I)⁻¹ (o_j - c)). Memory
-    n_query * n_neighbors * n_features.
+    With the weights w, the neighbours' offsets o from the query, their weighted mean c and weighted covariance C, the
+    weight of neighbour j is w_j (1 - c' (C + ridge I)⁻¹ (o_j - c)).
+    Memory is proportional to n_query * n_neighbors * n_features.
 
     Examples
     --------
@@ -131,6 +140,6 @@ def weigh_locally(
 
 
 def _centre(offsets: NDArray[Any], weights: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the weighted mean of the neighbours' offsets, and the offsets from it."""
+    """Return the weighted mean of the neighbours' offsets, and the offsets from that mean."""
     centre = np.matmul(weights[:, np.newaxis], offsets)[:, 0]
     return centre, offsets - centre[:, np.newaxis]

@@ -2,7 +2,6 @@
 
 from energyknn.modelfile.model import (
     Model,
-    Training,
     describe_model,
     fit_model,
     load_model,
@@ -10,12 +9,4 @@ from energyknn.modelfile.model import (
     tabulate_predictions,
 )
 
-__all__ = [
-    "Model",
-    "Training",
-    "describe_model",
-    "fit_model",
-    "load_model",
-    "save_model",
-    "tabulate_predictions",
-]
+__all__ = ["Model", "describe_model", "fit_model", "load_model", "save_model", "tabulate_predictions"]

@@ -1,9 +1,8 @@
-"""A file of arrays and plain text that runs nothing when it is read, and that is known to be whole.
+"""A file of arrays and plain text that runs no code when it is read, and whose checksum shows that it is whole.
 
 The layout is that of safetensors: eight bytes with the length of a header, the header as JSON, then the bytes of all
-arrays. Any reader of safetensors opens it. It is read here and not by that package because one open file then gives
-the text, the checksum and the arrays, mapped or copied: a file that is replaced meanwhile cannot be mixed up with
-another.
+arrays. Any reader of safetensors opens it. This module reads it without that package, because text, checksum and arrays
+then come from one open file. So a file that is replaced meanwhile cannot be mixed up with another.
 """
 
 from __future__ import annotations
@@ -23,15 +22,13 @@ from numpy.typing import NDArray
 from energyknn import __version__
 from energyknn.errors import ModelFileError
 
-__all__ = ["CONVERTERS", "FORMAT_VERSION", "Content", "read_content", "write_content"]
-
 FORMAT_VERSION = 1
-"""What this version writes. It rises when an older release could misread a file."""
+"""The format that this release writes. It rises when an older release could misread a file."""
 
 Description = dict[str, Any]
 Arrays = Mapping[str, NDArray[Any]]
 CONVERTERS: dict[int, Callable[[Description, Arrays], tuple[Description, Arrays]]] = {}
-"""By format version: what turns a description and arrays of that version into those of the next."""
+"""By format version: the function that turns description and arrays into those of the next version."""
 
 _KIND = "energyknn model"
 _LENGTH = 8  # bytes that hold the header's length
@@ -45,7 +42,7 @@ _NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
 
 
 class Content(NamedTuple):
-    """What stands in a file.
+    """The content of a file.
 
     Attributes
     ----------
@@ -54,7 +51,7 @@ class Content(NamedTuple):
     description : dict
         Plain JSON, in the shape of this release's format version.
     arrays : mapping of str to ndarray
-        Arrays by name; they may be changed, which changes no file.
+        Arrays by name. Changing them does not change the file.
     """
 
     written_by: str
@@ -68,20 +65,20 @@ def write_content(path: Path, description: Mapping[str, Any], arrays: Arrays) ->
     Parameters
     ----------
     path : Path
-        The file; `energyknn._shared.saving.staged_file` gives one that is put in place whole.
+        The file. Use a path of `energyknn._shared.saving.staged_file` to replace a file in one step.
     description : mapping
-        What JSON can hold; no NaN and no infinity.
+        Plain JSON without NaN and infinity.
     arrays : mapping of str to ndarray
         Arrays of float64, float32, int64, int32, uint8 or bool.
 
     Raises
     ------
     ModelFileError
-        If the text is longer than a reader takes.
+        If the text is longer than a reader accepts.
     OSError
         If the file cannot be written.
     """
-    widest_first = sorted(arrays, key=lambda name: -arrays[name].dtype.itemsize)  # so that each begins aligned
+    widest_first = sorted(arrays, key=lambda name: -arrays[name].dtype.itemsize)  # so that each array starts aligned
     plain = {name: _as_little_endian(arrays[name]) for name in widest_first}
     header = _make_header(description, plain)
     digest = _hash(header, plain.values())
@@ -93,7 +90,7 @@ def write_content(path: Path, description: Mapping[str, Any], arrays: Arrays) ->
 
 
 def _make_header(description: Mapping[str, Any], arrays: Arrays) -> bytes:
-    """Describe the arrays, with a checksum of zeros that stands before any other text of the file."""
+    """Describe the arrays. The checksum is zeros, and stands before any other text of the file."""
     metadata = {
         "kind": _KIND,
         "checksum": _BLANK.decode(),
@@ -125,24 +122,24 @@ def read_content(path: Path, *, mmap: bool = False) -> Content:
     path : Path
         The file.
     mmap : bool, default=False
-        Whether arrays stay in the file and are read page by page, so that processes share them in memory.
+        Whether to map arrays into memory, so that processes share them.
 
     Returns
     -------
     Content
-        What stands in it.
+        Release, description and arrays.
 
     Raises
     ------
     ModelFileError
-        If it cannot be read, is no model, is not whole, has one byte changed, or has a newer format.
+        If the file cannot be read, is not a model, is not whole, has a byte changed, or has a newer format.
     """
     name = path.name
     if not path.exists():
         message = f"No file at {str(path)!r}. Check the path; `energyknn fit` and save_model write models."
         raise ModelFileError(message)
     if not path.is_file():
-        message = f"{str(path)!r} is no file. Name one that `energyknn fit` or save_model wrote."
+        message = f"{str(path)!r} is not a file. Name one that `energyknn fit` or save_model wrote."
         raise ModelFileError(message)
     try:
         with path.open("rb") as file:
@@ -158,7 +155,7 @@ def read_content(path: Path, *, mmap: bool = False) -> Content:
     found = _CHECKSUM.findall(header)
     if len(found) != 1 or found[0].decode() != _hash(_CHECKSUM.sub(b'"checksum": "' + _BLANK + b'"', header), arrays):
         message = (
-            f"{name!r} is damaged: what stands in it does not have the checksum that it was written with. "
+            f"{name!r} is damaged: its content does not have the checksum that it was written with. "
             "Copy it again, or fit it again."
         )
         raise ModelFileError(message)
@@ -170,39 +167,40 @@ def read_content(path: Path, *, mmap: bool = False) -> Content:
 
 
 def _read_header(file: BinaryIO, name: str) -> bytes:
-    """Read the header, and nothing else of what does not begin as a model does."""
+    """Read the header, and refuse a file that does not start as a model does."""
     size = os.fstat(file.fileno()).st_size
     length = int.from_bytes(file.read(_LENGTH), "little")
     header = file.read(length) if length <= min(size - _LENGTH, _LONGEST_HEADER + 64) else b""
     if not header.startswith(b'{"__metadata__": {"kind": "' + _KIND.encode() + b'"'):
         message = (
-            f"{name!r} is no model of energyknn, or is cut short. Name one that `energyknn fit` or save_model wrote; "
-            "pickle and joblib files are never opened, as to read one is to run what stands in it."
+            f"{name!r} is not a model of energyknn, or is cut short. Name a file of `energyknn fit` or save_model. "
+            "Pickle and joblib files are never opened, because reading one runs the code in it."
         )
         raise ModelFileError(message)
     return header
 
 
 def _parse(header: bytes, name: str) -> dict[str, Any]:
+    """Parse the header, and require metadata."""
     entries = _parse_json(header, name)
     if not isinstance(entries["__metadata__"], dict):
-        raise ModelFileError(_describe_broken(name, "its metadata is no object"))
+        raise ModelFileError(_describe_broken(name, "its metadata is not an object"))
     return entries
 
 
 def _parse_json(text: Any, name: str) -> dict[str, Any]:
-    """Parse an object, however it is nested."""
+    """Parse a JSON object, however deep it is nested."""
     try:
         parsed = json.loads(text)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ModelFileError(_describe_broken(name, "its text is no JSON")) from error
+        raise ModelFileError(_describe_broken(name, "its text is not JSON")) from error
     if not isinstance(parsed, dict):
-        raise ModelFileError(_describe_broken(name, "its text is no object"))
+        raise ModelFileError(_describe_broken(name, "its text is not an object"))
     return parsed
 
 
 def _read_version(metadata: Mapping[str, Any], written_by: str, name: str) -> int:
-    """Read the format version, and refuse what is newer than this release."""
+    """Read the format version, and refuse one that is newer than this release."""
     text = metadata.get("format_version")
     if not (isinstance(text, str) and re.fullmatch(r"[1-9][0-9]{0,5}", text) and _RELEASE.fullmatch(written_by)):
         raise ModelFileError(_describe_broken(name, "it does not say which format it has"))
@@ -219,7 +217,7 @@ def _read_version(metadata: Mapping[str, Any], written_by: str, name: str) -> in
 def _read_arrays(
     file: BinaryIO, entries: Mapping[str, Any], header_length: int, name: str, *, mmap: bool
 ) -> list[NDArray[Any]]:
-    """Read or map all arrays, once their places are known to fill the rest of the file and nothing else."""
+    """Read or map all arrays, after checking that they fill the rest of the file exactly."""
     begin = _LENGTH + header_length
     size = os.fstat(file.fileno()).st_size - begin
     try:
@@ -246,7 +244,7 @@ def _read_arrays(
 
 
 def _list_places(entries: Mapping[str, Any]) -> Iterator[tuple[np.dtype[Any], tuple[int, ...], int]]:
-    """Yield dtype, shape and bytes of each array; ValueError where they do not follow one another."""
+    """Yield dtype, shape and bytes of each array; a ValueError says that they do not follow one another."""
     offset = 0
     for entry in entries.values():
         dtype, shape = np.dtype(_DTYPES[entry["dtype"]]), tuple(entry["shape"])
@@ -262,11 +260,12 @@ def _list_places(entries: Mapping[str, Any]) -> Iterator[tuple[np.dtype[Any], tu
 
 
 def _describe_broken(name: str, what: str) -> str:
+    """Write the message for a damaged file."""
     return f"{name!r} is damaged: {what}. Copy it again, or fit it again."
 
 
 def _hash(header: bytes, arrays: Iterable[NDArray[Any]]) -> str:
-    """Hash the file as it is with a checksum of zeros."""
+    """Return the checksum of the file, computed with zeros in its place."""
     digest = hashlib.sha256(len(header).to_bytes(_LENGTH, "little"))
     digest.update(header)
     for array in arrays:
@@ -275,6 +274,7 @@ def _hash(header: bytes, arrays: Iterable[NDArray[Any]]) -> str:
 
 
 def _as_little_endian(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array in C order and little-endian bytes."""
     return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(array.shape)
 
 

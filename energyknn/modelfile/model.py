@@ -18,18 +18,12 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
 from energyknn._shared.saving import staged_file
-from energyknn.encoding import (
-    MISMATCH_COST,
-    Levels,
-    encode_features,
-    fit_levels,
-    name_features,
-    target_values,
-)
+from energyknn.encoding import MISMATCH_COST, Levels, encode_features, fit_levels, name_features, target_values
 from energyknn.errors import DataFileError, ModelFileError
-from energyknn.estimators.intervals import IntervalRegressor, Intervals
-from energyknn.estimators.regressor import KNNRegressor
-from energyknn.inspection.explaining import Explanation, explain_predictions, group_columns
+from energyknn.estimators import IntervalRegressor, KNNRegressor
+from energyknn.estimators.intervals import Intervals
+from energyknn.inspection import explain_predictions, group_columns
+from energyknn.inspection.rows import Explanation
 from energyknn.loading import check_table
 from energyknn.modelfile.files import Content, read_content, write_content
 from energyknn.modelfile.states import decode_state, encode_state
@@ -37,41 +31,29 @@ from energyknn.modelfile.texts import Texts
 from energyknn.scaling import Scale, apply_scale, fit_scale
 from energyknn.schema import Column, Role, Schema
 
-__all__ = [
-    "MODEL_FILE",
-    "Model",
-    "Probe",
-    "Training",
-    "describe_model",
-    "fit_model",
-    "load_model",
-    "save_model",
-    "tabulate_predictions",
-]
-
 MODEL_FILE = "model.safetensors"
-"""What a model is called in a folder."""
+"""Name of a model file in a folder."""
 
-_FARTHEST = 1e100  # after scaling: distances of what is farther come near the end of float64
-_N_NEIGHBORS = 13  # where no estimator is given
+_FARTHEST = 1e100  # largest scaled value; squared distances beyond it come near the end of float64
+_N_NEIGHBORS = 13  # if no estimator is given
 _N_PROBES = 8
-_PROBE_TOLERANCE = 1e-6  # of the largest prediction; another machine's matrix products differ in the last bits
+_PROBE_TOLERANCE = 1e-6  # relative to the largest prediction: machines differ in the last bits of matrix products
 _PACKAGES = ("energyknn", "numpy", "scikit-learn", "pandas")
 
 
 class Training(NamedTuple):
-    """What a model was fitted on.
+    """The rows that a model was fitted on.
 
     Attributes
     ----------
     n_rows : int
         Number of rows.
     sha256 : str
-        Of the encoded, scaled rows and then the targets, as little-endian float64, row by row: 64 hexadecimal digits.
+        Checksum of the encoded, scaled rows and then the targets, as little-endian float64, row by row.
     source : str or None
-        Name of the file, without its folder.
+        Name of the file that they came from, without its folder.
     source_sha256 : str or None
-        Of the file.
+        Checksum of that file.
     """
 
     n_rows: int
@@ -81,50 +63,60 @@ class Training(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """A few encoded rows and what was predicted for them where the model was fitted.
+    """The first encoded training rows (n_probes, n_features), float64, and their predictions when the model was fitted.
 
-    Attributes
-    ----------
-    rows : ndarray of shape (n_probes, n_features), float64
-        The first training rows.
-    predictions : ndarray of shape (n_probes,), float64
-        In the target's unit.
+    `load_model` predicts them again, to know that the model predicts the same here.
     """
 
     rows: NDArray[np.float64]
     predictions: NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
-    """From raw rows to predictions; made by `fit_model` or `load_model`.
+    """A fitted model that takes raw rows; made by `fit_model` or `load_model`.
 
     Parameters
     ----------
     schema : Schema
-        The columns that it was fitted on.
+        The columns of the raw rows.
     levels : mapping of str to tuple
-        Levels of each category, as `fit_levels` returns them.
+        Levels of each category, in the order of its indicator columns.
     scale : Scale
         Mean and standard deviation of the numbers.
     reference_year : int
         The year in which an age is 0.
     mismatch_cost : float
-        As in `encode_features`.
+        What two different levels of a category add to a squared distance.
     estimator : estimator
-        Fitted on encoded, scaled rows.
+        The estimator, fitted on encoded, scaled rows.
     training : Training
-        What it was fitted on.
+        Number, checksums and source of the training rows.
     rows : ndarray of shape (n_train, n_features), float64
-        The training rows, encoded and scaled, so that a prediction can be explained by them.
+        The training rows, encoded and scaled. Explanations need them.
     targets : ndarray of shape (n_train,), float64
         Their targets.
     labels : mapping of str to Texts
-        The text columns of the training rows, so that a neighbour can be named.
+        The text columns of the training rows. They name neighbours.
     probe : Probe
-        What a reader predicts again, to know that it predicts what was predicted before.
+        A few rows with their predictions.
     versions : mapping of str to str
-        Releases of Python and of the libraries that it was fitted with.
+        Releases of Python and of the libraries that fitted the model.
+
+    See Also
+    --------
+    fit_model, load_model : Make a model.
+    save_model : Write it to a file.
+
+    Examples
+    --------
+    >>> from energyknn.schema import make_schema
+    >>> homes = pd.DataFrame({"area": range(20), "price": range(20)})
+    >>> model = fit_model(homes, make_schema(target="price", numbers=["area"]))
+    >>> model
+    Model(target='price', estimator=KNNRegressor, n_rows=20)
+    >>> model.explain(homes.head(1), n_neighbors=3).indices.tolist()
+    [[0, 1, 2]]
     """
 
     schema: Schema
@@ -140,9 +132,13 @@ class Model:
     probe: Probe
     versions: Mapping[str, str]
 
+    def __repr__(self) -> str:
+        name, n_rows = type(self.estimator).__name__, self.training.n_rows
+        return f"Model(target={self.schema.target!r}, estimator={name}, n_rows={n_rows})"
+
     @property
     def input_schema(self) -> Schema:
-        """The columns that rows to predict need: text may be missing, and the target is not looked at."""
+        """The columns that rows to predict need. Text may be missing, and the target is ignored."""
         return Schema(
             tuple(replace(column, required=column.required and column.role != "text") for column in self.schema.columns)
         )
@@ -153,14 +149,16 @@ class Model:
         Parameters
         ----------
         raw : DataFrame of shape (n_rows, n_columns)
-            Raw rows with the columns of `input_schema`; further ones are not looked at.
-        latest_year, source
-            As in `energyknn.loading.check_table`.
+            Raw rows with the columns of `input_schema`. Other columns are ignored.
+        latest_year : int or None, default=None
+            Last calendar year that a year column may hold. None sets no limit.
+        source : str, default="table"
+            What messages call the rows.
 
         Returns
         -------
         DataFrame of shape (n_rows, n_columns)
-            The columns of `input_schema` that are there, but for the target.
+            The columns of `input_schema` that `raw` has, without the target.
 
         Raises
         ------
@@ -170,7 +168,7 @@ class Model:
         Warns
         -----
         UserWarning
-            If a category has levels that the model was not fitted on: such a row gets no indicator.
+            If a category has levels that the model was not fitted on. Such a row gets no indicator.
         """
         missing = [column.name for column in self.input_schema.columns if _is_needed(column, raw)]
         if missing:
@@ -185,30 +183,25 @@ class Model:
         return table
 
     def encode(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Encode and scale checked rows as those that the model was fitted on.
+        """Encode and scale rows as the training rows were.
 
         Parameters
         ----------
         table : DataFrame of shape (n_rows, n_columns)
-            As `check` returns it.
+            Rows that `check` returned.
 
         Returns
         -------
         DataFrame of shape (n_rows, n_features), float64
-            What the estimator takes.
+            Rows for the estimator.
 
         Raises
         ------
         DataFileError
-            If a value is farther from the training rows than distances can tell.
+            If a value lies too far from the training rows for distances to be computed.
         """
-        X = encode_features(
-            table,
-            self.levels,
-            self.schema,
-            reference_year=self.reference_year,
-            mismatch_cost=self.mismatch_cost,
-        )
+        year, cost = self.reference_year, self.mismatch_cost
+        X = encode_features(table, self.levels, self.schema, reference_year=year, mismatch_cost=cost)
         with np.errstate(over="ignore"):
             scaled = apply_scale(X, self.scale)
         _require_near(scaled)
@@ -219,8 +212,10 @@ class Model:
 
         Parameters
         ----------
-        raw, latest_year
-            As in `check`.
+        raw : DataFrame of shape (n_rows, n_columns)
+            Raw rows with the columns of `input_schema`.
+        latest_year : int or None, default=None
+            Last calendar year that a year column may hold. None sets no limit.
 
         Returns
         -------
@@ -230,7 +225,7 @@ class Model:
         Raises
         ------
         DataFileError
-            As in `check`.
+            If a column is missing, there is no row, or a value breaks a rule.
         """
         encoded = self.encode(self.check(raw, latest_year=latest_year))
         return np.asarray(self.estimator.predict(encoded), dtype=np.float64)
@@ -242,10 +237,12 @@ class Model:
 
         Parameters
         ----------
-        raw, latest_year
-            As in `check`.
+        raw : DataFrame of shape (n_rows, n_columns)
+            Raw rows with the columns of `input_schema`.
         coverage : float or None, default=None
-            Share of targets to cover; None for what the model was calibrated for.
+            Share of targets to cover. None takes the coverage that the model was fitted with.
+        latest_year : int or None, default=None
+            Last calendar year that a year column may hold. None sets no limit.
 
         Returns
         -------
@@ -255,7 +252,7 @@ class Model:
         Raises
         ------
         DataFileError
-            As in `check`.
+            If a column is missing, there is no row, or a value breaks a rule.
         TypeError
             If the model was fitted without intervals.
         ValueError
@@ -264,30 +261,33 @@ class Model:
         return self._ask_intervals(self.encode(self.check(raw, latest_year=latest_year)), coverage)
 
     def _ask_intervals(self, X: pd.DataFrame, coverage: float | None) -> Intervals:
+        """Give encoded rows intervals, if the model has them."""
         if not isinstance(self.estimator, IntervalRegressor):
             message = "The model was fitted without intervals. Fit an IntervalRegressor, as `energyknn fit` does."
             raise TypeError(message)
         return self.estimator.predict_interval(X, coverage=coverage)
 
     def explain(self, raw: pd.DataFrame, *, n_neighbors: int = 5, latest_year: int | None = None) -> Explanation:
-        """Say which training rows count most in each prediction, and which columns make them near.
+        """Find the training rows that count most in each prediction, and the columns that make them near.
 
         Parameters
         ----------
-        raw, latest_year
-            As in `check`; a few rows.
+        raw : DataFrame of shape (n_rows, n_columns)
+            A few raw rows with the columns of `input_schema`.
         n_neighbors : int, default=5
-            Training rows to show, at most as many as the model predicts from.
+            Number of training rows to show, at most as many as the model predicts from.
+        latest_year : int or None, default=None
+            Last calendar year that a year column may hold. None sets no limit.
 
         Returns
         -------
         Explanation
-            As `explain_predictions` returns it, a category's indicators as one column.
+            Training rows, weights, distances, and each column's share. A category counts as one column.
 
         Raises
         ------
         DataFileError
-            As in `check`.
+            If a column is missing, there is no row, or a value breaks a rule.
         TypeError
             If the model has no neighbours.
         ValueError
@@ -300,17 +300,17 @@ class Model:
         return explain_predictions(model, X, rows, n_neighbors=n_neighbors, columns=groups)
 
     def name_rows(self, rows: ArrayLike) -> pd.DataFrame:
-        """Say which training rows some are, by their text columns.
+        """Return the text columns of training rows.
 
         Parameters
         ----------
         rows : array-like of int of shape (n_named,)
-            Numbers of training rows, such as a neighbour search returns.
+            Numbers of training rows, such as those of neighbours.
 
         Returns
         -------
         DataFrame of shape (n_named, n_texts), str
-            Empty where the training rows had no text.
+            One row for each. Empty if the training rows had no text.
 
         Raises
         ------
@@ -340,26 +340,32 @@ def fit_model(
     schema : Schema
         The columns.
     estimator : estimator or None, default=None
-        Unfitted: a kind that a model file can hold, or a search over one, whose best is kept. None for `KNNRegressor`
-        with 13 neighbours.
-    reference_year, mismatch_cost
-        As in `encode_features`.
+        An unfitted estimator, or a search, whose best estimator is kept. None takes a KNNRegressor with 13 neighbours.
+    reference_year : int, default=2021
+        The year in which an age is 0.
+    mismatch_cost : float, default=8
+        What two different levels of a category add to a squared distance, at least 0.
     latest_year : int or None, default=None
-        As in `energyknn.loading.load_table`.
+        Last calendar year that a year column may hold. None sets no limit.
     source, source_sha256 : str or None, default=None
         Name and checksum of the file that the rows came from.
 
     Returns
     -------
     Model
-        Its scale is that of all rows.
+        The fitted model. Numbers are scaled by the mean and standard deviation of all rows.
 
     Raises
     ------
     DataFileError
         If the table breaks a rule of the schema.
     ValueError
-        If the rows are too few for the estimator, or it cannot use them.
+        If there are too few rows for the estimator, or it cannot use them.
+
+    See Also
+    --------
+    save_model : Write a model to a file.
+    energyknn.schema.make_schema : Describe the columns.
 
     Examples
     --------
@@ -394,25 +400,39 @@ def fit_model(
 
 
 def save_model(model: Model, path: str | Path) -> None:
-    """Write a model to a file, which is replaced in one step.
+    """Write a model to a file that runs no code when it is read.
 
     Parameters
     ----------
     model : Model
-        What to write.
+        The model.
     path : str or Path
-        The file, or a folder that is there, for `model.safetensors` in it.
+        The file, or an existing folder, in which it is called `model.safetensors`.
 
     Raises
     ------
     ModelFileError
-        If the estimator is of a kind that a file cannot hold.
+        If a file cannot hold such an estimator.
     OSError
-        If the file cannot be written; then what stood there is as it was.
+        If the file cannot be written. The old file then stays as it was.
+
+    See Also
+    --------
+    load_model : Read the file.
 
     Notes
     -----
-    Whatever ends the process, the old file or the new stands there, whole.
+    The file is replaced in one step. If the process ends early, the old file is still there, whole. The training rows
+    are written once, even if the estimator holds them too.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from energyknn.schema import make_schema
+    >>> homes = pd.DataFrame({"area": range(20), "price": range(20)})
+    >>> save_model(fit_model(homes, make_schema(target="price", numbers=["area"])), folder := tempfile.mkdtemp())
+    >>> load_model(folder)
+    Model(target='price', estimator=KNNRegressor, n_rows=20)
     """
     arrays: dict[str, NDArray[Any]] = {
         "training.rows": model.rows,
@@ -445,27 +465,40 @@ def load_model(path: str | Path, *, mmap: bool = False, schema: Schema | None = 
     path : str or Path
         The file, or a folder with `model.safetensors` in it.
     mmap : bool, default=False
-        Whether the training rows stay in the file, so that processes that read one large model share them in memory.
-        What a search prepares of them is each process's own. Do not write into the file meanwhile: replace it.
+        Whether to map the file into memory, so that processes that read one large model share its training rows. Each
+        process prepares its own searches. Replace the file rather than writing into it meanwhile.
     schema : Schema or None, default=None
-        The schema that it must have been fitted on; None takes any.
+        The schema that the model must have been fitted on. None accepts any.
 
     Returns
     -------
     Model
-        With the predictions of the model that was saved.
+        The model that was saved. On the same machine, its predictions have the same bits.
 
     Raises
     ------
     ModelFileError
-        If the file is no model, is not whole, has one byte changed, has a newer format, holds what this release does
-        not know, was fitted on another schema, or does not predict here what it predicted where it was fitted.
+        If the file is not a model, is not whole, has a byte changed, has a newer format, holds something that this
+        release does not know, was fitted on another schema, or predicts something else than where it was fitted.
+
+    See Also
+    --------
+    save_model : Write a model.
+    describe_model : Read only what a file says about its model.
 
     Notes
     -----
-    The file carries its first training rows with their predictions. They are predicted again here, and may differ by
-    1e-6 of the largest, as matrix products differ in their last bits between machines. On one machine predictions
-    are equal to the bit.
+    The file holds a few training rows with their predictions. They are predicted again here, and may differ by 1e-6 of
+    the largest, because machines differ in the last bits of matrix products.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from energyknn.schema import make_schema
+    >>> homes = pd.DataFrame({"area": range(20), "price": range(20)})
+    >>> save_model(fit_model(homes, make_schema(target="price", numbers=["area"])), folder := tempfile.mkdtemp())
+    >>> load_model(folder).predict(homes.head(1))
+    array([6.])
     """
     path = _find_file(path)
     content = read_content(path, mmap=mmap)
@@ -473,7 +506,7 @@ def load_model(path: str | Path, *, mmap: bool = False, schema: Schema | None = 
         with np.errstate(all="ignore"):
             model = _decode_model(content)
             predicted = np.asarray(model.estimator.predict(_name_columns(model, model.probe.rows)), dtype=np.float64)
-    except Exception as error:  # whatever the parts of a file make the estimators raise, the file is at fault
+    except Exception as error:  # any error that the parts of a file cause is the file's fault
         message = (
             f"{path.name!r} cannot be used by this release: {' '.join(str(error).split()) or type(error).__name__}. "
             f"It was written by energyknn {content.written_by}. Fit it again."
@@ -495,22 +528,35 @@ def load_model(path: str | Path, *, mmap: bool = False, schema: Schema | None = 
 
 
 def describe_model(path: str | Path) -> dict[str, Any]:
-    """Say what a model file holds, without making a model of it.
+    """Return what a model file says about its model, without making the model.
 
     Parameters
     ----------
     path : str or Path
-        As in `load_model`.
+        The file, or a folder with `model.safetensors` in it.
 
     Returns
     -------
     dict
-        For JSON: `written_by`, `target`, `columns`, `estimator`, `reference_year`, `training`, `versions`.
+        `written_by`, `target`, `columns`, `estimator`, `reference_year`, `training` and `versions`, as plain JSON.
 
     Raises
     ------
     ModelFileError
-        If the file is no model, is not whole, has one byte changed, or has a newer format.
+        If the file is not a model, is not whole, has a byte changed, or has a newer format.
+
+    See Also
+    --------
+    load_model : Read the model.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from energyknn.schema import make_schema
+    >>> homes = pd.DataFrame({"area": range(20), "price": range(20)})
+    >>> save_model(fit_model(homes, make_schema(target="price", numbers=["area"])), folder := tempfile.mkdtemp())
+    >>> describe_model(folder)["columns"]
+    ['area', 'price']
     """
     path = _find_file(path)
     content = read_content(path, mmap=True)
@@ -534,31 +580,48 @@ def tabulate_predictions(
     latest_year: int | None = None,
     source: str = "table",
 ) -> pd.DataFrame:
-    """Predict raw rows, and set each prediction beside what names the row.
+    """Predict raw rows, and return the predictions beside the rows' text columns.
 
     Parameters
     ----------
     model : Model
-        Predicts.
-    raw, latest_year, source
-        As in `Model.check`.
+        The model.
+    raw : DataFrame of shape (n_rows, n_columns)
+        Raw rows with the columns of `model.input_schema`.
     coverage : float or None, default=None
-        As in `Model.predict_interval`.
+        Share of targets that intervals should cover. None takes the coverage that the model was fitted with.
+    latest_year : int or None, default=None
+        Last calendar year that a year column may hold. None sets no limit.
+    source : str, default="table"
+        What messages call the rows.
 
     Returns
     -------
     DataFrame of shape (n_rows, n_texts + 1 or n_texts + 3)
-        The text columns that are there, then `predicted_` and the target's name, in the target's unit; where the model
-        has intervals, `lower_` and `upper_` too.
+        The text columns of `raw`, then ``predicted_`` with the target's name, in the target's unit. If the model has
+        intervals, ``lower_`` and ``upper_`` follow.
 
     Raises
     ------
     DataFileError
-        As in `Model.check`.
+        If a column is missing, there is no row, or a value breaks a rule.
     TypeError
-        If a coverage is asked of a model without intervals.
+        If `coverage` is given for a model without intervals.
     ValueError
         If `coverage` is not between 0 and 1.
+
+    See Also
+    --------
+    Model : Predicts without a table.
+
+    Examples
+    --------
+    >>> from energyknn.schema import make_schema
+    >>> homes = pd.DataFrame({"area": range(20), "price": range(20), "name": list("abcdefghijklmnopqrst")})
+    >>> model = fit_model(homes, make_schema(target="price", numbers=["area"], texts=["name"]))
+    >>> tabulate_predictions(model, homes.head(1))
+      name  predicted_price
+    0    a              6.0
     """
     table = model.check(raw, latest_year=latest_year, source=source)
     X, target = model.encode(table), model.schema.target
@@ -570,7 +633,7 @@ def tabulate_predictions(
 
 
 def _require_near(X: pd.DataFrame) -> None:
-    """Refuse scaled rows that no distance can be told from."""
+    """Refuse scaled rows that are too far away for distances."""
     far = X.abs().max()
     far = far[~(far <= _FARTHEST)]
     if len(far):
@@ -582,11 +645,12 @@ def _require_near(X: pd.DataFrame) -> None:
 
 
 def _is_needed(column: Column, raw: pd.DataFrame) -> bool:
-    return column.required and column.role != "target" and column.name not in raw
+    """Return whether rows to predict lack a column that they need."""
+    return column.name not in raw and column.required and column.role != "target"
 
 
 def _warn_of_unseen_levels(table: pd.DataFrame, model: Model) -> None:
-    """Say which categories hold what no training row held."""
+    """Warn of levels that no training row held."""
     for name in model.schema.categories:
         known = [*model.levels[name], *model.schema[name].unknown]
         n_unseen = int((~table[name].isin(known)).sum())
@@ -599,18 +663,20 @@ def _warn_of_unseen_levels(table: pd.DataFrame, model: Model) -> None:
 
 
 def _hash_rows(X: pd.DataFrame, y: NDArray[np.float64]) -> str:
+    """Return the checksum of rows and targets."""
     digest = hashlib.sha256(np.ascontiguousarray(X.to_numpy(), dtype="<f8").data)
     digest.update(np.ascontiguousarray(y, dtype="<f8").data)
     return digest.hexdigest()
 
 
 def _find_file(path: str | Path) -> Path:
+    """Return the model file of a path that may be a folder."""
     path = Path(path)
     return path / MODEL_FILE if path.is_dir() else path
 
 
 def _decode_model(content: Content) -> Model:
-    """Make a model of a file's content, each part checked against the others; anything may be raised."""
+    """Make a model of a file's content, and check that its parts belong together. It may raise any error."""
     held, arrays = content.description, content.arrays
     schema = _decode_schema(held["schema"])
     model = Model(
@@ -648,16 +714,12 @@ def _decode_model(content: Content) -> Model:
 
 
 def _decode_schema(columns: Any) -> Schema:
-    """Make the schema, with the type of every field checked."""
-    schema = Schema(
-        tuple(
-            Column(**{**fields, "levels": tuple(fields["levels"]), "unknown": tuple(fields["unknown"])})
-            for fields in columns
-        )
-    )
+    """Make the schema, and check the type of every field."""
+    lists = ({**fields, "levels": tuple(fields["levels"]), "unknown": tuple(fields["unknown"])} for fields in columns)
+    schema = Schema(tuple(Column(**fields) for fields in lists))
     for column in schema.columns:
         limits = [limit for limit in (column.minimum, column.maximum) if limit is not None]
-        _require(all(map(_is_text, (column.name, column.unit))), "a column's name")
+        _require(all(isinstance(text, str) for text in (column.name, column.unit)), "a column's name")
         _require(column.role in get_args(Role) and isinstance(column.required, bool), "a column's role")
         _require(all(map(_is_number, limits)), "a column's range")
         _require(all(isinstance(level, str | int) for level in (*column.levels, *column.unknown)), "a column's levels")
@@ -665,25 +727,24 @@ def _decode_schema(columns: Any) -> Schema:
 
 
 def _is_number(value: object) -> bool:
+    """Return whether a value is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
 def _require(holds: bool, what: str) -> None:
+    """Refuse a file whose parts do not belong together."""
     if not holds:
         message = f"{what} and the rest do not go together"
         raise ModelFileError(message)
 
 
 def _name_columns(model: Model, rows: NDArray[np.float64]) -> pd.DataFrame:
+    """Name the columns of encoded rows."""
     return pd.DataFrame(rows, columns=list(name_features(model.levels, model.schema)))
 
 
 def _are_close(predicted: NDArray[np.float64], expected: NDArray[np.float64]) -> bool:
-    """Tell whether predictions are equal but for rounding; never where one is no number."""
+    """Return whether predictions differ only by rounding. NaN is never close."""
     if predicted.shape != expected.shape:
         return False
     return bool(np.abs(predicted - expected).max() <= _PROBE_TOLERANCE * np.abs(expected).max())

@@ -1,7 +1,7 @@
-"""Fitted estimators as plain JSON and arrays, and back: only what is listed here is ever made of a file.
+"""Fitted estimators as plain JSON and arrays, and back. Only classes that are listed here are ever made of a file.
 
-A new estimator joins with one entry of `KINDS`, a new weighting with one of `FUNCTIONS`. How a machine computes
-(engine, threads, caches) is no part of a model and is left out.
+A class of `energyknn.estimators` joins by its attribute `_saved`, one of scikit-learn by an entry of `_SKLEARN`, and a
+weighting by one of `FUNCTIONS`. Engine, threads and caches belong to a machine, not to a model, and are left out.
 """
 
 from __future__ import annotations
@@ -26,123 +26,59 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
+from energyknn import estimators
 from energyknn.errors import ModelFileError
-from energyknn.estimators import KNNRegressor, LocalLinearRegressor, MetricMap
-from energyknn.estimators.intervals import IntervalRegressor
-from energyknn.estimators.transformers import ColumnWeights, RankFeatures
-from energyknn.learning.learn import Round, weigh_softly
+from energyknn.estimators.base import Saved
+from energyknn.learning.learn import Round
 from energyknn.learning.maps import HiddenLayer
+from energyknn.learning.planes import weigh_softly
 from energyknn.neighbors import NeighborIndex, build_index
 
-__all__ = ["FUNCTIONS", "KINDS", "Kind", "decode_state", "encode_state"]
+_ON_ALL = ("n_features_in_", "feature_names_in_", "_sklearn_output_config")
+
+_SKLEARN: dict[type, Saved] = {
+    Pipeline: Saved(("steps",), ()),
+    VotingRegressor: Saved(("estimators", "weights"), ("estimators_",)),
+    ColumnTransformer: Saved(
+        ("transformers", "remainder", "sparse_threshold", "transformer_weights", "verbose_feature_names_out"),
+        (
+            *("transformers_", "output_indices_", "sparse_output_", "_columns", "_remainder", "_n_features"),
+            *("_transformer_to_input_indices", "_transformers_feature_names_out"),
+        ),
+    ),
+    FunctionTransformer: Saved(
+        ("func", "inverse_func", "validate", "accept_sparse", "check_inverse", "feature_names_out", "kw_args"), ()
+    ),
+    QuantileTransformer: Saved(
+        ("n_quantiles", "output_distribution", "ignore_implicit_zeros", "subsample", "random_state"),
+        ("n_quantiles_", "quantiles_", "references_"),
+    ),
+    StandardScaler: Saved(("with_mean", "with_std"), ("mean_", "var_", "scale_", "n_samples_seen_")),
+    RobustScaler: Saved(("with_centering", "with_scaling", "quantile_range", "unit_variance"), ("center_", "scale_")),
+    MinMaxScaler: Saved(
+        ("feature_range", "clip"), ("min_", "scale_", "data_min_", "data_max_", "data_range_", "n_samples_seen_")
+    ),
+    MaxAbsScaler: Saved((), ("scale_", "max_abs_", "n_samples_seen_")),
+    LinearRegression: Saved(("fit_intercept", "positive"), ("coef_", "intercept_", "rank_", "singular_")),
+    DummyRegressor: Saved(("strategy", "constant", "quantile"), ("constant_", "n_outputs_")),
+}
 
 
 class Kind(NamedTuple):
-    """What a class's state is.
-
-    Attributes
-    ----------
-    estimator : type
-        The class. It is called with its parameters, and then given what was fitted.
-    parameters : tuple of str
-        Parameters that predictions depend on; the others have their defaults after reading.
-    fitted : tuple of str
-        What fitting sets, beside `n_features_in_`, `feature_names_in_` and the output that was chosen: numbers, text,
-        arrays, indexes and estimators, in lists, tuples and mappings. What an instance lacks is left out.
-    is_sound : callable
-        Tells of an instance read from a file whether its parts belong together, where a prediction of a few rows does
-        not show it.
-    """
+    """A class that a model file can hold, and the parts of it that are kept."""
 
     estimator: type[Any]
-    parameters: tuple[str, ...]
-    fitted: tuple[str, ...]
-    is_sound: Callable[[Any], bool] = bool
+    saved: Saved
 
 
-_ON_ALL = ("n_features_in_", "feature_names_in_", "_sklearn_output_config")
-_MOST_WAVES = 1000
+def _list_kinds() -> dict[str, Kind]:
+    """List the estimators of this library that declare `_saved`, and those of scikit-learn."""
+    public: list[Any] = [getattr(estimators, name) for name in estimators.__all__]
+    ours = {found: found._saved for found in public if hasattr(found, "_saved")}
+    return {known.__name__: Kind(known, saved) for known, saved in (ours | _SKLEARN).items()}
 
 
-def _has_a_target_for_each_row(estimator: Any) -> bool:
-    return not hasattr(estimator, "index_") or len(estimator.y_) == len(estimator.index_.X_train)
-
-
-def _has_a_range_for_each_score(estimator: Any) -> bool:
-    if not hasattr(estimator, "scores_"):
-        return True
-    scores, groups, edges = estimator.scores_, estimator.groups_, estimator.edges_
-    is_alike = scores.ndim == edges.ndim == 1 and scores.shape == groups.shape and groups.dtype == np.int64
-    counts = np.bincount(groups, minlength=len(edges) + 1) if is_alike and (groups >= 0).all() else np.zeros(1)
-    return bool(len(counts) == len(edges) + 1 and (counts > 0).all() and (np.diff(edges) > 0).all())
-
-
-KINDS: dict[str, Kind] = {
-    kind.estimator.__name__: kind
-    for kind in (
-        Kind(KNNRegressor, ("n_neighbors", "weights", "p"), ("index_", "y_"), _has_a_target_for_each_row),
-        Kind(
-            LocalLinearRegressor,
-            ("n_neighbors", "sharpness", "reach", "ridge"),
-            ("index_", "y_"),
-            _has_a_target_for_each_row,
-        ),
-        Kind(
-            IntervalRegressor,
-            (
-                *("estimator", "method", "coverage", "neighbors", "n_neighbors", "shrinkage", "by", "n_groups"),
-                *("bounds", "calibration_size", "refill", "random_state"),
-            ),
-            ("estimator_", "neighbors_", "scale_", "scores_", "groups_", "edges_"),
-            _has_a_range_for_each_score,
-        ),
-        Kind(
-            MetricMap,
-            (
-                *("n_components", "n_maps", "n_units", "form", "n_neighbors", "n_rounds", "n_rows", "row_share"),
-                *("n_queries", "n_steps", "learning_rate", "weight_decay", "ridge", "patience", "time_budget"),
-                "random_state",
-            ),
-            ("components_", "hidden_", "traces_", "_n_features_out"),
-        ),
-        Kind(ColumnWeights, ("weights", "default"), ("weights_",)),
-        Kind(RankFeatures, ("n_waves",), ("quantiles_",), lambda ranks: 0 <= ranks.n_waves <= _MOST_WAVES),
-        Kind(Pipeline, ("steps",), ()),
-        Kind(VotingRegressor, ("estimators", "weights"), ("estimators_",)),
-        Kind(
-            ColumnTransformer,
-            ("transformers", "remainder", "sparse_threshold", "transformer_weights", "verbose_feature_names_out"),
-            (
-                *("transformers_", "output_indices_", "sparse_output_", "_columns", "_remainder", "_n_features"),
-                *("_transformer_to_input_indices", "_transformers_feature_names_out"),
-            ),
-        ),
-        Kind(
-            FunctionTransformer,
-            ("func", "inverse_func", "validate", "accept_sparse", "check_inverse", "feature_names_out", "kw_args"),
-            (),
-        ),
-        Kind(
-            QuantileTransformer,
-            ("n_quantiles", "output_distribution", "ignore_implicit_zeros", "subsample", "random_state"),
-            ("n_quantiles_", "quantiles_", "references_"),
-        ),
-        Kind(StandardScaler, ("with_mean", "with_std"), ("mean_", "var_", "scale_", "n_samples_seen_")),
-        Kind(
-            RobustScaler,
-            ("with_centering", "with_scaling", "quantile_range", "unit_variance"),
-            ("center_", "scale_"),
-        ),
-        Kind(
-            MinMaxScaler,
-            ("feature_range", "clip"),
-            ("min_", "scale_", "data_min_", "data_max_", "data_range_", "n_samples_seen_"),
-        ),
-        Kind(MaxAbsScaler, (), ("scale_", "max_abs_", "n_samples_seen_")),
-        Kind(LinearRegression, ("fit_intercept", "positive"), ("coef_", "intercept_", "rank_", "singular_")),
-        Kind(DummyRegressor, ("strategy", "constant", "quantile"), ("constant_", "n_outputs_")),
-    )
-}
+KINDS = _list_kinds()
 """The estimators that a model file can hold, by name."""
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {"weigh_softly": weigh_softly}
@@ -158,21 +94,23 @@ def encode_state(value: Any, arrays: dict[str, NDArray[Any]], *, name: str) -> A
     Parameters
     ----------
     value : object
-        An estimator of `KINDS`, or what one may hold.
+        An estimator of `KINDS`, or a value that one may hold: numbers, text, arrays, indexes and estimators, in lists,
+        tuples and mappings.
     arrays : dict of str to ndarray
-        Takes the arrays, under names that begin with `name`.
+        The arrays of the file. New ones are added under names that begin with `name`. An array that is there already
+        is not added again but referred to, so that training rows are written once.
     name : str
-        What the value is called.
+        Name of the value.
 
     Returns
     -------
     object
-        What JSON can hold. An object of one key stands for what JSON has no word for.
+        Plain JSON. An object with one key stands for a value that JSON cannot express.
 
     Raises
     ------
     ModelFileError
-        If something cannot be described: another estimator, a function that is not listed, an object.
+        If a value cannot be described, such as another estimator, a function that is not listed, or any object.
 
     Examples
     --------
@@ -181,8 +119,9 @@ def encode_state(value: Any, arrays: dict[str, NDArray[Any]], *, name: str) -> A
     """
 
     def store(array: NDArray[Any]) -> str:
-        arrays[name] = array
-        return name
+        known = next((known for known, other in arrays.items() if _are_same(array, other)), name)
+        arrays.setdefault(known, array)
+        return known
 
     def encode_all(values: Any) -> list[Any]:
         return [encode_state(item, arrays, name=f"{name}.{number}") for number, item in enumerate(values)]
@@ -215,14 +154,21 @@ def encode_state(value: Any, arrays: dict[str, NDArray[Any]], *, name: str) -> A
     return _encode_estimator(value, arrays, name=name)
 
 
+def _are_same(array: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Return whether two arrays have the same dtype, shape and bytes."""
+    is_alike = array.dtype == other.dtype and array.shape == other.shape
+    return is_alike and (array is other or array.tobytes() == other.tobytes())
+
+
 def _encode_estimator(value: Any, arrays: dict[str, NDArray[Any]], *, name: str) -> dict[str, Any]:
+    """Describe an estimator by its class, its parameters and its fitted attributes."""
     kind = KINDS.get(type(value).__name__)
     if kind is None or type(value) is not kind.estimator:
         what = getattr(value, "__qualname__", type(value).__qualname__)
         message = (
             f"{name} is {what}, which a model file cannot hold. It holds {', '.join(KINDS)}, made of numbers, text and "
-            f"arrays, with {', '.join(FUNCTIONS)} as functions. Keep other models with joblib, for yourself alone: to "
-            "read such a file is to run what stands in it."
+            f"arrays, and the functions {', '.join(FUNCTIONS)}. Save other models with joblib, and read such a file "
+            "only if you trust it: reading it runs the code in it."
         )
         raise ModelFileError(message)
 
@@ -232,13 +178,13 @@ def _encode_estimator(value: Any, arrays: dict[str, NDArray[Any]], *, name: str)
 
     return {
         "estimator": type(value).__name__,
-        "parameters": encode_parts(kind.parameters),
-        "fitted": encode_parts((*kind.fitted, *_ON_ALL)),
+        "parameters": encode_parts(kind.saved.parameters),
+        "fitted": encode_parts((*kind.saved.fitted, *_ON_ALL)),
     }
 
 
 def decode_state(node: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
-    """Make an estimator, or a value that one holds, of what `encode_state` returned.
+    """Make an estimator, or a value that one holds, of the JSON that `encode_state` returned.
 
     Parameters
     ----------
@@ -255,13 +201,13 @@ def decode_state(node: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
     Raises
     ------
     ModelFileError
-        If it names what is not listed.
+        If it names something that is not listed.
     Exception
-        Whatever the estimators and `build_index` raise for values that do not belong together.
+        Any error of the estimators and of `build_index`, if values do not belong together.
 
     Notes
     -----
-    An index is built again from its rows, which are checked: what a search walks through is never taken from a file.
+    An index is built again from its rows, which are checked. The tree that a search walks is never read from a file.
 
     Examples
     --------
@@ -279,23 +225,24 @@ def decode_state(node: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
 
 
 def _decode_estimator(node: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Any:
+    """Make an estimator of a listed class, with parts that the class knows."""
     kind = _look_up(KINDS, node["estimator"])
     parameters, fitted = node["parameters"], node["fitted"]
-    unknown = [name for name in parameters if name not in kind.parameters]
-    unknown += [name for name in fitted if name not in (*kind.fitted, *_ON_ALL)]
+    unknown = [name for name in parameters if name not in kind.saved.parameters]
+    unknown += [name for name in fitted if name not in (*kind.saved.fitted, *_ON_ALL)]
     if unknown:
         message = f"{kind.estimator.__name__} has no {', '.join(map(repr, unknown))} in this release."
         raise ModelFileError(message)
     estimator = kind.estimator(**{name: decode_state(value, arrays) for name, value in parameters.items()})
     vars(estimator).update({name: decode_state(value, arrays) for name, value in fitted.items()})
-    if not kind.is_sound(estimator):
+    if not kind.saved.is_sound(estimator):
         message = f"The parts of its {kind.estimator.__name__} do not belong together."
         raise ModelFileError(message)
     return estimator
 
 
 def _look_up(listed: Mapping[str, Any], name: Any) -> Any:
-    """Find what a file names among what is listed."""
+    """Return the entry that a file names; refuse a name that is not listed."""
     if not isinstance(name, str) or name not in listed:
         message = f"{name!r} is not among {', '.join(listed)}, which this release can read."
         raise ModelFileError(message)

@@ -1,4 +1,4 @@
-"""Many short texts as two arrays, of which a few are read."""
+"""Many short texts in two arrays, so that a few can be read without the others."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from energyknn.errors import ModelFileError
 
-__all__ = ["Texts"]
-
 
 @dataclass(frozen=True, eq=False)
 class Texts:
@@ -23,12 +21,12 @@ class Texts:
     content : ndarray of shape (n_bytes,), uint8
         All texts, one after another, in UTF-8.
     edges : ndarray of shape (n_rows + 1,), int64
-        Where each begins, and where the last ends.
+        The start of each text, and the end of the last.
 
     Raises
     ------
     ModelFileError
-        If the edges do not cut the content.
+        If the edges do not fit the content.
 
     Examples
     --------
@@ -48,18 +46,7 @@ class Texts:
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Self:
-        """Keep texts.
-
-        Parameters
-        ----------
-        texts : iterable of str
-            One for each row.
-
-        Returns
-        -------
-        Texts
-            Half a surrogate pair, which UTF-8 has no bytes for, becomes a question mark.
-        """
+        """Keep the text of each row. Half a surrogate pair, which UTF-8 cannot encode, becomes a question mark."""
         encoded = [text.encode("utf-8", "replace") for text in texts]
         edges = np.zeros(len(encoded) + 1, dtype=np.int64)
         np.cumsum([len(text) for text in encoded], out=edges[1:])
@@ -69,23 +56,7 @@ class Texts:
         return len(self.edges) - 1
 
     def take(self, rows: ArrayLike) -> list[str]:
-        """Read the texts of some rows.
-
-        Parameters
-        ----------
-        rows : array-like of int of shape (n_taken,)
-            Row numbers.
-
-        Returns
-        -------
-        list of str
-            Their texts.
-
-        Raises
-        ------
-        IndexError
-            If there is no such row.
-        """
+        """Return the texts of some rows, given by number. An IndexError says that there is no such row."""
         numbers = np.asarray(rows, dtype=np.int64)
         places = zip(self.edges[:-1][numbers].tolist(), self.edges[1:][numbers].tolist(), strict=True)
         return [self.content[start:end].tobytes().decode("utf-8", "replace") for start, end in places]

@@ -34,7 +34,7 @@ def test_columns_of_an_array_are_named_by_position():
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({"d": 1.0}, "'d' is no column. The columns are a, b, c"),
+        ({"d": 1.0}, "names 'd', which X does not have. Its columns are a, b, c"),
         ({"a": -1.0}, "at least 0"),
         ({"a": np.nan}, "finite"),
         ({"a": 0.0, "b": 0.0, "c": 0.0}, "one more than 0"),

@@ -21,7 +21,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from energyknn.encoding import encode_features, fit_levels
 from energyknn.estimators import KNNRegressor, LocalLinearRegressor, MetricMap, make_learned_regressor
 from energyknn.estimators.neighborhoods import list_neighborhoods
-from energyknn.inspection.explaining import (
+from energyknn.inspection import (
     explain_columns,
     explain_predictions,
     group_columns,
@@ -214,7 +214,7 @@ def test_columns_are_grouped_by_the_files():
     assert grouped["loudness"] == ["loudness"]
     schema = make_schema(target="y", numbers=["n"], categories=["c", "c_d"])
     assert group_columns(["n", "c_0", "c_d_0"], schema) == {"n": ["n"], "c": ["c_0"], "c_d": ["c_d_0"]}
-    with pytest.raises(ValueError, match="'pitch' is made of no column"):
+    with pytest.raises(ValueError, match="'pitch' was not made from a column"):
         group_columns(["pitch"], SPOTIFY)
 
 
@@ -268,7 +268,7 @@ def test_sampled_orders_come_close_to_all(models, monkeypatch):
     """Five columns are taken apart by some orders; all 120 have to tell nearly the same, the more orders the nearer."""
     model = models["one map"]
     found = explain_predictions(model, NEW, X, n_neighbors=3)
-    monkeypatch.setattr("energyknn.inspection.explaining._N_ORDERS", 800)
+    monkeypatch.setattr("energyknn.inspection.shares._N_ORDERS", 800)
     nearer = explain_predictions(model, NEW, X, n_neighbors=3)
     part = list_neighborhoods(model)[0]
     query = NEW.iloc[np.repeat(np.arange(6), 3)].reset_index(drop=True)

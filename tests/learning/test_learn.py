@@ -14,9 +14,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from energyknn.estimators import LocalLinearRegressor, MetricMap, make_learned_regressor
 from energyknn.fitting import fit_in_groups
-from energyknn.learning.learn import differentiate_errors, learn_map, weigh_softly
+from energyknn.learning.gradient import differentiate_errors
+from energyknn.learning.learn import learn_map
 from energyknn.learning.maps import HiddenLayer, RowMap, join_maps, map_rows, pull_back, trace_rows, turn_map
-from energyknn.learning.planes import fit_planes, weigh_locally
+from energyknn.learning.planes import fit_planes, weigh_locally, weigh_softly
 
 
 @pytest.fixture(scope="module")

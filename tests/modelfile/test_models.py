@@ -35,14 +35,16 @@ import energyknn
 from energyknn.encoding import fit_levels, name_features
 from energyknn.errors import DataFileError, ModelFileError
 from energyknn.estimators import (
+    ColumnWeights,
     KNNRegressor,
     KNNSearchCV,
     LocalLinearRegressor,
     MetricMap,
+    RankFeatures,
     make_learned_regressor,
 )
-from energyknn.estimators.transformers import ColumnWeights, RankFeatures
-from energyknn.learning.learn import weigh_softly
+from energyknn.estimators.neighborhoods import list_neighborhoods
+from energyknn.learning.planes import weigh_softly
 from energyknn.loading import load_table
 from energyknn.modelfile import (
     describe_model,
@@ -232,12 +234,42 @@ def test_a_description_says_where_the_model_comes_from(rows, tmp_path):
     assert described["target"] == "energy"
 
 
+OLD = Path(__file__).with_name("format_1")
+"""Files that the first release of format 1 wrote, and what it predicted from them."""
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize("path", sorted(OLD.glob("*.safetensors")), ids=lambda path: path.stem)
+def test_files_written_before_are_read_and_predict_what_they_did(path, mmap):
+    homes, predictions = pd.read_csv(OLD / "homes.csv"), pd.read_csv(OLD / "predictions.csv")
+    model = load_model(path, mmap=mmap)
+    np.testing.assert_allclose(model.predict(homes), predictions[path.stem], rtol=1e-12)
+    found = model.explain(homes.head(2), n_neighbors=3)
+    assert model.name_rows(found.indices[0])["street"].str.startswith("Straße").all()
+    if f"{path.stem}_lower" in predictions:
+        lower, upper = model.predict_interval(homes)
+        np.testing.assert_allclose(lower, predictions[f"{path.stem}_lower"], rtol=1e-12)
+        np.testing.assert_allclose(upper, predictions[f"{path.stem}_upper"], rtol=1e-12)
+
+
+def test_training_rows_are_written_once(rows, tmp_path):
+    for model in (KNNRegressor(5), VotingRegressor([("a", KNNRegressor(3)), ("b", LocalLinearRegressor(9))])):
+        fitted = fit_model(rows, SPOTIFY, model)
+        save_model(fitted, tmp_path / "m")
+        content = files.read_content(tmp_path / "m")
+        held = sum(array.nbytes for array in content.arrays.values() if array.shape[:1] == (len(rows),))
+        assert held == fitted.rows.nbytes + fitted.targets.nbytes
+        read = load_model(tmp_path / "m", mmap=True)
+        (first, *_) = list_neighborhoods(read.estimator)
+        assert np.shares_memory(read.rows, first.model.index_.X_train)
+
+
 def test_any_reader_of_safetensors_opens_the_file(saved):
     safetensors = pytest.importorskip("safetensors")
     model = load_model(saved)
     with safetensors.safe_open(saved, framework="numpy") as file:
         assert file.metadata()["kind"] == "energyknn model"
-        np.testing.assert_array_equal(file.get_tensor("estimator.index_"), model.estimator.index_.X_train)
+        np.testing.assert_array_equal(file.get_tensor("training.rows"), model.estimator.index_.X_train)
 
 
 def test_a_folder_stands_for_the_file_in_it(rows, tmp_path):
@@ -272,7 +304,7 @@ def not_models(folder):
 @pytest.mark.parametrize("name", ["pickle", "joblib", "npy.npy", "empty", "short", "text", "long"])
 def test_what_is_no_model_is_refused_and_nothing_of_it_is_run(tmp_path, name):
     trace = not_models(tmp_path)
-    with pytest.raises(ModelFileError, match="is no model of energyknn"):
+    with pytest.raises(ModelFileError, match="is not a model of energyknn"):
         load_model(tmp_path / name)
     assert not trace.exists()
 
@@ -349,9 +381,22 @@ def set_array(name, change):
     return lambda _, arrays: arrays.update({name: change(arrays[name])})
 
 
+def set_targets(change):
+    """Give the estimator other targets than those of training."""
+
+    def change_file(description, arrays):
+        arrays["other"] = change(arrays["training.targets"])
+        description["estimator"]["fitted"]["y_"] = {"array": "other"}
+
+    return change_file
+
+
 FITTED = ("estimator", "fitted")
 CRAFTED = {
-    "a class that is not listed": (set_node("estimator", "estimator", to="Popen"), "'Popen' is not among KNNRegressor"),
+    "a class that is not listed": (
+        set_node("estimator", "estimator", to="Popen"),
+        "'Popen' is not among Column",
+    ),
     "a module's name": (set_node("estimator", "estimator", to="os.system"), "'os.system' is not among"),
     "a function that is not listed": (
         set_node("estimator", "parameters", "weights", to={"function": "os.system"}),
@@ -365,11 +410,11 @@ CRAFTED = {
     "text for an index": (set_node(*FITTED, "index_", to="rows"), "cannot be used"),
     "more neighbours than rows": (set_node("estimator", "parameters", "n_neighbors", to=10**9), "n_neighbors is 10"),
     "another p": (set_node(*FITTED, "index_", "index", "p", to=3), "p is 3"),
-    "fewer targets": (set_array("estimator.y_", lambda y: y[:100]), "do not belong together"),
-    "targets of two columns": (set_array("estimator.y_", lambda y: y.reshape(-1, 1).repeat(2, 1)), "does not predict"),
-    "NaN among the rows": (set_array("estimator.index_", lambda rows: rows * np.nan), "contains NaN"),
-    "rows of another width": (set_array("estimator.index_", lambda rows: rows[:, :9]), "cannot be used"),
-    "other targets": (set_array("estimator.y_", lambda y: y + 0.1), "does not predict here what it predicted"),
+    "fewer targets": (set_targets(lambda y: y[:100]), "do not belong together"),
+    "targets of two columns": (set_targets(lambda y: y.reshape(-1, 1).repeat(2, 1)), "does not predict"),
+    "NaN among the rows": (set_array("training.rows", lambda rows: rows * np.nan), "contains NaN"),
+    "rows of another width": (set_array("training.rows", lambda rows: rows[:, :9]), "cannot be used"),
+    "other targets": (set_targets(lambda y: y + 0.1), "does not predict here what it predicted"),
     "no rows to predict again": (set_array("probe.rows", lambda rows: rows[:0]), "cannot be used"),
     "names of fewer rows": (
         lambda _, arrays: arrays.update(
@@ -448,7 +493,7 @@ def test_arrays_that_are_not_where_they_are_said_to_be_are_refused(tmp_path, ent
 
 def test_what_is_no_regular_file_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ModelFileError, match="is no file"):
+    with pytest.raises(ModelFileError, match="is not a file"):
         load_model(tmp_path / "pipe")
     with pytest.raises(ModelFileError, match="No file at"):
         load_model(tmp_path / "none")
@@ -489,7 +534,7 @@ def test_every_older_format_has_a_converter():
 )
 def test_what_cannot_be_described_is_refused_when_saving(rows, tmp_path, estimator):
     (tmp_path / "m").write_text("old")
-    with pytest.raises(ModelFileError, match=r"which a model file cannot hold. It holds KNNRegressor, "):
+    with pytest.raises(ModelFileError, match=r"which a model file cannot hold. It holds ColumnWeights, "):
         save_model(fit_model(rows, SPOTIFY, estimator), tmp_path / "m")
     assert (tmp_path / "m").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
@@ -506,7 +551,7 @@ def test_a_class_of_the_same_name_is_another(rows, tmp_path):
 def test_every_parameter_that_is_listed_is_the_classes():
     for name, kind in states.KINDS.items():
         known = kind.estimator._get_param_names()
-        assert set(kind.parameters) <= set(known), name
+        assert set(kind.saved.parameters) <= set(known), name
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, cross_val
 
 from energyknn import KNNRegressor
 from energyknn.fitting import fit_in_groups
-from energyknn.learning.learn import weigh_softly
+from energyknn.learning.planes import weigh_softly
 from energyknn.study.cli import main
 from energyknn.study.comparison import (
     LIBRARIES,

@@ -244,7 +244,7 @@ BAD = {
     "a newer format": (lambda folder: raise_the_version(folder / "m.safetensors"), "has format 7, written by"),
     "the data as the model": (
         lambda folder: (folder / "m.safetensors").write_bytes((folder / "new.csv").read_bytes()),
-        "is no model of energyknn",
+        "is not a model of energyknn",
     ),
     "another schema": (
         lambda folder: (folder / "new.csv").write_text("area,town\n1,a\n"),

@@ -80,7 +80,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _explain(model: Any, rows: Any, n_neighbors: int, latest_year: int) -> list[Any]:
     """Return a table for each row: the training rows that count most, their targets and the columns' shares."""
-    from energyknn.inspection.explaining import tabulate_neighbors
+    from energyknn.inspection import tabulate_neighbors
 
     if len(rows) > _MOST_EXPLAINED:
         message = f"--why explains up to {_MOST_EXPLAINED} rows, and the file has {len(rows)}. Give it fewer"

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 
 from energyknn.estimators import KNNRegressor, MetricMap, make_learned_regressor
 from energyknn.fitting import Scores, evaluate, fit_in_groups
-from energyknn.learning.learn import weigh_softly
+from energyknn.learning.planes import weigh_softly
 from energyknn.progress import Track, track_silently
 from energyknn.schema import Schema
 from energyknn.study.comparison.bootstrap import Estimate, estimate_rmse

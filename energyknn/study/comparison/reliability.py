@@ -12,7 +12,7 @@ from sklearn.model_selection import ShuffleSplit
 
 from energyknn.estimators.intervals import IntervalRegressor, conformal_quantile, measure_coverage
 from energyknn.estimators.neighborhoods import predict_left_out
-from energyknn.inspection.explaining import explain_columns, group_columns
+from energyknn.inspection import explain_columns, group_columns
 from energyknn.schema import Schema
 from energyknn.splitting import Split
 from energyknn.study.comparison.bootstrap import Estimate
