@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-__all__ = ["Track", "track_on_stderr", "track_silently"]
-
 T = TypeVar("T")
 Track = Callable[[Sequence[T], str], Iterable[T]]
 """Wraps the steps of a long job, with a word for what they do, to show how far it is.

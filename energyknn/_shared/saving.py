@@ -14,8 +14,6 @@ import pandas as pd
 
 from energyknn.errors import import_extra
 
-__all__ = ["save_and_reload", "save_table", "staged_file", "staged_folder"]
-
 
 @contextmanager
 def staged_folder(out_dir: str | Path) -> Iterator[Path]:

@@ -78,6 +78,11 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
     refit_time_ : float
         Seconds that the last fit took.
 
+    See Also
+    --------
+    from_grid_search : Make it from a GridSearchCV.
+    energyknn.score_candidates : The same scores without an estimator.
+
     Notes
     -----
     Where rows tie, scores follow the tie rule of `energyknn.neighbors.search_neighbors`; elsewhere they are
@@ -338,6 +343,10 @@ def from_grid_search(search: GridSearchCV) -> KNNSearchCV:
     ------
     ValueError
         If it searches over something else, or by another metric.
+
+    See Also
+    --------
+    KNNSearchCV : The search that is returned.
 
     Examples
     --------

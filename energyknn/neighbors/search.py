@@ -218,6 +218,10 @@ def build_index(X_train: ArrayLike, *, p: int = 2, engine: Engine = "auto", n_jo
     TypeError, ValueError
         As in `search_neighbors`.
 
+    See Also
+    --------
+    search_neighbors : Search once.
+
     Examples
     --------
     >>> index = build_index([[0.0], [1.0], [3.0]])
