@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small products cost more on several threads than they gain
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores, so each keeps to one thread
+    os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
 
 from collections.abc import Callable
 from pathlib import Path

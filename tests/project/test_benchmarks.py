@@ -30,7 +30,7 @@ import time
 from energyknn.neighbors.engines.blocked import engine as blocked
 search_tree = blocked.search_tree
 def search_slowly(*arguments):
-    time.sleep(0.1)
+    time.sleep(0.5)
     return search_tree(*arguments)
 blocked.search_tree = search_slowly
 """
@@ -54,6 +54,7 @@ def everything(tmp_path_factory):
     return run_benchmarks(tmp_path_factory.mktemp("run") / "run.json", "benchmarks", "-m", "not ray")
 
 
+@pytest.mark.slow
 def test_every_benchmark_runs_at_smoke_size(everything):
     _, run = everything
     assert {case["group"] for case in run["benchmarks"]} == set(QUESTIONS) - WITHOUT_TORCH
@@ -64,6 +65,7 @@ def test_every_benchmark_runs_at_smoke_size(everything):
         assert "times_faster" in info or "value" in info or "tied" in info, case["fullname"]
 
 
+@pytest.mark.slow
 def test_a_peer_that_is_not_installed_is_reported(everything):
     done, run = everything
     missing = {name for name, peer in PEERS.items() if importlib.util.find_spec(peer.module) is None}
@@ -74,6 +76,7 @@ def test_a_peer_that_is_not_installed_is_reported(everything):
     assert {name for name in PEERS if name not in missing} <= timed
 
 
+@pytest.mark.slow
 def test_a_run_says_what_it_ran_on_and_names_no_machine(everything):
     _, run = everything
     machine = run["machine_info"]
@@ -96,6 +99,7 @@ def test_what_pytest_benchmark_finds_of_a_machine_is_left_out():
     assert "filepath" not in json.dumps(described)
 
 
+@pytest.mark.slow
 def test_a_run_becomes_a_page(everything):
     _, run = everything
     text, pictures = render_page(run, "run.json")
@@ -109,8 +113,9 @@ def test_a_run_becomes_a_page(everything):
         assert f"(pictures/{name}.png)" in text
 
 
+@pytest.mark.slow
 def test_a_sleep_in_the_caller_of_the_kernel_is_found(tmp_path):
-    """Searches that sleep for a tenth of a second make the comparison of two real runs fail."""
+    """Searches that sleep for half a second make the comparison of two real runs fail."""
     (tmp_path / "slow.py").write_text(SLOW, encoding="utf-8")
     suite = "benchmarks/test_predict.py"
     run_benchmarks(tmp_path / "before.json", suite)

