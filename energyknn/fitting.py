@@ -33,19 +33,19 @@ class Scores(NamedTuple):
 
 
 def fit_in_groups(model: Any, X: Any, y: ArrayLike, groups: ArrayLike | None) -> Any:
-    """Fit a model, and tell it which rows belong together if it, or a step of it, asks for that.
+    """Fit a model, and pass it the groups of rows if it, or one of its steps, asks for them.
 
     Parameters
     ----------
     model : estimator
-        Any of scikit-learn's kind. A `MetricMap` asks for groups, and so does what holds one, such as the pipelines of
-        `make_learned_regressor`; most others do not, and are fitted as ever.
+        A scikit-learn estimator. `MetricMap` asks for groups, and so do pipelines that hold one, such as those of
+        `make_learned_regressor`. Most others do not, and are fitted without.
     X : array-like or DataFrame of shape (n_train, n_features)
         Training rows.
     y : array-like of shape (n_train,)
         Their targets.
     groups : array-like of shape (n_train,) or None
-        Their groups: rows that belong together. None for none.
+        Equal for rows that belong together; None for no groups.
 
     Returns
     -------
@@ -95,6 +95,16 @@ def fit_knn(
     ------
     ValueError
         If `n_neighbors` is below 1 or above n_train.
+
+    See Also
+    --------
+    predict : Predictions of such a model.
+    energyknn.KNNRegressor : The same regression on the package's own search.
+
+    Examples
+    --------
+    >>> fit_knn([[0.0], [1.0], [5.0]], [1.0, 2.0, 9.0], n_neighbors=2).predict([[0.2]])
+    array([1.5])
     """
     n_train = len(np.asarray(y_train))
     if not 1 <= n_neighbors <= n_train:
@@ -116,18 +126,27 @@ def predict(
     Parameters
     ----------
     model : KNeighborsRegressor
-        As `fit_knn` returns it.
+        A fitted model.
     X_query : array-like of shape (n_query, n_features)
         Rows on the same scale. A training row finds itself among its neighbours.
     track : Track, default=track_silently
         Shows progress.
     what : str, default="rows"
-        What the progress is called.
+        What the progress bar calls the rows.
 
     Returns
     -------
     ndarray of shape (n_query,), float64
         Predictions in the target's unit.
+
+    See Also
+    --------
+    predict_without_self : Predictions of training rows that leave each row out.
+
+    Examples
+    --------
+    >>> predict(fit_knn([[0.0], [1.0], [5.0]], [1.0, 2.0, 9.0], n_neighbors=1), [[0.9], [4.0]])
+    array([2., 9.])
     """
     queries = np.asarray(X_query)
     blocks = [slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(queries), _ROWS_AT_ONCE)]
@@ -150,7 +169,12 @@ def predict_without_self(model: KNeighborsRegressor) -> NDArray[np.float64]:
 
     Notes
     -----
-    A repeat of a row under another number counts as a neighbour; only the row itself is left out.
+    Only the row itself is left out. Another row with the same values counts as a neighbour.
+
+    Examples
+    --------
+    >>> predict_without_self(fit_knn([[0.0], [1.0], [5.0]], [1.0, 2.0, 9.0], n_neighbors=1))
+    array([2., 1., 2.])
     """
     return np.asarray(model.predict(None))
 

@@ -31,7 +31,7 @@ _MOST_ROW_NUMBERS = 1 << 30  # 8 GiB
 
 
 def _has_refitted(search: KNNSearchCV) -> bool:
-    """Tell whether predictions can be asked for; before a fit, whether they can be afterwards."""
+    """Tell whether there is a model to predict with, or will be one after a fit."""
     return hasattr(search, "best_estimator_") or (search.refit is not False and not hasattr(search, "cv_results_"))
 
 
@@ -41,22 +41,24 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
     Parameters
     ----------
     param_grid : mapping or sequence of mappings
-        Values of `n_neighbors`, `weights`, `p` and `transformer`, as GridSearchCV takes them; what is not named keeps
-        KNNRegressor's default. A transformer (a scaler, a choice or a weighting of columns) is fitted on the training
-        rows of each fold and needs a search of its own. Candidates that repeat are scored and reported once.
+        Lists of values of `n_neighbors`, `weights`, `p` and `transformer`. Every combination is a candidate. A
+        parameter without a list keeps KNNRegressor's default. A transformer (a scaler, a choice or a weighting of
+        columns) is fitted on the training rows of each fold and needs a search of its own. Candidates that repeat are
+        scored and reported once.
     cv : int, splitter, iterable of pairs or None, default=None
-        Folds as in GridSearchCV; None for five without shuffling.
+        The number of folds, a splitter, or pairs of training and validation row numbers; None for five folds without
+        shuffling.
     scoring : None, str, callable, sequence or mapping, default=None
-        None for R²; else as in GridSearchCV.
+        A scorer's name, a scorer, or several by name; None for R².
     refit : bool, str or callable, default=True
-        Whether to fit the best candidate on all rows; the metric that decides, where there are several; or a function
-        of `cv_results_` that returns the index of the best.
+        Whether to fit the best candidate on all rows; with several metrics, the name of the one that decides; or a
+        function of `cv_results_` that returns the index of the best.
     return_train_score : bool, default=False
-        Whether to score the training rows too, which takes one more search a fold.
+        Whether to score the training rows too, which takes one more search per fold.
     error_score : float or "raise", default=nan
-        What a candidate scores where its weights or the scorer fail, with a warning; or an error.
+        The score where a candidate's weights or the scorer fail, with a warning; "raise" for the error itself.
     verbose : int, default=0
-        Whether to show a progress bar on stderr, with the time that is left.
+        If not 0, a progress bar on stderr shows the time that is left.
     engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
         How to search. No score depends on it.
     n_jobs : int or None, default=None
@@ -65,12 +67,18 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
     Attributes
     ----------
     cv_results_ : dict
-        GridSearchCV's keys and shapes. Candidates share a search, so `mean_score_time` is a fold's time divided by
-        their number, and `mean_fit_time` is 0.
+        Scores of every candidate, with GridSearchCV's keys and shapes. Candidates share a search, so
+        `mean_score_time` is a fold's time divided by their number, and `mean_fit_time` is 0.
     best_estimator_ : KNNRegressor or Pipeline
         Fitted on all rows, if `refit`; a pipeline where the best candidate has a transformer.
-    best_params_, best_score_, best_index_
-        As in GridSearchCV.
+    best_params_ : dict
+        Parameters of the best candidate.
+    best_score_ : float
+        Its mean validation score; absent where `refit` is a function.
+    best_index_ : int
+        Its place in `cv_results_`.
+    scorer_ : callable or dict of str to callable
+        The scorer, or the scorers by name where there are several metrics.
     n_splits_ : int
         Number of folds.
     multimetric_ : bool
@@ -85,7 +93,7 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
 
     Notes
     -----
-    Where rows tie, scores follow the tie rule of `energyknn.neighbors.search_neighbors`; elsewhere they are
+    Where rows tie, scores follow the tie rule of `energyknn.neighbors.search_neighbors`. Without ties they equal
     GridSearchCV's.
 
     Examples
@@ -125,7 +133,7 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Finite real numbers, scaled as they shall count.
+            Finite real numbers, on the scale on which distances are meant.
         y : array-like of shape (n_rows,) or (n_rows, n_outputs)
             Finite real numbers.
         groups : array-like of shape (n_rows,) or None, default=None
@@ -141,7 +149,7 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         ValueError
             If a candidate, the scoring, the refit or the rows are not what the parameters allow.
         SearchInterrupted
-            On Ctrl-C. `cv_results_` then holds the folds that were finished, and NaN for the others.
+            On Ctrl-C. `cv_results_` then holds the scores of the folds that were finished, and NaN for the others.
         """
         self.multimetric_ = not (self.scoring is None or isinstance(self.scoring, str) or callable(self.scoring))
         candidates = _expand_grid(self.param_grid)
@@ -277,7 +285,7 @@ def _expand_grid(param_grid: Any) -> list[Candidate]:
 
 
 def _check_size(n_splits: int, n_rows: int) -> None:
-    """Refuse folds whose row numbers alone would fill the memory."""
+    """Refuse so many folds that their row numbers alone would fill the memory."""
     if n_splits * n_rows > _MOST_ROW_NUMBERS:
         message = (
             f"{n_splits} folds of {n_rows} rows: their row numbers take {n_splits * n_rows * 8 / 2**30:.0f} GiB. Use "
@@ -336,13 +344,13 @@ def from_grid_search(search: GridSearchCV) -> KNNSearchCV:
     Returns
     -------
     KNNSearchCV
-        Unfitted, with the same candidates, folds, scoring and refit. The steps before the model become transformers,
-        each setting of them with a search of its own.
+        Unfitted, with the same candidates, folds, scoring and refit. The steps before the model become transformers.
+        Each setting of them needs a search of its own.
 
     Raises
     ------
     ValueError
-        If it searches over something else, or by another metric.
+        If it searches over another estimator or parameter, or if the metric is not Manhattan or Euclidean.
 
     See Also
     --------

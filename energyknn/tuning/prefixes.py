@@ -19,7 +19,7 @@ _SAFE_SHARE = 1e-4  # of the largest term: sums of weights below it have lost to
 
 
 def is_worth_compiling(n_query: int, weights: Sequence[Weights], sizes: Sequence[int]) -> bool:
-    """Say whether to load the compiled loop, which takes half a second, and half a minute the first time.
+    """Tell whether to load the compiled loop. Loading takes half a second, and half a minute the first time.
 
     Parameters
     ----------
@@ -53,19 +53,19 @@ def average_prefixes(
     Parameters
     ----------
     distances : ndarray of shape (n_query, n_neighbors), float64
-        Nearest first. Kernels of relative distance take the distance behind the first k as bandwidth, where there is
-        one, as `weigh_neighbors` says.
+        Nearest first. The bandwidth of a kernel is the distance of neighbour k + 1, where there is one; see
+        `weigh_neighbors`.
     targets : ndarray of shape (n_query, n_neighbors) or (n_query, n_neighbors, n_outputs), float64
         Targets of the neighbours.
     weights : sequence of str or callable
-        As in `weigh_neighbors`.
+        "uniform", "distance", kernels by name, or functions of the distances.
     sizes : sequence of int
-        Numbers of neighbours, ascending, from 1 on.
+        Every k, ascending, at least 1.
     n_features : int
-        Columns that the distances are of.
+        Number of columns that the distances were computed from.
     compiled : bool, default=False
-        Whether one compiled pass serves all kernels and sizes; else each is weighed for itself. The means agree
-        to a relative 1e-9, and mostly to 1e-14.
+        Whether one compiled pass computes all kernels and sizes; otherwise NumPy computes one after another. Both
+        ways agree to a relative 1e-9, and mostly to 1e-14.
 
     Returns
     -------
@@ -74,9 +74,9 @@ def average_prefixes(
 
     Notes
     -----
-    The first k sums of "uniform" and "distance" weights are cumulative sums, whatever the largest k is. Where there
-    are fewer neighbours than k, as for a training row among the others where k is all of them, all there are count; and
-    where there is none, the mean is NaN.
+    For "uniform" and "distance", the sums over the first k are cumulative sums, so no k costs more than the largest. A
+    row with fewer than k neighbours is averaged over all it has. That happens where k is the number of training rows
+    and a training row is left out of its own neighbours. A row without neighbours has the mean NaN.
     """
     n_held = distances.shape[1]
     if n_held < sizes[-1]:
@@ -144,7 +144,7 @@ def _average_together(
 
 @cache
 def _load_kernels():  # type: ignore[no-untyped-def]
-    """Load the compiled loop, or compile it by a first call."""
+    """Load the compiled loop, or compile it with a first call."""
     from energyknn._shared.compiling import announcing_compilation
     from energyknn.tuning._prefix_kernels import average_prefixes as kernel
 
@@ -156,7 +156,7 @@ def _load_kernels():  # type: ignore[no-untyped-def]
 
 @cache
 def _describe_kernels(names: tuple[str, ...], sizes: tuple[int, ...], width: int, n_features: int):  # type: ignore[no-untyped-def]
-    """Write kernels down as polynomials in the squared relative distance, for each size."""
+    """Describe each kernel as a polynomial in the squared relative distance, for each size."""
     shape = (len(names), len(sizes))
     quantiles = norm.ppf(1 - 1 / (2 * (np.array(sizes) + 1)))
     series = [[_expand(name, quantile) for quantile in quantiles] for name in names]
@@ -178,7 +178,7 @@ def _describe_kernels(names: tuple[str, ...], sizes: tuple[int, ...], width: int
 
 
 def _expand(name: str, quantile: float) -> NDArray[np.float64]:
-    """Expand a kernel in powers of the squared relative distance, to the last digit; nothing if that takes too many."""
+    """Expand a kernel in powers of the squared relative distance; return no terms if it needs too many."""
     if name in _POLYNOMIALS:
         return np.array(_POLYNOMIALS[name])
     powers = np.arange(_MOST_TERMS)
