@@ -7,8 +7,6 @@ import numpy as np
 
 from energyknn._shared.compiling import compile_kernel
 
-__all__ = ["merge_rows"]
-
 
 @compile_kernel
 def merge_rows(measures, indices, new_measures, new_indices):  # pragma: no cover

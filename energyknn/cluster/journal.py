@@ -1,4 +1,4 @@
-"""A journal of finished units in a folder of the user's: what was finished before is not done again."""
+"""A journal of finished units in a folder of the user, so that a run that was ended can go on from there."""
 
 from __future__ import annotations
 
@@ -19,10 +19,8 @@ from numpy.typing import NDArray
 import energyknn
 from energyknn.errors import JournalError, import_extra
 
-__all__ = ["Journal", "describe_value", "open_journal"]
-
 _MANIFEST = "manifest.json"
-_FORMAT = "2"  # of what a unit is, too
+_FORMAT = "2"  # changes where the records change, or what a unit is
 _MAGIC = b"energyknn unit 1\n"
 _N_NAMED = 5
 
@@ -30,28 +28,17 @@ _N_NAMED = 5
 class Journal:
     """Finished units, one file each; made by `open_journal`.
 
-    A file is written aside, under a name that no other run has, and then renamed. It begins with a checksum of what
-    follows, so a record that is cut short or damaged is known as such and counts as not written.
+    A file is written under a name that no other run uses, and then renamed. It begins with a checksum, so a file that
+    was cut short or damaged is noticed and counts as not written.
     """
 
     def __init__(self, filesystem: Any, folder: str) -> None:
         self._filesystem, self._folder = filesystem, folder
 
     def read(self, key: str) -> dict[str, NDArray[Any]] | None:
-        """Read a unit's result.
-
-        Parameters
-        ----------
-        key : str
-            The unit's name.
-
-        Returns
-        -------
-        dict of str to ndarray, or None
-            None where the unit was not finished, or its record is not whole.
-        """
+        """Return the result of a unit, or None where it was not finished or its record is damaged."""
         try:
-            record = self._filesystem.cat_file(self._path(key))
+            record = self._filesystem.cat_file(f"{self._folder}/{key}.unit")
         except FileNotFoundError:
             return None
         head, content = record[: len(_MAGIC) + 64], record[len(_MAGIC) + 64 :]
@@ -61,30 +48,14 @@ class Journal:
             return dict(arrays)
 
     def write(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Write a unit's result.
-
-        Parameters
-        ----------
-        key : str
-            The unit's name.
-        arrays : mapping of str to ndarray
-            Numbers only.
-
-        Raises
-        ------
-        JournalError
-            If the file cannot be written.
-        """
+        """Write the result of a unit; raise JournalError if the file cannot be written."""
         content = io.BytesIO()
         np.savez(content, allow_pickle=False, **arrays)
         data = content.getvalue()
         self._put(f"{key}.unit", _MAGIC + _checksum(data) + data)
 
-    def _path(self, key: str) -> str:
-        return f"{self._folder}/{key}.unit"
-
     def _put(self, name: str, data: bytes) -> None:
-        """Write a file aside and rename it."""
+        """Write a file under another name and rename it."""
         aside = f"{self._folder}/.{name}.{uuid4().hex}.part"
         try:
             self._filesystem.pipe_file(aside, data)
@@ -94,17 +65,9 @@ class Journal:
             raise JournalError(message) from error
 
     def claim(self, study: Mapping[str, str]) -> None:
-        """Write down whose journal this is, or check that it is this study's.
+        """Write down what the results depend on, or check that it is the same.
 
-        Parameters
-        ----------
-        study : mapping of str to str
-            What results depend on, by name.
-
-        Raises
-        ------
-        JournalError
-            If the folder belongs to another study or to something else, or cannot be written.
+        Raises JournalError if the folder belongs to another study or to something else, or cannot be written.
         """
         study = {"format": _FORMAT, **study}
         try:
@@ -113,42 +76,41 @@ class Journal:
         except OSError as error:
             message = f"The journal's folder {self._folder!r} cannot be used: {error}. Name another."
             raise JournalError(message) from error
-        if known is None:
+        if not known:
             self._put(_MANIFEST, json.dumps(study, indent=1).encode())
             known = self._read_manifest()  # another run may have been first, or last
-        if known != study:
-            raise JournalError(self._describe_other(known or {}, study))
+        differing = [name for name in {**study, **known} if known.get(name) != study.get(name)]
+        if differing:
+            differences = "; ".join(
+                f"{name}: {known.get(name, 'nothing')} there, {study.get(name, 'nothing')} here"
+                for name in differing[:_N_NAMED]
+            )
+            message = (
+                f"The journal in {self._folder!r} belongs to another study ({differences}; {len(differing)} in all). "
+                "Give it the same data and options, or name a new folder."
+            )
+            raise JournalError(message)
 
-    def _read_manifest(self) -> dict[str, str] | None:
-        """Read whose journal this is; None where the folder holds nothing but what a killed run left aside."""
+    def _read_manifest(self) -> dict[str, str]:
+        """Read what the results depend on; nothing where the folder holds only what a killed run left."""
         try:
             manifest: dict[str, str] = json.loads(self._filesystem.cat_file(f"{self._folder}/{_MANIFEST}"))
         except FileNotFoundError:
             names = [entry.rsplit("/", 1)[-1] for entry in self._filesystem.ls(self._folder, detail=False)]
             others = sorted(name for name in names if name and not name.endswith(".part"))
             if not others:
-                return None
+                return {}
             message = (
                 f"The folder {self._folder!r} holds {', '.join(others[:_N_NAMED])} ({len(others)} files) and no "
                 "journal. A journal needs a folder of its own: name an empty or a new one."
             )
             raise JournalError(message) from None
         except ValueError as error:
-            message = f"{self._folder}/{_MANIFEST} is no journal's manifest ({error}). Name an empty or a new folder."
+            message = (
+                f"{self._folder}/{_MANIFEST} is not the manifest of a journal ({error}). Name an empty or a new folder."
+            )
             raise JournalError(message) from error
         return manifest
-
-    def _describe_other(self, known: Mapping[str, str], study: Mapping[str, str]) -> str:
-        """Say in what another study differs."""
-        names = [name for name in (*study, *(known.keys() - study.keys())) if known.get(name) != study.get(name)]
-        differences = "; ".join(
-            f"{name}: {known.get(name, 'nothing')} there, {study.get(name, 'nothing')} here"
-            for name in names[:_N_NAMED]
-        )
-        return (
-            f"The journal in {self._folder!r} belongs to another study ({differences}; {len(names)} in all). "
-            "Give it the same data and options, or name a new folder."
-        )
 
 
 def open_journal(address: str, study: Mapping[str, Any]) -> Journal:
@@ -157,10 +119,10 @@ def open_journal(address: str, study: Mapping[str, Any]) -> Journal:
     Parameters
     ----------
     address : str
-        A folder of its own, as fsspec writes it: a path, ``s3://bucket/folder``, and so on. It is made if it is not
-        there.
+        A folder of its own, which is made if it is not there: a path, or another address of fsspec, such as
+        ``s3://bucket/folder``.
     study : mapping of str to object
-        What the results depend on, by name: data, options. See `describe_value` for how each is told apart.
+        What the results depend on, by name: data and options. `describe_value` tells them apart.
 
     Returns
     -------
@@ -176,8 +138,8 @@ def open_journal(address: str, study: Mapping[str, Any]) -> Journal:
 
     Notes
     -----
-    Two runs of one study may share a folder: their records are equal to the last bit, and each is replaced whole.
-    Reading a journal runs no code that stands in it.
+    Two runs of one study may share a folder: they write the same bits, and each file is replaced as a whole. Reading a
+    journal runs no code from it.
     """
     fsspec = import_extra("fsspec", extra="ray")
     try:
@@ -192,21 +154,11 @@ def open_journal(address: str, study: Mapping[str, Any]) -> Journal:
 
 
 def describe_value(value: Any) -> str:
-    """Describe a value so that another is described differently.
+    """Describe a value so that a different value has a different description.
 
-    Parameters
-    ----------
-    value : object
-        A number, a text, an array, a function, an estimator or what else can be pickled.
-
-    Returns
-    -------
-    str
-        Numbers and short texts as they are; a hash of everything else.
-
-    Notes
-    -----
-    A function is known by its name, its code, its defaults and what it encloses; not by the functions that it calls.
+    Numbers and texts are returned as they are. Arrays, functions, estimators and whatever else can be pickled are
+    returned as a hash. The hash of a function depends on its name, code, defaults and enclosed values, but not on the
+    functions that it calls.
 
     Examples
     --------
@@ -224,7 +176,7 @@ def describe_value(value: Any) -> str:
 
 
 def _open_functions(value: Any) -> Any:
-    """Put what tells functions apart in the place of functions, which pickle by their names alone."""
+    """Replace functions by what tells them apart, since they are pickled by their names alone."""
     if isinstance(value, FunctionType):
         closure = inspect.getclosurevars(value).nonlocals
         parts = (value.__defaults__, value.__kwdefaults__, dict(closure))

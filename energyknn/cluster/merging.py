@@ -1,4 +1,4 @@
-"""The nearest rows of shards to the nearest rows of all: by what is compared, then by row number."""
+"""Merge each shard's neighbours into global neighbours, ordered by (squared distance, row number)."""
 
 from __future__ import annotations
 
@@ -13,21 +13,19 @@ from energyknn.neighbors import NeighborIndex, Neighbors
 from energyknn.neighbors.contract import measure_candidates
 from energyknn.neighbors.search import plan_search
 
-__all__ = ["NO_ROW", "Nearest", "finish_nearest", "merge_nearest", "no_nearest", "search_shard"]
-
 NO_ROW = np.iinfo(np.int64).max
-"""The row number that stands where a shard has fewer rows than neighbours are asked for; its measure is infinite."""
+"""Stands in place of a row number where a shard has too few rows. Its measure is infinite."""
 
 _SLICE_VALUES = 1 << 15
 
 
 class Nearest(NamedTuple):
-    """The nearest rows by what is compared.
+    """Neighbours with the sums that they are ordered by.
 
     Attributes
     ----------
     measures : ndarray of shape (n_query, n_neighbors), float64
-        Sums of squared (p = 2) or absolute (p = 1) differences, ascending. The root of a sum is not enough: distinct
+        Sums of squared (p = 2) or absolute (p = 1) differences, ascending. Roots would not do, since different
         sums may have the same root.
     indices : ndarray of shape (n_query, n_neighbors), int64
         Training rows, ascending where measures are equal.
@@ -38,7 +36,7 @@ class Nearest(NamedTuple):
 
 
 def no_nearest(n_query: int, n_neighbors: int) -> Nearest:
-    """Return what is known before any shard has been searched."""
+    """Return `n_neighbors` places without a row for each query."""
     return Nearest(np.full((n_query, n_neighbors), np.inf), np.full((n_query, n_neighbors), NO_ROW))
 
 
@@ -51,7 +49,7 @@ def search_shard(
     own: NDArray[np.int64] | None = None,
     n_jobs: int | None = None,
 ) -> Nearest:
-    """Find the nearest rows of a shard.
+    """Find the nearest rows of one shard.
 
     Parameters
     ----------
@@ -62,21 +60,21 @@ def search_shard(
     n_neighbors : int
         k; the shard may have fewer rows.
     first_row : int, default=0
-        Number, among all training rows, of the shard's first.
+        Number of the shard's first row among all training rows.
     own : ndarray of shape (n_query,), int64, or None, default=None
-        Number, among all training rows, of the row that each query is and that is not to be its neighbour. It may
-        stand in another shard.
+        Number of each query among all training rows, in this shard or another. A query is not its own neighbour.
     n_jobs : int or None, default=None
-        As in `energyknn.neighbors.search_neighbors`.
+        Threads; None for all cores.
 
     Returns
     -------
     Nearest
-        `indices` number all training rows; `NO_ROW` behind the last where the shard has fewer than k.
+        `indices` are numbers among all training rows, and `NO_ROW` in the places that are left where the shard has
+        fewer than k rows.
 
     Notes
     -----
-    Takes the search's time and, for p = 2, that of n_query * k distances, which are measured again for their sums.
+    For p = 2, the n_query * k distances are measured again to get their sums.
     """
     n_shard = len(index.X_train)
     found = no_nearest(len(X_query), n_neighbors)
@@ -98,7 +96,7 @@ def search_shard(
 def _measure(
     index: NeighborIndex, X_query: NDArray[np.float64], neighbors: Neighbors, *, n_jobs: int | None
 ) -> NDArray[np.float64]:
-    """Measure again what the neighbours were ordered by."""
+    """Return the sums that the neighbours were ordered by."""
     if index.p == 1:
         return neighbors.distances
     k = neighbors.indices.shape[1]
@@ -120,16 +118,12 @@ def merge_nearest(first: Nearest, second: Nearest) -> Nearest:
     Parameters
     ----------
     first, second : Nearest
-        Of the same queries and the same number of neighbours, in any order.
+        Of the same queries and the same number of neighbours.
 
     Returns
     -------
     Nearest
-        Ordered by (measure, row), so that the result does not depend on which set was searched or merged first.
-
-    Notes
-    -----
-    Time n_query * k where the second set may hold a neighbour, and n_query elsewhere.
+        Ordered by (measure, row), so the result does not depend on the order of the two sets.
 
     Examples
     --------
@@ -146,18 +140,5 @@ def merge_nearest(first: Nearest, second: Nearest) -> Nearest:
 
 
 def finish_nearest(nearest: Nearest, *, p: int) -> Neighbors:
-    """Turn what was compared into distances.
-
-    Parameters
-    ----------
-    nearest : Nearest
-        Merged from all shards.
-    p : {1, 2}
-        Manhattan or Euclidean distance.
-
-    Returns
-    -------
-    Neighbors
-        Those of `energyknn.neighbors.search_neighbors`, to the last bit.
-    """
+    """Turn the merged sums into distances, with the same bits as those of `search_neighbors`."""
     return Neighbors(np.sqrt(nearest.measures) if p == 2 else nearest.measures, nearest.indices)

@@ -91,7 +91,7 @@ class Task(NamedTuple):
     uses_gpu: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass
 class RunReport:
     """How a job went.
 
@@ -107,10 +107,10 @@ class RunReport:
         How often a unit was done again, because it failed or its worker was lost.
     n_lost : int
         Workers that were lost.
-    devices : mapping of str to int
-        Units done by device: "cpu", or the GPU's name.
-    nodes : mapping of str to int
-        Units done by node.
+    devices : dict of str to int
+        Units done by each device: "cpu", or the name of a GPU.
+    nodes : dict of str to int
+        Units done by each node.
     """
 
     n_units: int = 0
@@ -118,19 +118,17 @@ class RunReport:
     n_done: int = 0
     n_again: int = 0
     n_lost: int = 0
-    devices: Mapping[str, int] = field(default_factory=dict)
-    nodes: Mapping[str, int] = field(default_factory=dict)
+    devices: dict[str, int] = field(default_factory=dict)
+    nodes: dict[str, int] = field(default_factory=dict)
 
 
 class Worker:
     """The body of an actor."""
 
-    _job: int
+    _group: Any
     _task: Any
-    _device: str
-    _is_prepared: bool
-    _group: Hashable
     _prepared: Any
+    _device: str
 
     def __init__(self, n_jobs: int) -> None:
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -154,25 +152,21 @@ class Worker:
     ) -> tuple[Outcome, str]:
         """Do a unit, and return its outcome and the device that computed it.
 
-        The task is read before the first unit of a job. Data are prepared where the last unit was of another group.
+        Data are prepared where the last unit was of another group or another job.
         """
-        ray = import_extra("ray", extra="ray")
-        if job != self._job:
-            self.forget()
+        if self._group != (job, group):
+            ray = import_extra("ray", extra="ray")
+            self.forget()  # so that a worker never holds two groups
             self._task = ray.get(task[0])
             self._device = find_device_name() if self._task.uses_gpu else "cpu"
-            self._job = job
-        if not self._is_prepared or group != self._group:
-            self._is_prepared, self._prepared = False, None  # never two at a time
             values = [ray.get(value) if isinstance(value, ray.ObjectRef) else value for value in data]
             self._prepared = self._task.prepare(*values, n_jobs=self._n_jobs)
-            self._is_prepared, self._group = True, group
+            self._group = job, group
         return self._task.work(self._prepared, *arguments, n_jobs=self._n_jobs), self._device
 
     def forget(self) -> None:
         """Drop everything that belongs to a job."""
-        self._job, self._task, self._device = -1, None, "cpu"
-        self._is_prepared, self._group, self._prepared = False, None, None
+        self._group = self._task = self._prepared = None
 
 
 def _own_versions() -> tuple[str, str]:
@@ -270,7 +264,7 @@ class WorkerPool:
         self.joining: dict[Any, Any] = {}
         self.hired: list[_Hired] = []
         self._numbers = count()
-        self._is_busy = self._is_closed = False
+        self._refusal = ""  # of a job, as long as there is a reason
         self._n_unfit = 0
 
     def __enter__(self) -> Self:
@@ -279,7 +273,7 @@ class WorkerPool:
 
     def __exit__(self, *_: object) -> None:
         """End the workers: those without a unit by themselves, since Ray may report a killed one as a fault."""
-        self._is_closed = True
+        self._refusal = "The pool is closed. Use it within the block of its open_pool."
         leaving = {worker.actor.__ray_terminate__.remote(): worker for worker in self.hired if not worker.n_sent}
         if leaving:
             self._ray.wait(list(leaving), num_returns=len(leaving), timeout=_SECONDS_TO_END)
@@ -293,28 +287,20 @@ class WorkerPool:
 
         Raises ClusterError if the pool is closed or does another job, or no node has room for a worker.
         """
-        if self._is_closed:
-            message = "The pool is closed. Use it within the block of its open_pool."
-            raise ClusterError(message)
-        if self._is_busy:
-            message = "The pool does another job. Wait for its end, or open a second pool."
-            raise ClusterError(message)
+        if self._refusal:
+            raise ClusterError(self._refusal)
         self.facts = look_around(self.options)
-        self._is_busy = True
+        self._refusal = "The pool does another job. Wait for its end, or open a second pool."
         try:
             yield PoolJob(self, next(self._numbers), task, journal)
         finally:
-            self._is_busy = False
-            self._finish_job()
-
-    def _finish_job(self) -> None:
-        """Let workers forget the job, and end those that are still at work for it."""
-        for worker in list(self.hired):
-            if worker.n_sent:
-                self.dismiss(worker)
-            else:
-                worker.group = None
-                worker.actor.forget.remote()
+            self._refusal = ""
+            for worker in list(self.hired):
+                if worker.n_sent:  # it is still at work for this job
+                    self.dismiss(worker)
+                else:
+                    worker.group = None
+                    worker.actor.forget.remote()
 
     def hire(self, n_wanted: int) -> None:
         """Start workers until there are `n_wanted`; Ray places them on the nodes."""
@@ -369,33 +355,17 @@ class PoolJob:
     def __init__(self, pool: WorkerPool, number: int, task: Task, journal: Journal | None) -> None:
         self._pool, self._number, self._journal = pool, number, journal
         self._ray: ModuleType = import_extra("ray", extra="ray")
+        self.facts, self.report = pool.facts, RunReport()
         self._task = (self.put(task),)
         self._sent: dict[Any, tuple[Unit, _Hired]] = {}
         self._waiting: dict[Hashable, deque[Unit]] = {}
         self._failures: Counter[str] = Counter()
         self._losses: Counter[str] = Counter()
-        self._counts: Counter[str] = Counter()
-        self._devices: Counter[str] = Counter()
-        self._nodes: Counter[str] = Counter()
         self._alone_since: float | None = None
-
-    @property
-    def facts(self) -> ClusterFacts:
-        """The cluster's nodes when the job began."""
-        return self._pool.facts
 
     def put(self, value: Any) -> Any:
         """Put a value into the object store, once for all workers; return the reference."""
         return self._ray.put(value)
-
-    @property
-    def report(self) -> RunReport:
-        """How the job has gone so far."""
-        return RunReport(
-            **{name: self._counts[name] for name in ("n_units", "n_restored", "n_done", "n_again", "n_lost")},
-            devices=MappingProxyType(dict(self._devices)),
-            nodes=MappingProxyType(dict(self._nodes)),
-        )
 
     def run(self, units: Sequence[Unit], is_over: Callable[[], bool] = lambda: False) -> Iterator[tuple[Unit, Outcome]]:
         """Do units, or read their results from the journal.
@@ -422,13 +392,13 @@ class PoolJob:
         JournalError
             If the journal cannot be written.
         """
-        self._counts["n_units"] += len(units)
+        self.report.n_units += len(units)
         for unit in units:
             restored = None if self._journal is None else self._journal.read(unit.key)
             if restored is None:
                 self._waiting.setdefault(unit.group, deque()).append(unit)
             else:
-                self._counts["n_restored"] += 1
+                self.report.n_restored += 1
                 yield unit, Outcome(restored)
         while (self._waiting or self._sent) and not is_over():
             n_units = len(self._sent) + sum(map(len, self._waiting.values()))
@@ -496,11 +466,11 @@ class PoolJob:
         except (exceptions.RayActorError, exceptions.ObjectLostError, exceptions.WorkerCrashedError) as error:
             self._do_again_after_loss(unit, worker, error)
         else:
-            self._counts["n_done"] += 1
-            self._devices[device] += 1
-            self._nodes[worker.node] += 1
+            self.report.n_done += 1
+            for counts, name in ((self.report.devices, device), (self.report.nodes, worker.node)):
+                counts[name] = counts.get(name, 0) + 1
             return unit, outcome
-        self._counts["n_again"] += 1
+        self.report.n_again += 1
         self._waiting.setdefault(unit.group, deque()).appendleft(unit)
         return unit, None
 
@@ -515,7 +485,7 @@ class PoolJob:
     def _do_again_after_loss(self, unit: Unit, worker: _Hired, error: Exception) -> None:
         """Drop a worker if it or its result was lost, and give up on a unit that keeps ending its workers."""
         if worker in self._pool.hired:
-            self._counts["n_lost"] += 1
+            self.report.n_lost += 1
             self._pool.dismiss(worker)
         self._losses[unit.key] += 1
         if self._losses[unit.key] > _LOSSES and self._losses[unit.key] > _LOSSES + self._pool.count_dead_nodes():

@@ -1,4 +1,4 @@
-"""An index that all workers of a node share: built once, and mapped from the object store without a copy."""
+"""An index that all workers of a node share. It is built once, and mapped from the object store without a copy."""
 
 from __future__ import annotations
 
@@ -11,22 +11,12 @@ from numpy.typing import NDArray
 from energyknn.neighbors import NeighborIndex
 from energyknn.neighbors.contract import Search
 
-__all__ = ["count_bytes", "open_array", "open_index", "share_index"]
-
 
 def share_index(search: Search) -> NeighborIndex:
-    """Build the index of a search's training rows, for others to map.
+    """Build the blocked engine's index of a search's training rows, for workers to map.
 
-    Parameters
-    ----------
-    search : Search
-        The whole search: how far its queries lie apart sets the index's scale.
-
-    Returns
-    -------
-    NeighborIndex
-        Of the blocked engine. Its `X_train` are the rows in the order of its blocks, so that they go into the object
-        store once: what it finds are the numbers that the rows had.
+    Its `X_train` are the rows in the order of its blocks, so that they go into the object store once. A search still
+    returns the numbers that the rows had before. How far the queries lie apart sets the scale of the index.
     """
     from energyknn.neighbors.engines.blocked.engine import build_tree  # loads Numba
 
@@ -40,29 +30,16 @@ def count_bytes(index: NeighborIndex) -> int:
 
 
 def open_index(index: NeighborIndex) -> NeighborIndex:
-    """Make a shared index, as it comes from the object store, ready to be searched in place.
-
-    Parameters
-    ----------
-    index : NeighborIndex
-        Made by `share_index`.
-
-    Returns
-    -------
-    NeighborIndex
-        The same memory.
-    """
-    tree = index.tree
-    if tree is None:
+    """Return a shared index, as it comes from the object store, in a form that can be searched in the same memory."""
+    if index.tree is None:
         return index
-    values: dict[str, Any] = tree._asdict()
-    arrays: Any = {name: open_array(value) for name, value in values.items() if isinstance(value, np.ndarray)}
-    opened = tree._replace(**arrays)
-    return replace(index, X_train=opened.rows, tree=opened)
+    opened: Any = [open_array(value) if isinstance(value, np.ndarray) else value for value in index.tree]
+    tree = type(index.tree)(*opened)
+    return replace(index, X_train=tree.rows, tree=tree)
 
 
 class _Opened:
-    """What NumPy needs to know of an array, without that it is read-only; it keeps the array alive."""
+    """The array interface of an array, marked as writeable. It keeps the array alive."""
 
     def __init__(self, array: NDArray[Any]) -> None:
         self.array = array
@@ -71,19 +48,9 @@ class _Opened:
 
 
 def open_array(array: NDArray[Any]) -> NDArray[Any]:
-    """View an array from the object store as one that may be written to.
+    """View a C-ordered array from the object store as a writeable one, in the same memory.
 
-    The object store gives arrays out as read-only, for which compiled kernels would have to be compiled once more.
-    Whoever opens an array must not write to it all the same: it is shared with other processes.
-
-    Parameters
-    ----------
-    array : ndarray
-        C-ordered.
-
-    Returns
-    -------
-    ndarray
-        A view of the same memory.
+    The object store gives out read-only arrays, for which the compiled kernels would have to be compiled once more. The
+    memory is shared with other processes, so nobody may write to it.
     """
     return array if array.flags.writeable else np.asarray(_Opened(array))

@@ -96,7 +96,7 @@ def search_ray_tune(
                 name="search",
                 storage_path=folder,
                 verbose=0,
-                callbacks=[_make_log(tune), _make_callback(tune, progress, len(candidates))],
+                callbacks=[_make_callback(tune, progress, len(candidates))],
                 failure_config=tune.FailureConfig(fail_fast=True),
             ),
         )
@@ -148,30 +148,22 @@ def _collect(results: Any, candidates: Sequence[Candidate]) -> ScoreTable:
     return ScoreTable(candidates, np.array([by_candidate[candidate.n_neighbors] for candidate in candidates]))
 
 
-def _make_log(tune: ModuleType) -> Any:
-    """Make the log without which Tune warns of every trial. It closes the files of stopped trials as well."""
+def _make_callback(tune: ModuleType, progress: Callable[[int, int], None] | None, n_candidates: int) -> Any:
+    """Make the log without which Tune warns of every trial; it also tells `progress` of every finished trial."""
 
     class Log(tune.logger.JsonLoggerCallback):  # type: ignore[name-defined]
-        """Write results as JSON."""
-
-        def on_experiment_end(self, trials: list[Any], **_: Any) -> None:
-            for trial in trials:
-                self.log_trial_end(trial)
-
-    return Log()
-
-
-def _make_callback(tune: ModuleType, progress: Callable[[int, int], None] | None, n_candidates: int) -> Any:
-    """Make the Ray callback that tells `progress` of every finished trial."""
-
-    class Report(tune.Callback):  # type: ignore[name-defined]
-        """Count finished trials."""
+        """Write results as JSON, and count finished trials."""
 
         n_done = 0
 
-        def on_trial_complete(self, *_: Any, **__: Any) -> None:
+        def on_trial_complete(self, *arguments: Any, **options: Any) -> None:
+            super().on_trial_complete(*arguments, **options)
             self.n_done += 1
             if progress:
                 progress(self.n_done, n_candidates)
 
-    return Report()
+        def on_experiment_end(self, trials: list[Any], **_: Any) -> None:
+            for trial in trials:  # closes the files of stopped trials as well
+                self.log_trial_end(trial)
+
+    return Log()

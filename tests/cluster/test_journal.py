@@ -24,7 +24,7 @@ def only_record(folder: Any) -> Any:
     return record
 
 
-def test_what_is_written_is_read_to_the_bit(tmp_path):
+def test_what_is_written_is_read_with_the_same_bits(tmp_path):
     open_journal(str(tmp_path), STUDY).write("shard-0-rows-0", ARRAYS)
     found = open_journal(str(tmp_path), STUDY).read("shard-0-rows-0")
     assert found.keys() == ARRAYS.keys()
@@ -75,7 +75,7 @@ def test_a_folder_of_other_files_is_refused(tmp_path):
 
 def test_a_manifest_that_is_none_is_refused(tmp_path):
     (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(JournalError, match=r"no journal's manifest"):
+    with pytest.raises(JournalError, match=r"is not the manifest of a journal"):
         open_journal(str(tmp_path), STUDY)
 
 
