@@ -115,7 +115,7 @@ def check_shell_line(line, capsys):
         assert words[words.index("-s") + 1] in list_sessions(), line
     elif words[0] == "pip":
         project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-        for extra in re.findall(r"energyknn\[(.*?)\]", line):
+        for extra in re.findall(r"(?:energyknn|\.)\[(.*?)\]", line):
             assert all(f"\n{name} = [" in project for name in extra.split(",")), line
     else:
         assert words[0] == "energyknn", line

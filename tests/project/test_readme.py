@@ -6,10 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+from harness.runs import read_run
 
 from energyknn.study.cli import main
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def table_rows(text):
@@ -37,6 +39,19 @@ def test_the_script_runs(capsys):
     assert "'weights': 'distance'" in printed
 
 
+def test_the_first_screen_quotes_the_saved_run():
+    run = read_run(ROOT / "benchmarks" / "results" / "full.json")
+    times = {
+        (case["extra_info"].get("case"), case["extra_info"].get("rival")): case["extra_info"]
+        for case in run["benchmarks"]
+    }
+    tuning = times["12 candidates, 4 folds, engine auto", "scikit-learn GridSearchCV"]["times_faster"]
+    search = times["27 columns", "hnswlib"]["times_faster"]
+    first = " ".join(README[: README.index("```python")].split())
+    assert f"{tuning:.0f} times faster than GridSearchCV" in first
+    assert f"{search:.1f} times faster than hnswlib" in first
+
+
 def test_the_options_that_it_names_exist(capsys):
     with pytest.raises(SystemExit):
         main(["reproduce", "--help"])
@@ -49,5 +64,5 @@ def test_the_options_that_it_names_exist(capsys):
 def test_the_two_commands_are_there_and_ci_calls_the_second():
     assert "python -m pip install nox && python -m nox -s reproduce" in README
     assert "python -m pip install nox && python -m nox -s tests" in README
-    ci = (Path(__file__).parents[2] / ".ci" / "run").read_text(encoding="utf-8")
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert re.search(r"nox.* tests$", ci, flags=re.MULTILINE)
