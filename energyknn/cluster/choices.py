@@ -188,8 +188,7 @@ def search_choices(
     n_trials = _count_trials(n_trials, known, size)
     chooser = _Chooser(known, method, random_state)
     pairs = tuple((int(k), name) for name in dict.fromkeys(weights) for k in dict.fromkeys(n_neighbors))
-    options_of_trials = {"make_transformer": make_transformer, "scoring": scoring, "engine": engine}
-    work = partial(_score, pairs, folds=tuple(folds), **options_of_trials)
+    work = partial(_score, pairs, tuple(folds), make_transformer, scoring, engine)
     tried: dict[int, _Key] = {}
     tables: dict[int, NDArray[np.float64]] = {}
     with use_pool(pool, options) as used, used.open_job(Task(_hold, work, uses_gpu=engine == "torch")) as job:
@@ -314,13 +313,13 @@ def _hold(X: Any, y: NDArray[np.float64], *, n_jobs: int) -> tuple[Any, NDArray[
 
 def _score(
     pairs: Sequence[tuple[int, Weights]],
-    data: tuple[Any, NDArray[np.float64]],
-    values: Mapping[str, Any],
-    *,
     folds: Sequence[Split],
     make_transformer: MakeTransformer | None,
     scoring: Any,
     engine: Engine,
+    data: tuple[Any, NDArray[np.float64]],
+    values: Mapping[str, Any],
+    *,
     n_jobs: int,
 ) -> Outcome:
     """Score a choice on a worker: the body of a trial."""

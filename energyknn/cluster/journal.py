@@ -180,26 +180,18 @@ def _open_functions(value: Any) -> Any:
     if isinstance(value, FunctionType):
         closure = inspect.getclosurevars(value).nonlocals
         parts = (value.__defaults__, value.__kwdefaults__, dict(closure))
-        return (value.__module__, value.__qualname__, _open_code(value.__code__), _open_functions(parts))
+        return (value.__module__, value.__qualname__, _open_functions(value.__code__), _open_functions(parts))
+    if isinstance(value, CodeType):
+        return (value.co_code, [_open_functions(item) for item in value.co_consts], value.co_names)
     if isinstance(value, partial):
         return ("partial", *map(_open_functions, (value.func, value.args, value.keywords)))
     if isinstance(value, Mapping):
         return {key: _open_functions(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):
-        return sorted(map(describe_value, value))
+        return sorted(joblib.hash(_open_functions(item)) for item in value)  # a set has no order that stays
     if type(value) in (list, tuple):
         return [_open_functions(item) for item in value]
     return value
-
-
-def _open_code(code: CodeType) -> tuple[Any, ...]:
-    return (code.co_code, [_open_constant(item) for item in code.co_consts], code.co_names)
-
-
-def _open_constant(item: Any) -> Any:
-    if isinstance(item, CodeType):
-        return _open_code(item)
-    return sorted(map(repr, item)) if isinstance(item, frozenset) else repr(item)  # a set has no order that stays
 
 
 def _checksum(content: bytes) -> bytes:

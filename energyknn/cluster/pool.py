@@ -243,8 +243,7 @@ def use_pool(pool: WorkerPool | None, options: ClusterOptions) -> Iterator[Worke
         with open_cluster(options) as facts, WorkerPool(facts, options) as own:
             yield own
         return
-    unused = ClusterOptions()
-    given = [item.name for item in fields(options) if getattr(options, item.name) != getattr(unused, item.name)]
+    given = [item.name for item in fields(options) if getattr(options, item.name) != item.default]
     if given:
         message = f"{', '.join(given)} is given together with a pool, which has its own. Give it to open_pool."
         raise ValueError(message)

@@ -128,6 +128,8 @@ def test_functions_are_told_apart_by_code_defaults_and_what_they_enclose():
         lambda distances: distances,
         lambda distances: 2 * distances,
         lambda distances, power=1: distances,  # noqa: ARG005
+        lambda distances: distances in {1, 2},
+        lambda distances: distances in {"1", "2"},
         enclose(1),
         enclose(2),
     ]
