@@ -1,12 +1,13 @@
 """tune-sklearn 0.5.0 on today's Ray and scikit-learn, mended from outside.
 
 tune-sklearn was archived in 2023 and pins none of its requirements, so it installs beside releases on which it fails.
-This module gives it the names that it misses, and derives from it the classes that users and Ray's workers meet:
-whoever needs one imports this module first, so a saved search also loads in a fresh process.
+This module supplies the names that it misses, and derives the classes that users and Ray's workers need. Unpickling one
+of them imports this module first, so a saved search also loads in a fresh process.
 
-What its searches are, they stay. `TuneSearchCV` draws from a list of values with replacement, so a candidate can come
-twice and another never; `random_state` makes the draws repeatable. `use_gpu=True` only reserves a GPU for each trial:
-scikit-learn computes on the CPU all the same. `analysis_` names files that are gone unless `local_dir` was given.
+The searches themselves are unchanged. `TuneSearchCV` draws from a list of values with replacement, so one candidate may
+be drawn twice and another never; `random_state` makes the draws repeatable. `use_gpu=True` only reserves a GPU for each
+trial, and scikit-learn computes on the CPU all the same. The files that `analysis_` names are removed after the fit
+unless `local_dir` is given.
 """
 
 from __future__ import annotations
@@ -27,12 +28,10 @@ from sklearn.utils import get_tags
 from energyknn.errors import import_extra
 from energyknn.tuning.ray_tune import open_tune
 
-__all__ = ["TuneGridSearchCV", "TuneSearchCV"]
-
 
 @contextmanager
 def _dropped_names() -> Iterator[None]:
-    """Offer empty stand-ins for what tune-sklearn imports and Ray has dropped, while it is imported."""
+    """Provide empty stand-ins for the names that Ray has dropped, while tune-sklearn imports them."""
     loggers = import_extra("ray.tune.logger", extra="tune-sklearn")
     skopt = ModuleType("ray.tune.search.skopt")
     skopt.SkOptSearch = type("SkOptSearch", (), {})  # type: ignore[attr-defined]
@@ -59,7 +58,7 @@ def _cross_validate(*args: Any, fit_params: Mapping[str, Any] | None = None, **o
 
 
 def _score_each(estimator: Any, X: Any, y: Any, scorers: Mapping[str, Any], *, error_score: float | str) -> Any:
-    """Call `_score`, which by scikit-learn 1.5 takes one more argument and a scorer instead of a dict of them."""
+    """Call `_score`, which since scikit-learn 1.5 takes one more argument, and a scorer in place of a dict."""
     scorer = _MultimetricScorer(scorers=scorers, raise_exc=error_score == "raise")
     return _score(estimator, X, y, scorer, None, error_score)
 
@@ -77,7 +76,7 @@ def _find_early_stop_type(estimator: Any, early_stopping: bool) -> Any:
 
 
 class _Trainable(_trainable._Trainable):
-    """A trial. A worker that receives one imports this module, and with it what is mended below."""
+    """A trial. A worker that receives one imports this module, which applies the repairs below."""
 
 
 class _PipelineTrainable(_trainable._PipelineTrainable):
@@ -94,7 +93,7 @@ for _module in (tune_gridsearch, tune_search):
 
 
 class _OnTodaysRay:
-    """What both searches need: a quiet Ray for as long as they fit, and two properties that broke."""
+    """Repairs for both searches: a quiet Ray during `fit`, and two properties that broke."""
 
     estimator: Any
     local_dir: str | None
@@ -104,7 +103,7 @@ class _OnTodaysRay:
 
     @property
     def _estimator_type(self) -> str | None:
-        """Kind of the estimator: since scikit-learn 1.8 a regressor has it in its tags alone."""
+        """Kind of the estimator. Since scikit-learn 1.8 a regressor states it only in its tags."""
         kind: str | None = get_tags(self.estimator).estimator_type
         return kind
 
@@ -115,12 +114,12 @@ class _OnTodaysRay:
         return self.n_splits
 
     def _fit(self, X: Any, y: Any = None, groups: Any = None, tune_params: Any = None, **fit_params: Any) -> Self:
-        """Fit as tune-sklearn does, on a Ray that is there or is started for it, without files at home.
+        """Fit as tune-sklearn does, on the Ray that is running or on a local one, without files in the home folder.
 
         Warns
         -----
         UserWarning
-            If `use_gpu`: the GPU is only reserved.
+            If `use_gpu`: Ray only reserves the GPU.
 
         Raises
         ------
@@ -143,7 +142,7 @@ class _OnTodaysRay:
 
 @contextmanager
 def _own_random_state(seed: int | None) -> Iterator[None]:
-    """Put the global generators, which tune-sklearn seeds, back to where the user had them."""
+    """Restore the states of the global random generators, which tune-sklearn seeds."""
     if seed is None:
         yield
         return
@@ -158,15 +157,16 @@ def _own_random_state(seed: int | None) -> Iterator[None]:
 class TuneGridSearchCV(_OnTodaysRay, tune_gridsearch.TuneGridSearchCV):
     """tune-sklearn's search over every point of a grid, on today's Ray.
 
-    Parameters, methods and fitted attributes are tune-sklearn's. Its module says what differs.
+    Parameters, methods and fitted attributes are those of tune-sklearn's class of the same name.
     """
 
 
 class TuneSearchCV(_OnTodaysRay, tune_search.TuneSearchCV):
     """tune-sklearn's search over drawn candidates, on today's Ray.
 
-    Parameters, methods and fitted attributes are tune-sklearn's. A list of values is drawn from with replacement, so
-    candidates repeat; `n_trials` is at most the number of points where every parameter has a list.
+    Parameters, methods and fitted attributes are those of tune-sklearn's class of the same name. Values are drawn from a
+    list with replacement, so candidates repeat. `n_trials` is at most the number of points of the grid where every
+    parameter has a list.
 
     Raises
     ------
