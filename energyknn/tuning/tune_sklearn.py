@@ -164,8 +164,8 @@ class TuneGridSearchCV(_OnTodaysRay, tune_gridsearch.TuneGridSearchCV):
 class TuneSearchCV(_OnTodaysRay, tune_search.TuneSearchCV):
     """tune-sklearn's search over drawn candidates, on today's Ray.
 
-    Parameters, methods and fitted attributes are those of tune-sklearn's class of the same name. Values are drawn from a
-    list with replacement, so candidates repeat. `n_trials` is at most the number of points of the grid where every
+    Parameters, methods and fitted attributes are those of tune-sklearn's class of the same name. Values are drawn from
+    a list with replacement, so candidates repeat. `n_trials` is at most the number of points of the grid where every
     parameter has a list.
 
     Raises
