@@ -13,14 +13,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 
 from energyknn.progress import Track, track_silently
 
-__all__ = [
-    "Scores",
-    "evaluate",
-    "fit_in_groups",
-    "fit_knn",
-    "predict",
-    "predict_without_self",
-]
+__all__ = ["Scores", "evaluate", "fit_in_groups", "fit_knn", "predict", "predict_without_self"]
 
 _ROWS_AT_ONCE = 8192
 
@@ -64,12 +57,7 @@ def fit_in_groups(model: Any, X: Any, y: ArrayLike, groups: ArrayLike | None) ->
 
 
 def fit_knn(
-    X_train: ArrayLike,
-    y_train: ArrayLike,
-    *,
-    n_neighbors: int = 5,
-    weights: str = "uniform",
-    n_jobs: int | None = -1,
+    X_train: ArrayLike, y_train: ArrayLike, *, n_neighbors: int = 5, weights: str = "uniform", n_jobs: int | None = -1
 ) -> KNeighborsRegressor:
     """Fit scikit-learn's k-nearest-neighbour regression with Euclidean distances.
 
@@ -115,11 +103,7 @@ def fit_knn(
 
 
 def predict(
-    model: KNeighborsRegressor,
-    X_query: ArrayLike,
-    *,
-    track: Track[slice] = track_silently,
-    what: str = "rows",
+    model: KNeighborsRegressor, X_query: ArrayLike, *, track: Track[slice] = track_silently, what: str = "rows"
 ) -> NDArray[np.float64]:
     """Predict the target of each row, a few thousand rows at a time.
 

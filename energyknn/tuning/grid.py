@@ -16,12 +16,7 @@ from energyknn.tuning.scores import ScoreTable
 
 
 def search_grid(
-    X: ArrayLike,
-    y: ArrayLike,
-    *,
-    n_neighbors: Sequence[int],
-    folds: Sequence[Split],
-    callbacks: Sequence[Any] = (),
+    X: ArrayLike, y: ArrayLike, *, n_neighbors: Sequence[int], folds: Sequence[Split], callbacks: Sequence[Any] = ()
 ) -> GridSearchCV:
     """Score every candidate by cross-validation and refit the best on all rows.
 
