@@ -273,9 +273,10 @@ class WorkerPool:
     def __exit__(self, *_: object) -> None:
         """End the workers: those without a unit by themselves, since Ray may report a killed one as a fault."""
         self._refusal = "The pool is closed. Use it within the block of its open_pool."
-        leaving = {worker.actor.__ray_terminate__.remote(): worker for worker in self.hired if not worker.n_sent}
-        if leaving:
-            self._ray.wait(list(leaving), num_returns=len(leaving), timeout=_SECONDS_TO_END)
+        with suppress(self._ray.exceptions.RayError, ValueError):  # the cluster may be gone already
+            leaving = [worker.actor.__ray_terminate__.remote() for worker in self.hired if not worker.n_sent]
+            if leaving:
+                self._ray.wait(leaving, num_returns=len(leaving), timeout=_SECONDS_TO_END)
         for actor in [*self.joining.values(), *(worker.actor for worker in self.hired)]:
             self._end(actor)
         self.joining, self.hired = {}, []
