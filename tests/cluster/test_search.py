@@ -442,7 +442,8 @@ found = search_neighbors_on_ray(
 
 @ray_cluster
 def test_a_driver_killed_halfway_goes_on_from_its_journal(cluster: Any, tmp_path: Path) -> None:
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n{_RUN}"
+    folders = [str(folder) for folder in Path(__file__).parents[:2]]
+    code = f"import sys; sys.path[:0] = {folders}\n{_RUN}"
     driver = subprocess.Popen([sys.executable, "-c", code, cluster.address, str(tmp_path / "journal")])
     try:
         while len(list((tmp_path / "journal").glob("*.unit"))) < 20:
