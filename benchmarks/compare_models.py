@@ -11,8 +11,8 @@ from comparison.mlkr import is_installed
 from comparison.problems import PROBLEMS
 from comparison.running import MODELS, Plan, read_table, run_choice, run_honesty, run_mlkr, run_plan, run_reliability
 
-from energyknn.study.cli import parse_sizes
-from energyknn.study.comparison import find_missing_libraries
+from energyknn.study.cli.options import parse_sizes
+from energyknn.study.comparison.trees import find_missing_libraries
 
 RESULTS = Path(__file__).parent / "comparison" / "results.json"
 

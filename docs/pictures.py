@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from energyknn.loading import load_table, sample_path
 from energyknn.neighbors import search_neighbors
-from energyknn.study.notebook import SPOTIFY
-from energyknn.study.protocol import COARSE_N_NEIGHBORS, Prepared, Protocol, micro_candidates, prepare
+from energyknn.study.notebook import COARSE_N_NEIGHBORS, SPOTIFY
+from energyknn.study.protocol import Prepared, Protocol, prepare
+from energyknn.study.run import list_candidates
 from energyknn.tuning import Candidate, CandidateScores, score_candidates
 
 PALE = "#b0b0b0"
@@ -102,7 +103,7 @@ def draw_blocks() -> Figure:
 
 def draw_searches() -> Figure:
     """Draw what is searched for six candidates on four folds: by a grid search, and by one search for each fold."""
-    candidates, n_folds = micro_candidates(11, 100), 4
+    candidates, n_folds = list_candidates(11, 100), 4
     figure = Figure(figsize=(7.2, 2.7), layout="constrained", facecolor="white")
     left, right = figure.subplots(1, 2, sharey=True)
     for axes, title, width, drawn in (
@@ -158,7 +159,7 @@ def draw_stages(scores: CandidateScores) -> Figure:
     mean = scores.test["score"].mean
     coarse = [k for k in COARSE_N_NEIGHBORS if k in EVERY_K]
     best = max(coarse, key=lambda k: mean[k - 1])
-    stages = ((coarse, ORANGE, "s", "coarse search"), (micro_candidates(best, EVERY_K[-1]), GREEN, "^", "micro search"))
+    stages = ((coarse, ORANGE, "s", "coarse search"), (list_candidates(best, EVERY_K[-1]), GREEN, "^", "micro search"))
     figure = Figure(figsize=(7.2, 3.4), layout="constrained", facecolor="white")
     axes = figure.subplots()
     axes.plot(EVERY_K, mean, color=BLUE, linewidth=1.6, label="every k")

@@ -16,7 +16,8 @@ from harness.drawing import BLUE, DOTS_PER_INCH, GREY, RED, make_panels
 from comparison.choosing import LEARNING, PREDICTING, PROTOCOLS, list_means
 from comparison.problems import PROBLEMS
 from comparison.running import MODELS, OURS
-from energyknn.study.comparison import LIBRARIES, estimate_over_splits
+from energyknn.study.comparison.bootstrap import estimate_over_splits
+from energyknn.study.comparison.trees import LIBRARIES
 
 PICTURE = "beyond-differences"
 LINE_WIDTH = 58  # letters in a line of a panel's title

@@ -22,24 +22,20 @@ from comparison.state import find_record, read_state, write_state
 from energyknn import KNNRegressor, KNNSearchCV
 from energyknn.estimators import make_learned_regressor
 from energyknn.fitting import evaluate, fit_in_groups
-from energyknn.study.comparison import (
-    LIBRARIES,
-    TunedTreesRegressor,
+from energyknn.study.comparison.bootstrap import estimate_rmse, estimate_rmse_difference
+from energyknn.study.comparison.columns import measure_columns
+from energyknn.study.comparison.coverage import measure_intervals_by_decade
+from energyknn.study.comparison.diagnostics import (
     estimate_nested,
-    estimate_rmse,
-    estimate_rmse_difference,
-    find_missing_libraries,
     label_bins,
     label_decades,
-    measure_columns,
     measure_effects,
-    measure_intervals_by_decade,
     measure_learning_curve,
     tabulate_errors,
-    tune_trees,
 )
+from energyknn.study.comparison.trees import LIBRARIES, TunedTreesRegressor, find_missing_libraries, tune_trees
+from energyknn.study.describing import describe_analyses, describe_environment, describe_intervals_and_columns
 from energyknn.study.protocol import Prepared, Protocol, prepare
-from energyknn.study.reporting.results import describe_analyses, describe_environment, describe_reliability
 from energyknn.study.songs import label_songs
 
 OURS, NOTEBOOK, LINE = "energyknn", "notebook's neighbours", "ordinary least squares"
@@ -197,7 +193,7 @@ def run_honesty(plan: Plan, table: pd.DataFrame, path: Path, *, say: Say) -> dic
     nested = estimate_nested(data, N_NEIGHBORS)
     neighbors = KNNRegressor(nested.best)
     say(f"{plan.problem}: nested estimate done, k = {nested.best}")
-    effects = measure_effects(table, protocol, neighbors, schema=schema)
+    effects = measure_effects(table, protocol, neighbors, data=data, schema=schema)
     say(f"{plan.problem}: effects of the protocol done")
     numbers = [column for column in data.X_train if column in schema.numbers]
     rest = [column for column in data.X_train if column not in schema.numbers]
@@ -237,7 +233,7 @@ def run_reliability(plan: Plan, table: pd.DataFrame, path: Path, *, say: Say) ->
     columns = measure_columns(data, make_learned_regressor(numbers, rest, **{**options, "n_maps": 1}), schema=schema)
     say(f"{plan.problem}: weights and importance of columns done")
     state = read_state(path)
-    state["reliability"][plan.problem] = describe_reliability(intervals, columns)
+    state["reliability"][plan.problem] = describe_intervals_and_columns(intervals, columns)
     write_state(path, state)
     return state
 

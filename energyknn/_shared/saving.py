@@ -7,9 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import joblib
 import pandas as pd
 
 from energyknn.errors import import_extra
@@ -116,33 +114,3 @@ def save_table(table: pd.DataFrame, path: str | Path) -> None:
             if staged.suffix == ".zst":
                 import_extra("zstandard", extra="formats")
             table.to_csv(staged, index=False)
-
-
-def save_and_reload(search: Any, path: Path) -> Any:
-    """Save a fitted search with joblib, as the notebook did, and read back what was just written.
-
-    Parameters
-    ----------
-    search : object
-        A fitted search or a table of scores.
-    path : Path
-        The file to write; its folder is made if it is not there.
-
-    Returns
-    -------
-    object
-        What was read back from the file.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-
-    Notes
-    -----
-    Reading a joblib file runs code that stands in it: it is unsafe for files from others, and nothing else in
-    energyknn reads one. For a model that can be passed on, see `energyknn.modelfile.save_model`.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    joblib.dump(search, path)
-    return joblib.load(path)

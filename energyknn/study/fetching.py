@@ -12,8 +12,6 @@ from energyknn._shared.saving import staged_file
 from energyknn.errors import DataFileError, import_extra
 from energyknn.loading import hash_file
 
-__all__ = ["DATASET", "Fetched", "fetch_tracks"]
-
 DATASET = "yamaerenay/spotify-dataset-19212020-160k-tracks"
 FILE = "data.csv"
 

@@ -1,22 +1,13 @@
-"""What the notebook printed, to be shown beside a run. Christopher Kramer, "Spotify energy score via KNN", 2021."""
+"""Every constant of the notebook and every figure that it printed.
+
+Christopher Kramer, "Spotify energy score via KNN", 2021.
+"""
 
 from __future__ import annotations
 
 from energyknn.fitting import Scores
 from energyknn.schema import Column, Schema
 from energyknn.tuning import Candidate, ScoreTable
-
-__all__ = [
-    "BASE",
-    "BASE_N_NEIGHBORS",
-    "COARSE",
-    "MICRO_BEST",
-    "MICRO_MINUTES",
-    "MICRO_N_NEIGHBORS",
-    "ROWS",
-    "SPOTIFY",
-    "TUNED",
-]
 
 SPOTIFY = Schema(
     (
@@ -42,10 +33,20 @@ SPOTIFY = Schema(
     )
 )
 """The 19 columns of the notebook's file, in its order. `key` is a pitch class (0 is C); the Web API writes -1
-where it found none. 1860 is the year of the oldest known recording of a voice."""
+where it found none. The oldest known recording of a voice was made in 1860."""
+
+REFERENCE_YEAR = 2021
+"""The year in which a track's age is 0."""
+TEST_SIZE = 0.2
+RANDOM_STATE = 42
+N_FOLDS = 4
+BASE_N_NEIGHBORS = 5
+COARSE_N_NEIGHBORS = (1, 11, 21, 31, 41, 51)
+N_MICRO = 6
+"""Candidates of the second search: the best of the first and the five above it."""
+LARGEST_N_NEIGHBORS = max(COARSE_N_NEIGHBORS) + N_MICRO - 1
 
 ROWS = 174_389
-BASE_N_NEIGHBORS = 5
 BASE = {
     "train": Scores(0.8692657365579515, 0.09855464044834011),
     "test": Scores(0.8029904002733431, 0.12123105702934114),

@@ -10,8 +10,6 @@ from numpy.typing import ArrayLike
 
 from energyknn.fitting import Scores
 
-__all__ = ["Gap", "Verdict", "judge_overfitting", "measure_gap", "r2_standard_error"]
-
 
 def r2_standard_error(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Estimate the standard error of R² over samples of rows.

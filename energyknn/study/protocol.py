@@ -1,12 +1,12 @@
-"""The notebook's study from a table to its figures: encode, split, scale, fit, search twice, refit, score."""
+"""Which rows and which scale a study uses: encode a table, split it, scale it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,60 +14,18 @@ from numpy.typing import NDArray
 
 from energyknn.encoding import encode_features, fit_levels, target_values
 from energyknn.errors import DataFileError
-from energyknn.fitting import (
-    Scores,
-    evaluate,
-    fit_knn,
-    predict,
-    predict_without_self,
-)
-from energyknn.neighbors import build_index
-from energyknn.progress import Track, track_silently
 from energyknn.scaling import apply_scale, fit_scale
 from energyknn.schema import Schema
 from energyknn.splitting import Split, fold_groups, fold_rows, split_groups, split_rows
-from energyknn.study.notebook import SPOTIFY
-from energyknn.study.overfitting import Gap, Verdict, judge_overfitting, measure_gap, r2_standard_error
+from energyknn.study.notebook import (
+    COARSE_N_NEIGHBORS,
+    N_FOLDS,
+    RANDOM_STATE,
+    REFERENCE_YEAR,
+    SPOTIFY,
+    TEST_SIZE,
+)
 from energyknn.study.songs import label_songs
-from energyknn.tuning import Candidate, ScoreTable
-
-__all__ = [
-    "BASE_N_NEIGHBORS",
-    "COARSE_N_NEIGHBORS",
-    "ModelFigures",
-    "Prepared",
-    "Protocol",
-    "Search",
-    "Study",
-    "check_size",
-    "evaluate_model",
-    "micro_candidates",
-    "prepare",
-    "run_study",
-]
-
-BASE_N_NEIGHBORS = 5
-COARSE_N_NEIGHBORS = (1, 11, 21, 31, 41, 51)
-N_FOLDS = 4
-
-Stage = Literal["coarse", "micro", "curve"]
-
-
-@dataclass(frozen=True)
-class Search:
-    """What scores candidates.
-
-    Parameters
-    ----------
-    score : callable
-        ``score(stage, prepared, n_neighbors) -> ScoreTable``, on the training rows of prepared data.
-    every_k : bool, default=False
-        Whether one more candidate costs nothing. Then every k up to the largest is scored first, as the stage
-        "curve", both stages of the notebook are read off that table, and predictions come from our own search.
-    """
-
-    score: Callable[[Stage, Prepared, Sequence[int]], ScoreTable]
-    every_k: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,30 +35,30 @@ class Protocol:
     Parameters
     ----------
     scaling : {"all_rows", "train_only"}, default="all_rows"
-        Rows from which the scale is learned: all, as in the notebook, or the training rows, so that nothing leaks.
+        Rows that the scale is learned from. The notebook used all of them. With the training rows, nothing leaks.
     reference_year : int, default=2021
         The year in which a track's age is 0.
     test_size : float, default=0.2
-        Share of the rows, or of the songs, held out.
+        Share of the rows, or of the songs, that is held out.
     random_state : int, default=42
         Seed of the hold-out.
     groups : {"none", "songs"}, default="none"
-        Whether every song is kept on one side of the hold-out and of each fold.
+        "songs" keeps all rows of a song on one side of the hold-out, and of each fold.
     n_splits : int, default=4
-        Folds of the training side, at least 2.
+        Number of folds of the training rows, at least 2.
     """
 
     scaling: Literal["all_rows", "train_only"] = "all_rows"
-    reference_year: int = 2021
-    test_size: float = 0.2
-    random_state: int = 42
+    reference_year: int = REFERENCE_YEAR
+    test_size: float = TEST_SIZE
+    random_state: int = RANDOM_STATE
     groups: Literal["none", "songs"] = "none"
     n_splits: int = N_FOLDS
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """Scaled rows on both sides and the folds of the training side.
+    """Scaled training and test rows, and the folds of the training rows.
 
     Parameters
     ----------
@@ -109,9 +67,9 @@ class Prepared:
     y_train, y_test : ndarray of shape (n_train or n_test,)
         Targets.
     folds : tuple of Split
-        Row numbers within the training side.
+        Row numbers that count the training rows.
     groups : ndarray of shape (n_train,), int64, or None
-        Song of each training row, where songs are kept on one side.
+        Song of each training row; None where the protocol does not group by song.
     """
 
     X_train: pd.DataFrame
@@ -122,92 +80,40 @@ class Prepared:
     groups: NDArray[np.int64] | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class ModelFigures:
-    """A model's scores, and its predictions of the test rows, shape (n_test,), in the target's unit."""
-
-    n_neighbors: int
-    train: Scores
-    train_without_self: Scores
-    test: Scores
-    gap: Gap
-    predicted_test: NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Study:
-    """Every figure of one study and the seconds that its stages took."""
-
-    protocol: Protocol
-    n_train: int
-    n_test: int
-    y_train: NDArray[np.float64]
-    y_test: NDArray[np.float64]
-    base: ModelFigures
-    coarse: ScoreTable
-    micro: ScoreTable
-    tuned: ModelFigures
-    verdict: Verdict
-    seconds: dict[str, float]
-    curve: ScoreTable | None = None
-
-
 @dataclass
-class _Clock:
+class Clock:
+    """Adds up the seconds of named stages."""
+
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        """Add the seconds that the block takes to the stage."""
         start = time.perf_counter()
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
-def micro_candidates(best: int, limit: int, *, n: int = 6) -> tuple[int, ...]:
-    """Return the candidates of the second search: the best of the first and the five above it.
-
-    Parameters
-    ----------
-    best : int
-        The first search's best.
-    limit : int
-        The largest candidate that every fold can serve.
-    n : int, default=6
-        How many, if the limit allows.
-
-    Returns
-    -------
-    tuple of int
-        For 11 the notebook's 11 to 16.
-
-    Examples
-    --------
-    >>> micro_candidates(11, 100)
-    (11, 12, 13, 14, 15, 16)
-    """
-    return tuple(k for k in range(best, best + n) if k <= limit)
-
-
 def check_size(
-    n_rows: int, *, test_size: float = 0.2, n_neighbors: int = max(COARSE_N_NEIGHBORS), n_splits: int = N_FOLDS
+    n_rows: int, *, test_size: float = TEST_SIZE, n_neighbors: int = max(COARSE_N_NEIGHBORS), n_splits: int = N_FOLDS
 ) -> None:
-    """Check that every fold has enough rows for the largest candidate.
+    """Check that every fold has enough training rows for the largest candidate.
 
     Parameters
     ----------
     n_rows : int
-        Rows of the file.
+        Number of rows in the file.
     test_size : float, default=0.2
-        Share held out.
+        Share of the rows that is held out.
     n_neighbors : int, default=51
-        The largest candidate.
+        The largest number of neighbours that will be tried.
     n_splits : int, default=4
         Number of folds.
 
     Raises
     ------
     DataFileError
-        If the smallest training fold has fewer rows than neighbours are asked for.
+        If the smallest fold has fewer training rows than `n_neighbors`.
     """
     in_fold = _rows_in_fold(n_rows, test_size, n_splits)
     if in_fold < n_neighbors:
@@ -231,32 +137,41 @@ def prepare(
     *,
     schema: Schema = SPOTIFY,
     n_neighbors: int = max(COARSE_N_NEIGHBORS),
-    clock: Any = None,
+    clock: Clock | None = None,
 ) -> Prepared:
     """Encode, split and scale a table.
 
     Parameters
     ----------
     table : DataFrame of shape (n_rows, n_columns)
-        A checked table.
+        A table that `load_table` has checked.
     protocol : Protocol
-        Which rows and which scale.
+        Which rows are held out, and which rows the scale is learned from.
     schema : Schema, default=SPOTIFY
-        What the columns are.
+        The role of each column.
     n_neighbors : int, default=51
-        The largest candidate that every fold must serve.
+        The largest number of neighbours that will be tried in a fold.
+    clock : Clock or None, default=None
+        Measures the stages "split", "encode" and "scale".
 
     Returns
     -------
     Prepared
-        With `scaling="all_rows"` and `groups="none"`, the notebook's own rows and values.
+        Training and test rows. With `scaling="all_rows"` and `groups="none"` they are those of the notebook.
 
     Raises
     ------
     DataFileError
-        If there are too few rows for the folds and the candidates.
+        If there are too few rows for the folds and the neighbours.
+
+    Examples
+    --------
+    >>> from energyknn.study.synthesis import synthesise_tracks
+    >>> data = prepare(synthesise_tracks(100), Protocol())
+    >>> len(data.y_train), len(data.y_test), len(data.folds)
+    (80, 20, 4)
     """
-    clock = clock or _Clock()
+    clock = clock or Clock()
     check_size(len(table), test_size=protocol.test_size, n_neighbors=n_neighbors, n_splits=protocol.n_splits)
     with clock.stage("split"):
         songs = None if protocol.groups == "none" else label_songs(table, schema)
@@ -279,142 +194,3 @@ def _split(n_rows: int, protocol: Protocol, songs: NDArray[np.int64] | None) -> 
         return split, fold_rows(len(split.train), n_splits=protocol.n_splits)
     split = split_groups(songs, test_size=test_size, random_state=random_state)
     return split, fold_groups(songs[split.train], n_splits=protocol.n_splits)
-
-
-def evaluate_model(
-    data: Prepared,
-    n_neighbors: int,
-    *,
-    own_search: bool = False,
-    track: Track[Any] = track_silently,
-    what: str = "",
-    clock: Any = None,
-) -> ModelFigures:
-    """Fit a model on the training rows and score it on both sides.
-
-    Parameters
-    ----------
-    data : Prepared
-        As `prepare` returns it.
-    n_neighbors : int
-        Neighbours to average.
-    own_search : bool, default=False
-        Whether our own search finds the neighbours, instead of scikit-learn's regressor.
-    track : Track, default=track_silently
-        Shows progress.
-    what : str
-        What the progress calls the model.
-
-    Returns
-    -------
-    ModelFigures
-        Scores, the gap between them, and the predictions of the test rows.
-    """
-    predict_with = _predict_with_our_search if own_search else _predict_with_scikit_learn
-    on_train, without_self, on_test = predict_with(data, n_neighbors, track=track, what=what, clock=clock or _Clock())
-    train, rest, test = (
-        evaluate(data.y_train, on_train),
-        evaluate(data.y_train, without_self),
-        evaluate(data.y_test, on_test),
-    )
-    errors = (r2_standard_error(data.y_train, without_self), r2_standard_error(data.y_test, on_test))
-    return ModelFigures(n_neighbors, train, rest, test, measure_gap(train, rest, test, errors=errors), on_test)
-
-
-Predictions = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
-
-
-def _predict_with_scikit_learn(
-    data: Prepared, n_neighbors: int, *, track: Track[Any], what: str, clock: _Clock
-) -> Predictions:
-    """Predict training rows, training rows without self, and test rows."""
-    with clock.stage("fit"):
-        model = fit_knn(data.X_train, data.y_train, n_neighbors=n_neighbors)
-    with clock.stage("predict"):
-        on_train = predict(model, data.X_train, track=track, what=f"training rows, {what}")
-        on_test = predict(model, data.X_test, track=track, what=f"test rows, {what}")
-    with clock.stage("without_self"):
-        (without_self,) = (predict_without_self(model) for _ in track([None], f"Predict rows without self, {what}"))
-    return on_train, without_self, on_test
-
-
-def _predict_with_our_search(
-    data: Prepared, n_neighbors: int, *, track: Track[Any], what: str, clock: _Clock
-) -> Predictions:
-    """Predict training rows, training rows without self, and test rows."""
-    with clock.stage("fit"):
-        index = build_index(data.X_train)
-    sides = {"predict": data.X_train, "without_self": None, "predict_test": data.X_test}
-    predictions = []
-    for name in track(list(sides), f"Predict training and test rows, {what}"):
-        with clock.stage(name.removesuffix("_test")):
-            found = index.search(sides[name], n_neighbors)
-            predictions.append(data.y_train[found.indices].mean(axis=1))
-    return predictions[0], predictions[1], predictions[2]
-
-
-def run_study(
-    table: pd.DataFrame,
-    protocol: Protocol,
-    search: Search,
-    *,
-    schema: Schema = SPOTIFY,
-    track: Track[Any] = track_silently,
-) -> Study:
-    """Run the whole study on a table.
-
-    Parameters
-    ----------
-    table : DataFrame of shape (n_rows, n_columns)
-        A checked table.
-    protocol : Protocol
-        Which rows and which scale.
-    search : Search
-        Scores the candidates.
-    schema : Schema, default=SPOTIFY
-        What the columns are.
-    track : Track, default=track_silently
-        Shows progress.
-
-    Returns
-    -------
-    Study
-        Every figure.
-
-    Raises
-    ------
-    DataFileError
-        If there are too few rows for the folds and the candidates.
-    """
-    clock, steps = _Clock(), _Clock()
-    data = prepare(table, protocol, schema=schema, clock=clock)
-    own_search, score, curve = search.every_k, search.score, None
-    base = evaluate_model(data, BASE_N_NEIGHBORS, own_search=own_search, track=track, what="base model", clock=steps)
-    smallest = min(len(fold.train) for fold in data.folds)
-    with clock.stage("coarse"):
-        if search.every_k:
-            curve = score("curve", data, micro_candidates(1, smallest, n=max(COARSE_N_NEIGHBORS) + 5))
-        tried = COARSE_N_NEIGHBORS
-        coarse = curve.select([Candidate(k) for k in tried]) if curve else score("coarse", data, tried)
-    with clock.stage("micro"):
-        around = micro_candidates(coarse.n_neighbors[coarse.best], smallest)
-        micro = curve.select([Candidate(k) for k in around]) if curve else score("micro", data, around)
-    with clock.stage("tuned"):
-        tuned = evaluate_model(
-            data, micro.n_neighbors[micro.best], own_search=own_search, track=track, what="tuned model"
-        )
-    base_seconds = {f"base_{name}": value for name, value in steps.seconds.items()}
-    return Study(
-        protocol=protocol,
-        n_train=len(data.y_train),
-        n_test=len(data.y_test),
-        y_train=data.y_train,
-        y_test=data.y_test,
-        base=base,
-        coarse=coarse,
-        micro=micro,
-        tuned=tuned,
-        verdict=judge_overfitting(base.gap, tuned.gap),
-        seconds={**clock.seconds, **base_seconds},
-        curve=curve,
-    )

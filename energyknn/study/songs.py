@@ -15,8 +15,6 @@ from scipy.sparse.csgraph import connected_components
 
 from energyknn.schema import Schema
 
-__all__ = ["label_songs", "normalise_title"]
-
 _REMASTER = re.compile(r"\s*[-(\[]\s*(?:\d{4}\s+)?(?:digital(?:ly)?\s+)?re-?master(?:ed)?\b.*$", re.IGNORECASE)
 
 

@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 
 from energyknn.study.notebook import SPOTIFY
 
-__all__ = ["are_synthetic", "synthesise_tracks"]
-
 _ID_PREFIX = b"synthetic"
 
 _Floats = NDArray[np.float64]

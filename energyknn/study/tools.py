@@ -1,70 +1,83 @@
-"""The tools that score a study's two stages: our one search, scikit-learn's grid, tune-sklearn, or Ray Tune."""
+"""The tools that score the candidates of a study: one search, scikit-learn's grid, tune-sklearn, or Ray Tune."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from sklearn.neighbors import KNeighborsRegressor
 
 from energyknn.progress import Track, track_silently
-from energyknn.study.protocol import Prepared, Search, Stage
+from energyknn.study.notebook import RANDOM_STATE
+from energyknn.study.protocol import Prepared
 from energyknn.tuning import Candidate, ScoreTable, score_candidates, scores_from_cv_results, search_grid
 
-__all__ = ["TOOLS", "Keep", "Tool", "choose_search", "keep_nothing"]
-
-Tool = Literal["one-search", "grid", "tune-sklearn", "ray"]
-TOOLS: Mapping[Tool, tuple[str, str]] = {
+ToolName = Literal["one-search", "grid", "tune-sklearn", "ray"]
+TOOLS: Mapping[ToolName, tuple[str, str]] = {
     "one-search": ("one search per fold", "one search per fold"),
     "grid": ("GridSearchCV", "GridSearchCV"),
     "tune-sklearn": ("TuneSearchCV", "GridSearchCV"),
     "ray": ("Ray Tune", "Ray Tune"),
 }
-"""The choices, and what scores the candidates of the coarse and of the micro search."""
+"""What scores the candidates of the coarse and of the micro search, by the name of the tool."""
 
 
-Score = Callable[[Stage, Prepared, Sequence[int]], ScoreTable]
-Keep = Callable[[str, Any], Any]
-"""Saves a fitted search under a stage's name and returns what was read back."""
+class Scored(NamedTuple):
+    """Scores of candidates, and the fitted search of scikit-learn that they come from, where there is one."""
+
+    scores: ScoreTable
+    search: Any = None
 
 
-def keep_nothing(stage: str, search: Any) -> Any:  # noqa: ARG001 - the shape of a Keep
-    """Return the search itself: the `Keep` that saves nothing."""
-    return search
+Scorer = Callable[[Prepared, Sequence[int]], Scored]
+"""Scores numbers of neighbours on the folds of prepared data."""
 
 
-def choose_search(
-    tool: Tool,
+class Tool(NamedTuple):
+    """What scores the candidates of a study.
+
+    Attributes
+    ----------
+    coarse, micro : Scorer
+        For the first and the second search.
+    every_k : bool, default=False
+        Whether one more candidate costs nothing. Then every k up to the largest is scored once, with `coarse`.
+    """
+
+    coarse: Scorer
+    micro: Scorer
+    every_k: bool = False
+
+
+def choose_tool(
+    name: ToolName,
     *,
-    keep: Keep = keep_nothing,
     callbacks: Sequence[Any] = (),
     track: Track[Any] = track_silently,
-    random_state: int = 42,
+    random_state: int = RANDOM_STATE,
     use_gpu: bool = False,
-) -> Search:
-    """Return the function that scores a stage's candidates with one of the tools.
+) -> Tool:
+    """Return the tool of a name.
 
     Parameters
     ----------
-    tool : {"one-search", "grid", "tune-sklearn", "ray"}
-        "one-search": one neighbour search for each fold serves all candidates. "grid": GridSearchCV for both stages.
-        "tune-sklearn": the notebook's TuneSearchCV for the first, which draws candidates with replacement, and
-        GridSearchCV for the second. "ray": Ray Tune for both.
-    keep : callable, default=keep_nothing
-        Saves each fitted search and gives back what was read.
+    name : {"one-search", "grid", "tune-sklearn", "ray"}
+        "one-search": one neighbour search for each fold scores all candidates. "grid": GridSearchCV for both searches.
+        "tune-sklearn": TuneSearchCV for the first search, as in the notebook, which draws candidates with replacement;
+        then GridSearchCV. "ray": Ray Tune for both.
     callbacks : sequence of scikit-learn callbacks
-        Shown by GridSearchCV.
+        GridSearchCV calls them.
     track : Track, default=track_silently
-        Shows the progress of the one search.
+        Shows the progress of "one-search".
     random_state : int, default=42
-        Seed of the draws.
+        Seed of the candidates that TuneSearchCV draws.
     use_gpu : bool, default=False
-        Reserve a GPU for each trial of Ray or tune-sklearn, as the notebook asked.
+        Whether each trial of "ray" and "tune-sklearn" reserves a GPU, as in the notebook.
 
     Returns
     -------
-    Search
+    Tool
         What scores the candidates.
 
     Raises
@@ -72,41 +85,39 @@ def choose_search(
     ImportError
         If the tool's extra is not installed.
     ValueError
-        If the tool is unknown, or a GPU is asked of the grid.
+        If the name is unknown, or `use_gpu` is set for a tool that runs on the CPU only.
     """
-    if tool not in TOOLS:
-        message = f"Search tool {tool!r} is unknown. Known are {', '.join(TOOLS)}."
+    if name not in TOOLS:
+        message = f"Search tool {name!r} is unknown. Known are {', '.join(TOOLS)}."
         raise ValueError(message)
-    if use_gpu and tool in {"one-search", "grid"}:
-        message = f"use_gpu is for 'tune-sklearn' and 'ray'; {tool!r} runs on the CPU only."
+    if use_gpu and name in {"one-search", "grid"}:
+        message = f"use_gpu is for 'tune-sklearn' and 'ray'; {name!r} runs on the CPU only."
         raise ValueError(message)
 
-    def with_one_search(stage: Stage, data: Prepared, n_neighbors: Sequence[int]) -> ScoreTable:
+    def search_once(data: Prepared, n_neighbors: Sequence[int]) -> Scored:
         candidates = [Candidate(k) for k in n_neighbors]
         scored = score_candidates(data.X_train, data.y_train, candidates=candidates, folds=data.folds, track=track)
-        kept: ScoreTable = keep(stage, scored.test["score"])
-        return kept
+        return Scored(scored.test["score"])
 
-    def with_grid(stage: Stage, data: Prepared, n_neighbors: Sequence[int]) -> ScoreTable:
+    def with_grid(data: Prepared, n_neighbors: Sequence[int]) -> Scored:
         search = search_grid(data.X_train, data.y_train, n_neighbors=n_neighbors, folds=data.folds, callbacks=callbacks)
-        return scores_from_cv_results(keep(stage, search).cv_results_)
+        return Scored(scores_from_cv_results(search.cv_results_), search)
 
-    if tool == "one-search":
-        return Search(with_one_search, every_k=True)
-    if tool == "grid":
-        return Search(with_grid)
-    if tool == "ray":
-        return Search(_with_ray(keep, use_gpu=use_gpu))
-    with_draws = _with_tune_sklearn(keep, random_state=random_state, use_gpu=use_gpu)
-    return Search(
-        lambda stage, data, n_neighbors: (with_draws if stage == "coarse" else with_grid)(stage, data, n_neighbors)
-    )
+    if name == "one-search":
+        return Tool(search_once, search_once, every_k=True)
+    if name == "grid":
+        return Tool(with_grid, with_grid)
+    if name == "tune-sklearn":
+        return Tool(_draw_with_tune_sklearn(random_state, use_gpu=use_gpu), with_grid)
+    with_ray = _search_with_ray(use_gpu=use_gpu)
+    return Tool(with_ray, with_ray)
 
 
-def _with_tune_sklearn(keep: Keep, *, random_state: int, use_gpu: bool) -> Score:
+def _draw_with_tune_sklearn(random_state: int, *, use_gpu: bool) -> Scorer:
+    """Return the notebook's own random search."""
     from energyknn.tuning.tune_sklearn import TuneSearchCV
 
-    def search(stage: Stage, data: Prepared, n_neighbors: Sequence[int]) -> ScoreTable:
+    def search(data: Prepared, n_neighbors: Sequence[int]) -> Scored:
         tune = TuneSearchCV(
             KNeighborsRegressor(),
             {"n_neighbors": list(n_neighbors)},
@@ -116,17 +127,18 @@ def _with_tune_sklearn(keep: Keep, *, random_state: int, use_gpu: bool) -> Score
             use_gpu=use_gpu,
         )
         tune.fit(np.asarray(data.X_train), data.y_train)
-        return scores_from_cv_results(keep(stage, tune).cv_results_)
+        return Scored(scores_from_cv_results(tune.cv_results_), tune)
 
     return search
 
 
-def _with_ray(keep: Keep, *, use_gpu: bool) -> Score:
+def _search_with_ray(*, use_gpu: bool) -> Scorer:
+    """Return a search whose trials Ray Tune runs."""
     from energyknn.tuning.ray_tune import search_ray_tune
 
-    def search(stage: Stage, data: Prepared, n_neighbors: Sequence[int]) -> ScoreTable:
-        scores = search_ray_tune(data.X_train, data.y_train, n_neighbors=n_neighbors, folds=data.folds, use_gpu=use_gpu)
-        kept: ScoreTable = keep(stage, scores)
-        return kept
+    def search(data: Prepared, n_neighbors: Sequence[int]) -> Scored:
+        return Scored(
+            search_ray_tune(data.X_train, data.y_train, n_neighbors=n_neighbors, folds=data.folds, use_gpu=use_gpu)
+        )
 
     return search

@@ -273,7 +273,7 @@ class FoldSearch:
             return
         yield FoldBlock(fold, "train_without_self", rows, found, n_features)
         k = min(self.n_neighbors, len(self.folds[fold].train))
-        yield FoldBlock(fold, "train", rows, _insert_own(found, rows, k), n_features)
+        yield FoldBlock(fold, "train", rows, insert_own(found, rows, k), n_features)
 
 
 def take_rows(X: Any, rows: NDArray[np.int64]) -> Any:
@@ -297,7 +297,7 @@ def _cut(rows: NDArray[np.int64], start: int, stop: int) -> NDArray[np.int64]:
     return rows[slice(*np.searchsorted(rows, [start, stop]))]
 
 
-def _insert_own(others: Neighbors, rows: NDArray[np.int64], n_neighbors: int) -> Neighbors:
+def insert_own(others: Neighbors, rows: NDArray[np.int64], n_neighbors: int) -> Neighbors:
     """Insert each row among its neighbours, at distance 0 and ordered by row number, and keep the first."""
     n_before = ((others.distances == 0) & (others.indices < rows[:, np.newaxis])).sum(axis=1)
     columns = np.arange(others.indices.shape[1] + 1)

@@ -57,7 +57,7 @@ from energyknn.modelfile import (
 )
 from energyknn.modelfile.texts import Texts
 from energyknn.schema import make_schema
-from energyknn.study.comparison import list_models
+from energyknn.study.comparison.models import list_models
 from energyknn.study.notebook import SPOTIFY
 
 NUMBERS = list(SPOTIFY.numbers)

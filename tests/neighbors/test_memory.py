@@ -101,12 +101,12 @@ def test_under_a_real_limit_a_search_says_so_and_a_smaller_one_runs():
 
 
 def test_the_command_line_says_so_in_one_line(monkeypatch, capsys):
-    from energyknn.study import jobs as reproducing
+    from energyknn.study.jobs import tune
 
     def refuse(*_, **__):
         message = "To find takes more."
         raise MemoryShortageError(message)
 
-    monkeypatch.setattr(reproducing, "tune", refuse)
+    monkeypatch.setattr(tune, "tune", refuse)
     assert main(["tune", "--data", "t.csv"]) == 2
     assert capsys.readouterr().err == "energyknn: error: To find takes more.\n"

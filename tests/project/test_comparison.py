@@ -27,7 +27,7 @@ from sklearn.metrics import root_mean_squared_error
 
 from energyknn.estimators import LocalLinearRegressor, MetricMap, make_learned_regressor
 from energyknn.fitting import fit_in_groups
-from energyknn.study.comparison import estimate_over_splits, estimate_rmse_difference
+from energyknn.study.comparison.bootstrap import estimate_over_splits, estimate_rmse_difference
 from energyknn.study.notebook import SPOTIFY
 from energyknn.study.protocol import Protocol, prepare
 

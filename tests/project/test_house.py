@@ -62,7 +62,7 @@ EXTRAS = {"numba", "ray", "torch", "tune_sklearn", "matplotlib", "jinja2", "kagg
 ROOMS = (
     *("tuning.candidates", "estimators", "inspection", "modelfile"),
     *("cluster.search", "cluster.tuning", "cluster.choices"),
-    *("study.jobs", "study.reporting", "study.cli"),
+    *("study", "study.jobs.reproduce", "study.jobs.tune", "study.reporting", "study.cli"),
 )
 IMPORT = """
 import importlib, sys

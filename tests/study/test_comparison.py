@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from check_results import check_results
 from made_tracks import make_tracks
 from scipy.stats import norm, t
 from sklearn.base import clone
@@ -20,33 +21,31 @@ from energyknn import KNNRegressor
 from energyknn.fitting import fit_in_groups
 from energyknn.learning.planes import weigh_softly
 from energyknn.study.cli import main
-from energyknn.study.comparison import (
-    LIBRARIES,
-    TunedTreesRegressor,
-    compare_models,
+from energyknn.study.comparison.bootstrap import (
     estimate_mean,
-    estimate_nested,
     estimate_over_splits,
     estimate_rmse,
     estimate_rmse_difference,
-    find_missing_libraries,
+)
+from energyknn.study.comparison.columns import measure_columns
+from energyknn.study.comparison.coverage import measure_intervals
+from energyknn.study.comparison.diagnostics import (
+    estimate_nested,
     label_bins,
     label_decades,
-    list_models,
-    measure_columns,
     measure_effects,
-    measure_intervals,
     measure_learning_curve,
     tabulate_errors,
-    tune_trees,
 )
-from energyknn.study.comparison.models import LEARNED, NOTEBOOK, TUNED_TREES
+from energyknn.study.comparison.models import LEARNED, NOTEBOOK, ONE_MAP, TUNED_TREES, compare_models, list_models
+from energyknn.study.comparison.trees import LIBRARIES, TunedTreesRegressor, find_missing_libraries, tune_trees
 from energyknn.study.notebook import SPOTIFY
 from energyknn.study.protocol import Protocol, prepare
 from energyknn.study.songs import label_songs
 
 QUICK = {"n_maps": 2, "n_rounds": 2, "n_queries": 200, "n_components": 3, "n_neighbors": 20}
 FEW_TREES = {"n_trials": 1, "max_trees": 4}
+LEARN_DISTANCES = ("neighbours, one weight per column", ONE_MAP, LEARNED)
 INSTALLED = [name for name in LIBRARIES if name not in find_missing_libraries()]
 
 
@@ -74,19 +73,37 @@ def models(data):
 
 @pytest.fixture(scope="module")
 def scores(data, models):
-    return compare_models(data, models)
+    """Score the models that learn no distance."""
+    return compare_models(data, {name: model for name, model in models.items() if name not in LEARN_DISTANCES})
+
+
+@pytest.fixture(scope="module")
+def learned_scores(data, models):
+    return compare_models(data, {name: models[name] for name in LEARN_DISTANCES})
 
 
 # ------------------------------------------------------------------------------------------------- models
 
 
-def test_every_model_has_its_scores(scores, models):
-    assert list(scores) == list(models)
-    assert len(scores) == 9 + len(INSTALLED)
+def test_every_model_is_listed_and_scored(scores, models):
+    assert [name for name in models if name not in LEARN_DISTANCES] == list(scores)
+    assert len(models) == 9 + len(INSTALLED)
+    check_scores(scores)
+
+
+@pytest.mark.slow
+def test_models_that_learn_a_distance_are_scored(learned_scores):
+    check_scores(learned_scores)
+
+
+def check_scores(scores):
     for score in scores.values():
         assert np.isfinite([score.cv_rmse, *score.test, score.seconds]).all()
         assert score.test_rmse.value == pytest.approx(score.test.rmse, rel=1e-12)
         assert score.test_rmse.low < score.test.rmse < score.test_rmse.high
+
+
+def test_the_mean_explains_nothing(scores):
     assert scores["mean"].test.r2 == pytest.approx(0, abs=0.05)
 
 
@@ -107,23 +124,30 @@ def shift(data):
 
 
 def test_test_rows_move_nothing_but_test_scores(data, scores, models):
-    chosen = {name: models[name] for name in (LEARNED, "boosted trees", TUNED_TREES)}
-    for name, score in compare_models(shift(data), chosen).items():
+    check_that_test_rows_move_nothing(data, scores, {name: models[name] for name in ("boosted trees", TUNED_TREES)})
+
+
+@pytest.mark.slow
+def test_test_rows_move_nothing_of_a_learned_distance(data, learned_scores, models):
+    check_that_test_rows_move_nothing(data, learned_scores, {LEARNED: models[LEARNED]})
+
+
+def check_that_test_rows_move_nothing(data, scores, models):
+    for name, score in compare_models(shift(data), models).items():
         assert score.cv_rmse == scores[name].cv_rmse
         assert score.test != scores[name].test
-
-
-def test_test_targets_move_no_prediction_choice_curve_or_nested_estimate(data, scores, models):
-    """Only the targets of the test rows change: whatever is predicted or chosen keeps every bit."""
     moved = replace(data, y_test=data.y_test[::-1] + 1)
-    chosen = {name: models[name] for name in (LEARNED, TUNED_TREES, NOTEBOOK)}
-    for name, score in compare_models(moved, chosen).items():
+    for name, score in compare_models(moved, models).items():
         np.testing.assert_array_equal(score.predicted_test, scores[name].predicted_test)
+
+
+def test_test_rows_move_no_nested_estimate_and_no_learning_curve(data):
     assert estimate_nested(shift(data), range(1, 20)) == estimate_nested(data, range(1, 20))
     line = LinearRegression()
     assert measure_learning_curve(shift(data), line) == measure_learning_curve(data, line)
 
 
+@pytest.mark.slow
 def test_songs_are_no_neighbours_of_themselves_while_learning(table, models):
     """A copy of each row is no help where songs are kept on one side: learning is told which rows are one song."""
     twice = pd.concat([table] * 2, ignore_index=True)
@@ -136,11 +160,17 @@ def test_songs_are_no_neighbours_of_themselves_while_learning(table, models):
     assert not np.array_equal(told.predicted_test, untold.predicted_test)
 
 
-def test_seeded_runs_repeat_to_the_bit(data, scores, models):
-    again = compare_models(data, {LEARNED: models[LEARNED], TUNED_TREES: models[TUNED_TREES]})
-    for name, score in again.items():
-        np.testing.assert_array_equal(score.predicted_test, scores[name].predicted_test)
-        assert score[:3] == scores[name][:3]
+def test_seeded_trees_repeat_every_bit(data, scores, models):
+    again = compare_models(data, {TUNED_TREES: models[TUNED_TREES]})[TUNED_TREES]
+    np.testing.assert_array_equal(again.predicted_test, scores[TUNED_TREES].predicted_test)
+    assert again[:3] == scores[TUNED_TREES][:3]
+
+
+@pytest.mark.slow
+def test_a_seeded_learned_distance_repeats_every_bit(data, learned_scores, models):
+    again = compare_models(data, {LEARNED: models[LEARNED]})[LEARNED]
+    np.testing.assert_array_equal(again.predicted_test, learned_scores[LEARNED].predicted_test)
+    assert again[:3] == learned_scores[LEARNED][:3]
 
 
 # -------------------------------------------------------------------------------------------------- trees
@@ -404,19 +434,21 @@ def test_a_column_that_is_all_that_matters_is_found(data):
     assert sum(weight.value for weight in report.weights.values()) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_the_command_line_shows_and_writes_them(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(
-        "energyknn.study.jobs.list_models",
+        "energyknn.study.jobs.reproduce.list_models",
         lambda columns, **options: shrink(
             list_models(columns, learning={**QUICK, "n_maps": 1}, tuning=FEW_TREES, **options)
         ),
     )
-    for place in ("reproducing", "beyond.models"):
-        missing = {"LightGBM": "install it", "CatBoost": "too"}
-        monkeypatch.setattr(f"energyknn.{place}.find_missing_libraries", lambda missing=missing: missing)
+    missing = {"LightGBM": "install it", "CatBoost": "too"}
+    for room in ("jobs.reproduce", "comparison.models"):
+        monkeypatch.setattr(f"energyknn.study.{room}.find_missing_libraries", lambda: missing)
     arguments = ["reproduce", "--no-honest", "--no-report", "--beyond", "--out", str(tmp_path / "out")]
     assert main(arguments) == 0
     results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    check_results(results)
     written, analyses = results["beyond"], results["beyond_analyses"]
     assert set(written["boosted trees"]) == {"cv_rmse", "test", "test_rmse", "seconds"}
     assert set(written["boosted trees"]["test"]) == {"r2", "rmse"}

@@ -10,7 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
 
 from energyknn.splitting import fold_rows
-from energyknn.study.tools import choose_search
+from energyknn.study.tools import choose_tool
 from energyknn.tuning import scores_from_cv_results, search_grid
 
 
@@ -42,6 +42,6 @@ def test_progress_is_shown_and_not_kept(data, tmp_path):
 
 def test_an_unknown_tool_and_a_gpu_for_the_grid_are_refused():
     with pytest.raises(ValueError, match=r"'skopt' is unknown\. Known are one-search, grid"):
-        choose_search("skopt")
+        choose_tool("skopt")
     with pytest.raises(ValueError, match="use_gpu is for"):
-        choose_search("grid", use_gpu=True)
+        choose_tool("grid", use_gpu=True)

@@ -10,9 +10,7 @@ from typing import Any
 from energyknn import __version__
 from energyknn.errors import DataFileError, DeviceError, MemoryShortageError, ModelFileError
 from energyknn.study.cli import fetch, fit, predict, reproduce, sample, tune
-from energyknn.study.cli.options import Parser, UserError, parse_sizes
-
-__all__ = ["main", "parse_sizes"]
+from energyknn.study.cli.options import Parser, UserError
 
 _MENDABLE = (UserError, DataFileError, DeviceError, ModelFileError, MemoryShortageError)
 

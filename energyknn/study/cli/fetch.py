@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-__all__ = ["add_command"]
-
 
 def add_command(commands: Any) -> None:
     """Add the command to the parser's commands."""

@@ -10,8 +10,6 @@ from typing import Any
 
 from energyknn.study.cli.options import UserError, add_columns, choose_schema
 
-__all__ = ["add_command"]
-
 
 def add_command(commands: Any) -> None:
     """Add the command to the parser's commands."""

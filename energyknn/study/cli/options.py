@@ -8,8 +8,6 @@ from typing import Any, NoReturn
 from energyknn.schema import Schema, make_schema
 from energyknn.study.notebook import SPOTIFY
 
-__all__ = ["Parser", "UserError", "add_columns", "choose_schema", "parse_numbers", "parse_sizes"]
-
 
 class UserError(Exception):
     """What the user can mend, in one line."""

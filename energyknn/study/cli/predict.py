@@ -11,8 +11,6 @@ from typing import Any
 
 from energyknn.study.cli.options import UserError
 
-__all__ = ["add_command"]
-
 _MOST_EXPLAINED = 1000  # rows
 _N_REASONS = 5  # training rows of each
 _N_SHARES = 3  # columns named beside a training row

@@ -15,8 +15,6 @@ from energyknn.errors import import_extra
 from energyknn.progress import track_on_stderr, track_silently
 from energyknn.study.cli.options import UserError, add_columns, choose_schema
 
-__all__ = ["add_command"]
-
 
 def add_command(commands: Any) -> None:
     """Add the command to the parser's commands."""
@@ -66,7 +64,7 @@ def add_command(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from energyknn.study.jobs import reproduce
+    from energyknn.study.jobs.reproduce import reproduce
 
     if options.use_gpu and options.search not in {"tune-sklearn", "ray"}:
         message = f"--use-gpu is for --search tune-sklearn or ray; {options.search} runs on the CPU only"

@@ -9,8 +9,6 @@ from typing import Any
 
 from energyknn.study.cli.options import UserError
 
-__all__ = ["add_command"]
-
 
 def add_command(commands: Any) -> None:
     """Add the command to the parser's commands."""

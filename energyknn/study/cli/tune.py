@@ -15,8 +15,6 @@ from rich.console import Console
 from energyknn.progress import track_on_stderr, track_silently
 from energyknn.study.cli.options import UserError, add_columns, choose_schema, parse_numbers, parse_sizes
 
-__all__ = ["add_command"]
-
 
 def add_command(commands: Any) -> None:
     """Add the command to the parser's commands."""
@@ -76,7 +74,7 @@ def add_command(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from energyknn.study.jobs import tune
+    from energyknn.study.jobs.tune import tune
     from energyknn.study.protocol import Protocol
     from energyknn.tuning import SearchInterrupted
 

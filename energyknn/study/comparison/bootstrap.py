@@ -11,15 +11,6 @@ from scipy.stats import bootstrap, t
 
 from energyknn.tuning import compare_candidates
 
-__all__ = [
-    "CONFIDENCE",
-    "Estimate",
-    "estimate_mean",
-    "estimate_over_splits",
-    "estimate_rmse",
-    "estimate_rmse_difference",
-]
-
 CONFIDENCE = 0.95
 """Share of the intervals that hold what they estimate."""
 

@@ -23,23 +23,10 @@ from energyknn.study.comparison.bootstrap import (
     estimate_rmse,
     estimate_rmse_difference,
 )
-from energyknn.study.notebook import SPOTIFY
-from energyknn.study.protocol import N_FOLDS, Prepared, Protocol, prepare
+from energyknn.study.notebook import N_FOLDS, SPOTIFY
+from energyknn.study.protocol import Prepared, Protocol, prepare
 from energyknn.study.songs import label_songs
 from energyknn.tuning import Candidate, score_candidates
-
-__all__ = [
-    "CurvePoint",
-    "Effect",
-    "GroupErrors",
-    "NestedEstimate",
-    "estimate_nested",
-    "label_bins",
-    "label_decades",
-    "measure_effects",
-    "measure_learning_curve",
-    "tabulate_errors",
-]
 
 OTHER_REFERENCE_YEAR = 1900
 """A year far from every reference year that anybody would choose."""
@@ -129,42 +116,53 @@ class NestedEstimate(NamedTuple):
 
 
 def measure_effects(
-    table: pd.DataFrame, protocol: Protocol, model: Any, *, schema: Schema = SPOTIFY, track: Track[Any] = track_silently
+    table: pd.DataFrame,
+    protocol: Protocol,
+    model: Any,
+    *,
+    data: Prepared | None = None,
+    schema: Schema = SPOTIFY,
+    track: Track[Any] = track_silently,
 ) -> tuple[Effect, ...]:
     """Measure what three choices of the protocol do to a model's error.
 
     Parameters
     ----------
     table : DataFrame of shape (n_rows, n_columns)
-        A checked table.
+        A table that `load_table` has checked.
     protocol : Protocol
-        Which rows are held out; its scaling and reference year are the usual ones.
+        The usual choices.
     model : estimator
-        What is fitted; it is cloned.
+        The model that is fitted; it is cloned.
+    data : Prepared or None, default=None
+        What `prepare` returned for the table and the protocol. None prepares it.
     schema : Schema, default=SPOTIFY
-        What the columns are.
+        The role of each column.
     track : Track, default=track_silently
         Shows progress by fits.
 
     Returns
     -------
     tuple of Effect
-        Scaling from all rows, and from training rows; the reference year, and another; songs on both sides, and on
-        one. The last is left out where too few training rows, or less than half, share no song with a test row.
+        The scale learned from all rows, or from training rows; the reference year, or another one; songs on both
+        sides of the split, or on one. The last is left out where too few training rows, or less than half, have no
+        song in common with a test row.
 
     Notes
     -----
-    Test rows are the same in each pair, so intervals are those of paired differences. A year moves a column by a
-    constant, which standardising takes out: all that can be left is rounding. For songs, one model learns without the
-    training rows whose song is among the test rows; the other without as many of the rest. So both learn from equally
-    many rows, and songs are drawn whole for the interval.
+    Both models of a pair predict the same test rows, so the intervals are those of paired differences. Another
+    reference year adds a constant to a column. Standardising takes it out again, so only rounding is left.
+
+    For the songs, one model learns without the training rows whose song is among the test rows. The other learns
+    without as many of the remaining rows, so both learn from equally many. The bootstrap draws whole songs.
     """
-    usual = prepare(table, protocol, schema=schema)
+    usual = prepare(table, protocol, schema=schema) if data is None else data
     others = {
         "scale learned from all rows": replace(protocol, scaling="train_only"),
         "reference year": replace(protocol, reference_year=OTHER_REFERENCE_YEAR),
     }
-    rest, control = _part_songs(table, usual, schema, protocol.random_state)
+    songs = label_songs(table, schema)
+    rest, control = _part_songs(songs, usual, protocol.random_state)
     steps = [None, *others, *(["songs on both sides"] if rest is not None else [])]
     effects: list[Effect] = []
     predicted = np.empty(0)
@@ -176,14 +174,12 @@ def measure_effects(
             effects.append(_compare(name, usual, (predicted, changed), len(usual.y_train)))
         else:
             pair = _predict(model, usual, control), _predict(model, usual, rest)
-            songs = label_songs(table, schema)[usual.X_test.index]
-            effects.append(_compare(name, usual, pair, len(control), groups=songs))
+            effects.append(_compare(name, usual, pair, len(control), groups=songs[usual.X_test.index]))
     return tuple(effects)
 
 
-def _part_songs(table: pd.DataFrame, data: Prepared, schema: Schema, random_state: int) -> tuple[Any, Any]:
+def _part_songs(songs: NDArray[np.int64], data: Prepared, random_state: int) -> tuple[Any, Any]:
     """Return the training rows without songs of test rows, and as many with them; None where there are too few."""
-    songs = label_songs(table, schema)
     shared = np.isin(songs[data.X_train.index], songs[data.X_test.index])
     alone = np.flatnonzero(~shared)
     if len(alone) < max(len(shared) / 2, _FEWEST_TO_LEARN):

@@ -26,8 +26,6 @@ from energyknn.study.comparison.trees import LIBRARIES, TunedTreesRegressor, fin
 from energyknn.study.notebook import SPOTIFY
 from energyknn.study.protocol import Prepared
 
-__all__ = ["LEARNED", "NOTEBOOK", "ONE_MAP", "TUNED_TREES", "ModelScore", "compare_models", "list_models"]
-
 NOTEBOOK, LEARNED, TUNED_TREES = "notebook's neighbours", "neighbours, joined learned maps", "boosted trees, tuned"
 ONE_MAP = "neighbours, one learned map"
 """Names of models that others refer to."""

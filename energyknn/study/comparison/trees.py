@@ -23,17 +23,6 @@ from energyknn.errors import import_extra
 from energyknn.progress import Track, track_silently
 from energyknn.splitting import split_rows
 
-__all__ = [
-    "LIBRARIES",
-    "Grown",
-    "Library",
-    "Trial",
-    "TunedTrees",
-    "TunedTreesRegressor",
-    "find_missing_libraries",
-    "tune_trees",
-]
-
 FAST_RATE = 0.15
 """Learning rate of the trials."""
 

@@ -7,30 +7,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from energyknn.errors import import_extra
-from energyknn.study.reporting._axes import BLUE, GREEN, GREY, ORANGE, RED, UNIT, Picture, label_axes, make_axes
+from energyknn.study.reporting.axes import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    RED,
+    UNIT,
+    Picture,
+    label_axes,
+    make_axes,
+    make_picture,
+)
 from energyknn.study.reporting.comparison_pictures import draw_beyond
 from energyknn.study.reporting.tables import QUANTITIES, SIDES
+from energyknn.study.results import Results, SearchPart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import PolyCollection
     from matplotlib.figure import Figure
 
-__all__ = [
-    "StudyArrays",
-    "draw_energy_distribution",
-    "draw_pictures",
-    "draw_predicted_against_actual",
-    "draw_residuals",
-    "draw_train_against_test",
-    "draw_validation_curve",
-]
 
 FloatArray = NDArray[np.float64]
 
@@ -56,117 +59,89 @@ class StudyArrays:
     predicted_test: FloatArray
 
 
-class _Curve(NamedTuple):
+class _Curve:
     """Scores of one search in the order of k, each candidate once; arrays of shape (n_candidates,)."""
 
-    n_neighbors: NDArray[np.int64]
-    mean: FloatArray
-    error: FloatArray
-    folds: FloatArray  # (n_candidates, n_folds)
+    def __init__(self, search: SearchPart) -> None:
+        self.n_neighbors, order = np.unique(search["n_neighbors"], return_index=True)
+        self.folds = np.array(search["fold_test_scores"])[order]  # (n_candidates, n_folds)
+        self.mean = self.folds.mean(axis=1)
+        self.error = self.folds.std(axis=1) / np.sqrt(self.folds.shape[1])
+
+    def find(self, n_neighbors: int) -> tuple[float, float]:
+        """Return the mean of a candidate and one standard error."""
+        (place,) = np.flatnonzero(self.n_neighbors == n_neighbors)
+        return float(self.mean[place]), float(self.error[place])
 
 
-def _read_curve(search: Mapping[str, Any]) -> _Curve:
-    """Return the scores with one standard error, the fold sd (population) over the root of the folds."""
-    n_neighbors, order = np.unique(np.asarray(search["n_neighbors"], dtype=np.int64), return_index=True)
-    folds = np.asarray(search["fold_test_scores"], dtype=np.float64)[order]
-    error = folds.std(axis=1) / np.sqrt(folds.shape[1])
-    return _Curve(n_neighbors, folds.mean(axis=1), error, folds)
-
-
-def draw_validation_curve(results: Mapping[str, Any]) -> Figure:
+def draw_validation_curve(results: Results) -> Figure:
     """Draw the mean validation R² of every candidate k with one standard error.
 
     Parameters
     ----------
-    results : mapping
-        The study's results, with `coarse` and perhaps `micro` and `notebook`.
+    results : Results
+        The content of `results.json`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Above, the coarse and the micro candidates with the notebook's coarse trials: their means, one
-        standard error and every fold. Below, the micro candidates alone, where there are any.
+        Above, the coarse and the micro candidates, every k where it was scored, and the notebook's coarse trials with
+        their folds. Below, the micro candidates alone.
 
     Raises
     ------
     ImportError
         If the extra ``report`` is not installed.
-    KeyError
-        If the results have no coarse search with its fold scores.
 
     Notes
     -----
     One standard error is the population standard deviation over the folds, divided by the root of their
     number.
     """
-    coarse = _read_curve(results["coarse"])
-    micro = _read_curve(results["micro"]) if results.get("micro") else None
-    best, search = (results["micro"]["best"], micro) if micro else (results["coarse"]["best"], coarse)
-    at = int(np.flatnonzero(search.n_neighbors == best)[0])
-    title = f"Best k is {best}: validation R² {search.mean[at]:.4f} ± {search.error[at]:.4f}"
-    if results.get("curve") and results["curve"]["best"] != best:
-        title += f"; of every k it is {results['curve']['best']}, which the searches pass by"
-    figure, panels = make_axes(5.6 if micro else 3.9, title, heights=(1.35, 1) if micro else (1,))
-    if results.get("curve"):
-        every_k = _read_curve(results["curve"])
-        _draw_curve(panels[0], every_k, label="every k from one search, this run", color=GREY, marker="")
-    _draw_curve(panels[0], coarse, label="coarse search, this run", color=BLUE)
-    if micro:
-        _draw_points(panels[0], micro, label="micro search, this run", style={"color": GREEN, "marker": "s"})
-        _draw_micro(panels[1], micro, best)
-    _draw_notebook(panels[0], (results.get("notebook") or {}).get("coarse"))
-    _mark_best(panels[0], best, search.mean[at])
-    label_axes(panels[0], "neighbours k (count)", "mean validation R² (no unit)")
-    panels[0].legend(fontsize=9, loc="best", framealpha=0.9)
+    coarse, micro, best = _Curve(results["coarse"]), _Curve(results["micro"]), results["micro"]["best"]
+    mean, error = micro.find(best)
+    title = f"Best k is {best}: validation R² {mean:.4f} ± {error:.4f}"
+    every_k = results.get("curve")
+    if every_k and every_k["best"] != best:
+        title += f"; of every k it is {every_k['best']}, which the searches pass by"
+    figure, (above, below) = make_axes(5.6, title, heights=(1.35, 1))
+    if every_k:
+        _draw_curve(above, _Curve(every_k), label="every k from one search, this run", color=GREY, marker="")
+    _draw_curve(above, coarse, label="coarse search, this run", color=BLUE)
+    _draw_points(above, micro, label="micro search, this run", color=GREEN, marker="s")
+    printed = _Curve(results["notebook"]["coarse"])
+    style: dict[str, Any] = {"color": RED, "marker": "D", "markerfacecolor": "none", "markersize": 5.5}
+    _draw_points(above, printed, label="coarse search, notebook", **style)
+    above.scatter(
+        np.repeat(printed.n_neighbors, printed.folds.shape[1]), printed.folds.ravel(), s=3, color=RED, alpha=0.7
+    )
+    label_axes(above, "neighbours k (count)", "mean validation R² (no unit)")
+    above.legend(fontsize=9, loc="best", framealpha=0.9)
+
+    near, total = int(np.count_nonzero(micro.mean >= mean - error)), len(micro.n_neighbors)
+    share = f"All {total}" if near == total else f"{near} of {total}"
+    words = f"{share} micro candidates are within one standard error (dashed) of the best (star)"
+    _draw_curve(below, micro, label="micro search, this run", color=GREEN)
+    below.axhline(mean - error, color=GREY, linewidth=1, linestyle="--")
+    below.set_xticks(micro.n_neighbors)
+    label_axes(below, "neighbours k (count)", "mean validation R² (no unit)", title=words)
+    for axes in (above, below):
+        axes.plot(
+            [best], [mean], linestyle="none", zorder=5, marker="*", markersize=13, color=ORANGE, markeredgecolor="black"
+        )
+        axes.axvline(best, color=GREY, linewidth=0.8, linestyle=":")
     return figure
 
 
-def _draw_points(axes: Axes, curve: _Curve, *, label: str, style: Mapping[str, Any]) -> None:
-    axes.errorbar(
-        curve.n_neighbors,
-        curve.mean,
-        yerr=curve.error,
-        label=label,
-        **{"linestyle": "none", "markersize": 4.5, "capsize": 2.5, "elinewidth": 1.2, **style},
-    )
+def _draw_points(axes: Axes, curve: _Curve, **style: Any) -> None:
+    options: dict[str, Any] = {"linestyle": "none", "markersize": 4.5, "capsize": 2.5, "elinewidth": 1.2, **style}
+    axes.errorbar(curve.n_neighbors, curve.mean, yerr=curve.error, **options)
 
 
 def _draw_curve(axes: Axes, curve: _Curve, *, label: str, color: str, marker: str = "o") -> None:
     low, high = curve.mean - curve.error, curve.mean + curve.error
     axes.fill_between(curve.n_neighbors, low, high, color=color, alpha=0.2, linewidth=0)
-    _draw_points(axes, curve, label=label, style={"color": color, "marker": marker, "linestyle": "-"})
-
-
-def _draw_notebook(axes: Axes, search: Mapping[str, Any] | None) -> None:
-    """Draw the notebook's trials: open diamonds for the means, dots for the folds."""
-    if not search:
-        return
-    curve = _read_curve(search)
-    style = {"color": RED, "marker": "D", "markerfacecolor": "none", "markersize": 5.5}
-    _draw_points(axes, curve, label="coarse search, notebook", style=style)
-    n_folds = curve.folds.shape[1]
-    axes.scatter(np.repeat(curve.n_neighbors, n_folds), curve.folds.ravel(), s=3, color=RED, alpha=0.7)
-
-
-def _mark_best(axes: Axes, best: int, mean: float) -> None:
-    style: dict[str, Any] = {"marker": "*", "markersize": 13, "color": ORANGE, "markeredgecolor": "black"}
-    axes.plot([best], [mean], linestyle="none", zorder=5, **style)
-    axes.axvline(best, color=GREY, linewidth=0.8, linestyle=":")
-
-
-def _draw_micro(axes: Axes, curve: _Curve, best: int) -> None:
-    """Draw the micro search alone, with the line of one standard error below its best."""
-    at = int(np.flatnonzero(curve.n_neighbors == best)[0])
-    limit = curve.mean[at] - curve.error[at]
-    near = int(np.count_nonzero(curve.mean >= limit))
-    total = len(curve.n_neighbors)
-    share = f"All {total}" if near == total else f"{near} of {total}"
-    _draw_curve(axes, curve, label="micro search, this run", color=GREEN)
-    axes.axhline(limit, color=GREY, linewidth=1, linestyle="--")
-    _mark_best(axes, best, curve.mean[at])
-    axes.set_xticks(curve.n_neighbors)
-    title = f"{share} micro candidates are within one standard error (dashed) of the best (star)"
-    label_axes(axes, "neighbours k (count)", "mean validation R² (no unit)", title=title)
+    _draw_points(axes, curve, label=label, color=color, marker=marker, linestyle="-")
 
 
 def draw_predicted_against_actual(
@@ -225,27 +200,9 @@ def _draw_cells(axes: Axes, points: tuple[FloatArray, FloatArray], limits: tuple
     return cells
 
 
-class _Bins(NamedTuple):
-    """Residuals in bins of equally many rows; arrays of shape (n_bins,)."""
-
-    centre: FloatArray
-    low: FloatArray
-    median: FloatArray
-    high: FloatArray
-
-
 def _count_bins(n_rows: int) -> int:
     """Return the bins of a histogram: the root of the rows, 10 to 50."""
     return int(np.clip(np.sqrt(n_rows), 10, 50))
-
-
-def _bin_residuals(predicted: FloatArray, residuals: FloatArray) -> _Bins:
-    """Cut rows by predicted value into up to 20 bins of at least 50 rows, where there are that many."""
-    n_bins = int(np.clip(len(predicted) // 50, 1, 20))
-    bins = np.array_split(np.argsort(predicted, kind="stable"), n_bins)
-    centre = np.array([np.median(predicted[rows]) for rows in bins])
-    low, median, high = np.array([np.quantile(residuals[rows], [0.05, 0.5, 0.95]) for rows in bins]).T
-    return _Bins(centre, low, median, high)
 
 
 def draw_residuals(y_test: ArrayLike, predicted_test: ArrayLike) -> Figure:
@@ -270,14 +227,17 @@ def draw_residuals(y_test: ArrayLike, predicted_test: ArrayLike) -> Figure:
     """
     predicted = np.asarray(predicted_test, dtype=np.float64)
     residuals = np.asarray(y_test, dtype=np.float64) - predicted
-    bins = _bin_residuals(predicted, residuals)
-    largest = float(np.max(np.abs(bins.median)))
+    n_bins = int(np.clip(len(predicted) // 50, 1, 20))  # of at least 50 rows, where there are that many
+    bins = np.array_split(np.argsort(predicted, kind="stable"), n_bins)
+    centre = np.array([np.median(predicted[rows]) for rows in bins])
+    lowest, median, highest = np.array([np.quantile(residuals[rows], [0.05, 0.5, 0.95]) for rows in bins]).T
+    largest = float(np.max(np.abs(median)))
     low, high = np.quantile(residuals, [0.05, 0.95])
     title = f"Median residual within ±{largest:.3f} in every bin; 90 % of all between {low:+.2f} and {high:+.2f}"
     figure, (above, below) = make_axes(5.0, title, heights=(1.2, 1))
     style: dict[str, Any] = {"color": BLUE, "alpha": 0.25, "linewidth": 0, "label": "5 to 95 % of the rows"}
-    above.fill_between(bins.centre, bins.low, bins.high, **style)
-    above.plot(bins.centre, bins.median, color=BLUE, marker="o", markersize=3.5, label="median")
+    above.fill_between(centre, lowest, highest, **style)
+    above.plot(centre, median, color=BLUE, marker="o", markersize=3.5, label="median")
     above.axhline(0, color=RED, linewidth=1.2)
     label_axes(above, f"predicted energy ({UNIT})", "actual - predicted\n(energy score)")
     above.legend(fontsize=9, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
@@ -289,63 +249,51 @@ def draw_residuals(y_test: ArrayLike, predicted_test: ArrayLike) -> Figure:
     return figure
 
 
-def draw_train_against_test(results: Mapping[str, Any]) -> Figure:
+def draw_train_against_test(results: Results) -> Figure:
     """Draw the scores on training and test rows, before and after tuning, with the notebook's beside them.
 
     Parameters
     ----------
-    results : mapping
-        The study's results, with `base` and `tuned` and perhaps `notebook`.
+    results : Results
+        The content of `results.json`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        R² above and RMSE below; one line for each model and side that was evaluated. The title states the gap
-        with each row's own self left out, where the results have it.
+        R² above and RMSE below, with one line for each model and side. The title states the gap with each row's own
+        self left out.
 
     Raises
     ------
     ImportError
         If the extra ``report`` is not installed.
-    KeyError
-        If a model or its scores on either side are missing.
     """
-    side, words = ("train_without_self", ", self left out") if _leaves_self_out(results) else ("train", "")
-    before, after = (results[name][side]["r2"] - results[name]["test"]["r2"] for name in ("base", "tuned"))
-    title = f"Train minus test R²{words}: {before:+.3f} before tuning, {after:+.3f} after"
+    gaps = results["overfitting"]["without_self_minus_test_r2"]
+    title = f"Train minus test R², self left out: {gaps['base']:+.3f} before tuning, {gaps['tuned']:+.3f} after"
     figure, panels = make_axes(5.4, title, heights=(1, 1))
+    models: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = [
+        (results["base"], results["notebook"]["base"]),
+        (results["tuned"], results["notebook"]["tuned"]),
+    ]
+    lines = [(model, printed, side) for model, printed in models for side in SIDES]
+    heights = np.arange(len(lines))
+    markers = dict(zip(SIDES, ((BLUE, "o"), (GREEN, "^"), (ORANGE, "s")), strict=True))
     for axes, quantity in zip(panels, QUANTITIES, strict=True):
-        _draw_scores(axes, results, quantity)
+        for height, (model, _, side) in zip(heights, lines, strict=True):
+            (color, marker), value = markers[side], model[side][quantity]
+            axes.plot([value], [height], color=color, marker=marker, markersize=8, linestyle="none")
+            where: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 8.5}
+            axes.annotate(f"{value:.3f}", (value, height), (0, 6), **where)
+        values = [printed[side][quantity] if side in printed else np.nan for _, printed, side in lines]
+        style: dict[str, Any] = {"color": RED, "marker": "D", "markerfacecolor": "none", "linestyle": "none"}
+        axes.plot(values, heights, markersize=6, label="what the notebook printed", **style)
+        axes.set_yticks(heights, [f"k = {model['n_neighbors']}, {SIDES[side]}" for model, _, side in lines])
+        axes.set_ylim(len(lines) - 0.5, -0.8)
+        axes.margins(x=0.12)
     label_axes(panels[0], "R² (no unit; higher is better)", "model and rows")
     label_axes(panels[1], "RMSE (energy score; lower is better)", "model and rows")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=9)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
     return figure
-
-
-def _leaves_self_out(results: Mapping[str, Any]) -> bool:
-    return all(results[name].get("train_without_self") for name in ("base", "tuned"))
-
-
-def _draw_scores(axes: Axes, results: Mapping[str, Any], quantity: str) -> None:
-    """Draw one score of both models as dots, one line for each side, and write the value beside each."""
-    notebook = results.get("notebook") or {}
-    markers = dict(zip(SIDES, ((BLUE, "o"), (GREEN, "^"), (ORANGE, "s")), strict=True))
-    lines = [(name, side) for name in ("base", "tuned") for side in SIDES if results[name].get(side)]
-    values = [results[name][side][quantity] for name, side in lines]
-    printed = [((notebook.get(name) or {}).get(side) or {}).get(quantity, np.nan) for name, side in lines]
-    heights = np.arange(len(lines), dtype=np.float64)
-    for height, value, (_, side) in zip(heights, values, lines, strict=True):
-        color, marker = markers[side]
-        axes.plot([value], [height], color=color, marker=marker, markersize=8, linestyle="none")
-        where: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 8.5}
-        axes.annotate(f"{value:.3f}", (value, height), (0, 6), **where)
-    if results.get("notebook"):
-        style: dict[str, Any] = {"color": RED, "marker": "D", "markerfacecolor": "none", "linestyle": "none"}
-        axes.plot(printed, heights, markersize=6, label="what the notebook printed", **style)
-    axes.set_yticks(heights, [f"k = {results[name]['n_neighbors']}, {SIDES[side]}" for name, side in lines])
-    axes.set_ylim(len(lines) - 0.5, -0.8)
-    axes.margins(x=0.12)
 
 
 def draw_energy_distribution(y_train: ArrayLike, y_test: ArrayLike) -> Figure:
@@ -385,13 +333,13 @@ def draw_energy_distribution(y_train: ArrayLike, y_test: ArrayLike) -> Figure:
     return figure
 
 
-def draw_pictures(results: Mapping[str, Any], arrays: StudyArrays) -> dict[str, Picture]:
+def draw_pictures(results: Results, arrays: StudyArrays) -> dict[str, Picture]:
     """Draw every picture of the study, with its caption and its text for those who cannot see it.
 
     Parameters
     ----------
-    results : mapping
-        The study's results, shaped as `results.json`.
+    results : Results
+        The content of `results.json`.
     arrays : StudyArrays
         Targets and predictions.
 
@@ -407,50 +355,40 @@ def draw_pictures(results: Mapping[str, Any], arrays: StudyArrays) -> dict[str, 
         If the extra ``report`` is not installed.
     """
     sides = (arrays.y_test, arrays.predicted_test)
-    figures = {
-        "validation_curve": draw_validation_curve(results),
-        "train_against_test": draw_train_against_test(results),
-        "predicted_against_actual": draw_predicted_against_actual(*sides),
-        "residuals": draw_residuals(*sides),
-        "energy_distribution": draw_energy_distribution(arrays.y_train, arrays.y_test),
-    }
-    captions = _write_captions(results, arrays)
-    return {
-        name: Picture(figure, f"{' '.join(figure.get_suptitle().split())}. {_KINDS[name]}", captions[name])
-        for name, figure in figures.items()
-    } | draw_beyond(results)
-
-
-_KINDS = {
-    "validation_curve": "Curve of mean validation R² against the number of neighbours.",
-    "predicted_against_actual": "Map of counts: predicted energy against actual energy.",
-    "residuals": "Band of residuals against predicted energy, and a histogram of residuals.",
-    "train_against_test": "Dots of R² and RMSE on training and test rows, before and after tuning.",
-    "energy_distribution": "Histogram of energy in all, training and test rows.",
-}
-
-
-def _write_captions(results: Mapping[str, Any], arrays: StudyArrays) -> dict[str, str]:
-    """Say what each picture measured and on how many rows."""
     n_test, n_folds = len(arrays.y_test), len(results["coarse"]["fold_test_scores"][0])
-    fair, drawn = _leaves_self_out(results), f"All {n_test:,} test rows."
+    drawn = f"All {n_test:,} test rows."
     if n_test > _MOST_POINTS:
         drawn = f"{_MOST_POINTS:,} of {n_test:,} test rows, a random choice with a fixed seed."
-    return {
-        "validation_curve": f"Mean R² over {n_folds} folds of the training rows. Bars and bands: one standard "
-        f"error, the standard deviation over the folds divided by √{n_folds}. Star: the best k."
-        + _name_notebook(results, "coarse", " Diamonds: what the notebook printed for its own file; dots: its folds."),
-        "predicted_against_actual": f"{drawn} Predicted by the tuned model. A prediction on the line is right.",
-        "residuals": f"All {n_test:,} test rows, tuned model. Above, bins of equally many rows by predicted energy: "
-        "a median above 0 means that the model predicts too little there.",
-        "train_against_test": "Train counts each row as its own neighbour, as the notebook does."
-        + (" Train without self leaves it out: its gap to the test score is what shows overfitting." * fair)
-        + _name_notebook(results, "tuned", " Diamonds: the notebook's own two models, on its own file."),
-        "energy_distribution": "The two sides of the split and both together, each in % of its own rows. R² compares "
-        "the error with this spread; RMSE does not.",
+    pictures = {
+        "validation_curve": (
+            draw_validation_curve(results),
+            "Curve of mean validation R² against the number of neighbours.",
+            f"Mean R² over {n_folds} folds of the training rows. Bars and bands: one standard error, the standard "
+            f"deviation over the folds divided by √{n_folds}. Star: the best k. Diamonds: what the notebook printed "
+            "for its own file; dots: its folds.",
+        ),
+        "train_against_test": (
+            draw_train_against_test(results),
+            "Dots of R² and RMSE on training and test rows, before and after tuning.",
+            "Train counts each row as its own neighbour, as the notebook does. Train without self leaves it out: its "
+            "gap to the test score shows overfitting. Diamonds: the notebook's own two models, on its own file.",
+        ),
+        "predicted_against_actual": (
+            draw_predicted_against_actual(*sides),
+            "Map of counts: predicted energy against actual energy.",
+            f"{drawn} Predicted by the tuned model. A prediction on the line is right.",
+        ),
+        "residuals": (
+            draw_residuals(*sides),
+            "Band of residuals against predicted energy, and a histogram of residuals.",
+            f"All {n_test:,} test rows, tuned model. Above, bins of equally many rows by predicted energy: a median "
+            "above 0 means that the model predicts too little there.",
+        ),
+        "energy_distribution": (
+            draw_energy_distribution(arrays.y_train, arrays.y_test),
+            "Histogram of energy in all, training and test rows.",
+            "The two sides of the split and both together, each in % of its own rows. R² compares the error with this "
+            "spread; RMSE does not.",
+        ),
     }
-
-
-def _name_notebook(results: Mapping[str, Any], part: str, words: str) -> str:
-    """Return the words where the notebook's part is drawn."""
-    return words if (results.get("notebook") or {}).get(part) else ""
+    return {name: make_picture(*parts) for name, parts in pictures.items()} | draw_beyond(results)

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
-__all__ = [
-    "QUANTITIES",
-    "SIDES",
-    "ComparisonRow",
-    "build_table",
-    "compare_with_notebook",
-    "compare_with_train_only",
-    "format_difference",
-    "format_value",
-    "render_table",
-    "tabulate_candidates",
-    "tabulate_models",
-]
+from energyknn.study.results import ComparedModel, Results
 
 SIDES = {"train": "train", "train_without_self": "train without self", "test": "test"}
-"""The sides a model is evaluated on: key in the results, and words for it."""
+"""The rows that a model is scored on: key in the results, and words for it."""
 
 QUANTITIES = {"r2": "R²", "rmse": "RMSE"}
 """The two scores: key in the results, and words for it."""
@@ -33,149 +21,91 @@ Value = int | float | None
 
 
 class ComparisonRow(NamedTuple):
-    """One figure of the notebook beside this run's.
+    """One figure of the notebook beside this run's; None where there is none.
 
-    Parameters
+    Attributes
     ----------
     step : str
-        Step of the study: "base", "coarse search", "micro search" or "tuned".
+        Step of the study: "base", "coarse search", "micro search", "every k, ..." or "tuned".
     quantity : str
         What was measured, such as "test R²".
     notebook, this_run : int, float or None
-        The two figures; None where there is none.
-    difference : int, float or None
-        This run minus the notebook; None where either is missing.
+        The two figures.
     """
 
     step: str
     quantity: str
     notebook: Value
     this_run: Value
-    difference: Value
+
+    @property
+    def difference(self) -> Value:
+        """The figure of this run minus that of the notebook; None where either is missing."""
+        return None if self.notebook is None or self.this_run is None else self.this_run - self.notebook
 
 
-def compare_with_notebook(results: Mapping[str, Any]) -> tuple[ComparisonRow, ...]:
+def compare_with_notebook(results: Results) -> tuple[ComparisonRow, ...]:
     """Set every figure of the study beside the one that the notebook printed.
 
     Parameters
     ----------
-    results : mapping
-        The study's results, shaped as `results.json`. A part that is missing gives no rows, or rows with None
-        on its side.
+    results : Results
+        The content of `results.json`.
 
     Returns
     -------
     tuple of ComparisonRow
-        The base model, the coarse search, the micro search, the best of every k where that was scored, and the
-        tuned model, in this order. Candidates
-        of a search stand in the order of k.
-
-    Examples
-    --------
-    >>> model = {"n_neighbors": 5, "test": {"r2": 0.75, "rmse": 0.125}}
-    >>> notebook = {"base": {"n_neighbors": 5, "test": {"r2": 0.5, "rmse": 0.25}}}
-    >>> compare_with_notebook({"base": model, "notebook": notebook})[1]
-    ComparisonRow(step='base', quantity='test R²', notebook=0.5, this_run=0.75, difference=0.25)
+        The base model, the coarse search, the micro search, the best of every k where that was scored, and the tuned
+        model. The candidates of a search stand in ascending order.
     """
-    notebook = results.get("notebook") or {}
-    seconds = results.get("seconds") or {}
-    minutes = {name: seconds[name] / 60 for name in ("coarse", "micro") if name in seconds}
-    rows: list[ComparisonRow] = []
-    rows += _compare_models("base", notebook.get("base"), results.get("base"))
-    for name in ("coarse", "micro"):
-        this_run = results.get(name)
-        if this_run and name in minutes:
-            this_run = {**this_run, "minutes": minutes[name]}
-        rows += _compare_searches(f"{name} search", notebook.get(name), this_run)
-    rows += _sum_up_curve(results.get("curve"))
-    rows += _compare_models("tuned", notebook.get("tuned"), results.get("tuned"))
-    return tuple(rows)
+    notebook, seconds, curve = results["notebook"], results["seconds"], results.get("curve")
+    rows = [*_compare_models("base", notebook["base"], results["base"])]
+    rows += _compare_searches("coarse search", notebook["coarse"], results["coarse"], seconds["coarse"])
+    rows += _compare_searches("micro search", notebook["micro"], results["micro"], seconds["micro"])
+    if curve:
+        step, tried = f"every k, {curve['n_neighbors'][0]} to {curve['n_neighbors'][-1]}", curve["n_neighbors"]
+        rows.append(ComparisonRow(step, "best k", None, curve["best"]))
+        rows.append(ComparisonRow(step, "mean R² there", None, curve["mean_test_score"][tried.index(curve["best"])]))
+    return (*rows, *_compare_models("tuned", notebook["tuned"], results["tuned"]))
 
 
-def compare_with_train_only(results: Mapping[str, Any]) -> tuple[ComparisonRow, ...]:
-    """Set the study in the notebook's order beside the study without leakage.
-
-    Parameters
-    ----------
-    results : mapping
-        The study's results, with the part `honest`.
-
-    Returns
-    -------
-    tuple of ComparisonRow
-        The base and the tuned model; `notebook` holds the figures in the notebook's order, `this_run` those
-        without leakage. Empty where the results have no part `honest`.
-    """
+def compare_with_honest(results: Results) -> tuple[ComparisonRow, ...]:
+    """Set the base and the tuned model (as `notebook`) beside those of the study without leaks (as `this_run`)."""
     honest = results.get("honest")
     if not honest:
         return ()
-    models = ("base", "tuned")
-    return tuple(row for name in models for row in _compare_models(name, results.get(name), honest.get(name)))
+    return (
+        *_compare_models("base", results["base"], honest["base"]),
+        *_compare_models("tuned", results["tuned"], honest["tuned"]),
+    )
 
 
-def _subtract(value: Value, other: Value) -> Value:
-    return None if value is None or other is None else value - other
-
-
-def _make_row(step: str, quantity: str, values: tuple[Value, Value]) -> ComparisonRow:
-    return ComparisonRow(step, quantity, *values, _subtract(values[1], values[0]))
-
-
-def _drop_empty(rows: Iterable[ComparisonRow]) -> Iterator[ComparisonRow]:
-    return (row for row in rows if row.notebook is not None or row.this_run is not None)
-
-
-def _compare_models(
-    step: str, notebook: Mapping[str, Any] | None, this_run: Mapping[str, Any] | None
-) -> Iterator[ComparisonRow]:
+def _compare_models(step: str, notebook: Mapping[str, Any], this_run: Mapping[str, Any]) -> Iterator[ComparisonRow]:
     """Yield the number of neighbours and every score that either side has."""
-    both = (notebook or {}, this_run or {})
-    rows = [_make_row(step, "k", (both[0].get("n_neighbors"), both[1].get("n_neighbors")))]
-    for side, side_words in SIDES.items():
-        scores = [model.get(side) or {} for model in both]
-        for name, words in QUANTITIES.items():
-            rows.append(_make_row(step, f"{side_words} {words}", (scores[0].get(name), scores[1].get(name))))
-    return _drop_empty(rows)
+    yield ComparisonRow(step, "k", notebook["n_neighbors"], this_run["n_neighbors"])
+    for side, words in SIDES.items():
+        if side in notebook or side in this_run:
+            for key, score in QUANTITIES.items():
+                both = (model[side][key] if side in model else None for model in (notebook, this_run))
+                yield ComparisonRow(step, f"{words} {score}", *both)
 
 
 def _compare_searches(
-    step: str, notebook: Mapping[str, Any] | None, this_run: Mapping[str, Any] | None
+    step: str, notebook: Mapping[str, Any], this_run: Mapping[str, Any], seconds: float
 ) -> Iterator[ComparisonRow]:
-    """Yield the mean score of every candidate that either side tried, then the best and the minutes."""
-    both = (notebook or {}, this_run or {})
-    means = [dict(zip(s.get("n_neighbors", ()), s.get("mean_test_score", ()), strict=False)) for s in both]
-    rows = [
-        _make_row(step, f"mean R² at k = {k}", (means[0].get(k), means[1].get(k)))
-        for k in sorted(means[0].keys() | means[1].keys())
-    ]
-    rows.append(_make_row(step, "best k", (both[0].get("best"), both[1].get("best"))))
-    rows.append(_make_row(step, "minutes", (both[0].get("minutes"), both[1].get("minutes"))))
-    return _drop_empty(rows)
-
-
-def _sum_up_curve(curve: Mapping[str, Any] | None) -> Iterator[ComparisonRow]:
-    """Yield the best of every k, which the notebook's two searches may pass by."""
-    if curve:
-        tried = list(curve["n_neighbors"])
-        step = f"every k, {tried[0]} to {tried[-1]}"
-        yield _make_row(step, "best k", (None, curve["best"]))
-        yield _make_row(step, "mean R² there", (None, curve["mean_test_score"][tried.index(curve["best"])]))
+    """Yield the mean score of every candidate that either side scored, then the best and the minutes."""
+    printed, means = (
+        dict(zip(search["n_neighbors"], search.get("mean_test_score", ()), strict=False))
+        for search in (notebook, this_run)
+    )
+    for k in sorted(printed.keys() | means.keys()):
+        yield ComparisonRow(step, f"mean R² at k = {k}", printed.get(k), means.get(k))
+    yield ComparisonRow(step, "best k", notebook["best"], this_run["best"])
+    yield ComparisonRow(step, "minutes", notebook.get("minutes"), seconds / 60)
 
 
 def format_value(value: Value, *, quantity: str = "") -> str:
-    """Write a figure as text: whole numbers as they are, scores to five places, minutes to two.
-
-    Parameters
-    ----------
-    value : int, float or None
-        The figure; None gives a dash.
-    quantity : str, default=""
-        What was measured.
-
-    Returns
-    -------
-    str
-        Text without a unit.
+    """Write a figure as text: whole numbers as they are, scores to five places, minutes to two, None as a dash.
 
     Examples
     --------
@@ -202,48 +132,26 @@ def format_difference(value: Value, *, quantity: str = "") -> str:
 
 
 def build_table(rows: Sequence[ComparisonRow]) -> Table:
-    """Build the table for a terminal.
-
-    Parameters
-    ----------
-    rows : sequence of ComparisonRow
-        What `compare_with_notebook` returns.
-
-    Returns
-    -------
-    rich.table.Table
-        One line for each row, a rule between steps. Print it with a `rich.console.Console`.
-    """
+    """Build the table of the notebook beside this run for a terminal, with a rule between steps."""
     table = Table(title="Notebook beside this run", title_justify="left", caption_justify="left")
     table.caption = "difference = this run - notebook; - where there is no figure"
     table.add_column("step")
     table.add_column("quantity")
     for name in ("notebook", "this run", "difference"):
         table.add_column(name, justify="right", no_wrap=True)
-    for number, row in enumerate(rows):
-        last = number + 1 == len(rows) or rows[number + 1].step != row.step
-        first = number == 0 or rows[number - 1].step != row.step
+    shown = ""
+    for row in rows:
+        if row.step != shown and shown:
+            table.add_section()
         figures = [format_value(value, quantity=row.quantity) for value in (row.notebook, row.this_run)]
         difference = format_difference(row.difference, quantity=row.quantity)
-        table.add_row(row.step if first else "", row.quantity, *figures, difference, end_section=last)
+        table.add_row("" if row.step == shown else row.step, row.quantity, *figures, difference)
+        shown = row.step
     return table
 
 
 def render_table(rows: Sequence[ComparisonRow], *, width: int = 100) -> str:
-    """Write the table as plain text.
-
-    Parameters
-    ----------
-    rows : sequence of ComparisonRow
-        What `compare_with_notebook` returns.
-    width : int, default=100
-        Most columns of text, at least 1.
-
-    Returns
-    -------
-    str
-        Lines that end in a newline, without colours.
-    """
+    """Write the table as plain text without colours, at most `width` characters wide."""
     console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False)
     with console.capture() as capture:
         console.print(build_table(rows), markup=False)
@@ -256,11 +164,11 @@ def tabulate_candidates(rows: Sequence[Mapping[str, Any]], scoring: str, varied:
     Parameters
     ----------
     rows : sequence of mappings
-        `n_neighbors`, `weights`, `mean_test_score` and `std_test_score` of each candidate, and what is varied.
+        For each candidate `n_neighbors`, `weights`, `mean_test_score`, `std_test_score` and the names in `varied`.
     scoring : str
-        The scorer's name.
+        The name of the scorer.
     varied : sequence of str, default=()
-        What else differs between candidates; each gets a column.
+        What else differs between candidates. Each gets a column.
 
     Returns
     -------
@@ -269,44 +177,42 @@ def tabulate_candidates(rows: Sequence[Mapping[str, Any]], scoring: str, varied:
     """
     table = Table(title="Every candidate, from one search per fold")
     for name in ("k", "weights", *varied, f"mean {scoring}", "sd over folds"):
-        table.add_column(
-            name.replace("_", " "), justify="left" if name in {"weights", "scaler", "without"} else "right"
-        )
+        text = name in {"weights", "scaler", "without"}
+        table.add_column(name.replace("_", " "), justify="left" if text else "right")
     best = max(rows, key=lambda row: row["mean_test_score"])
     for row in rows:
-        figures = (f"{row['mean_test_score']:.5f}", f"{row['std_test_score']:.5f}")
-        others = [str(row[name]) for name in varied]
-        style = "bold" if row is best else None
-        table.add_row(str(row["n_neighbors"]), str(row["weights"]), *others, *figures, style=style)
+        chosen = [str(row[name]) for name in ("n_neighbors", "weights", *varied)]
+        scores = [f"{row[name]:.5f}" for name in ("mean_test_score", "std_test_score")]
+        table.add_row(*chosen, *scores, style="bold" if row is best else None)
     return table
 
 
-def tabulate_models(models: Mapping[str, Mapping[str, Any]], missing: Mapping[str, str] | None = None) -> Table:
+def tabulate_models(models: Mapping[str, ComparedModel], missing: Mapping[str, str]) -> Table:
     """Build the table of models beyond the notebook for a terminal.
 
     Parameters
     ----------
-    models : mapping of str to mapping
+    models : mapping of str to ComparedModel
         The part `beyond` of `results.json`.
-    missing : mapping of str to str or None
-        What to do about each library whose models are missing.
+    missing : mapping of str to str
+        By library that is not installed, how to install it.
 
     Returns
     -------
     rich.table.Table
-        One line for each model, the least RMSE of the test rows in bold; below it, what is missing.
+        One line for each model, that with the least test RMSE in bold. The caption says what is missing.
     """
     table = Table(title="Beyond the notebook, on the same rows", title_justify="left", caption_justify="left")
     table.box, table.pad_edge, table.padding = None, False, (0, 1, 0, 0)  # so that 80 columns hold it
-    absent = "".join(f"\nnot compared: {name} ({advice})" for name, advice in (missing or {}).items())
+    absent = "".join(f"\nnot compared: {name} ({advice})" for name, advice in missing.items())
     table.caption = "± half of the 95 % interval of the test RMSE, by bootstrap over test rows" + absent
     table.add_column("model", no_wrap=True)
     for name in ("cv RMSE", "test RMSE", "±", "test R²", "seconds"):
         table.add_column(name, justify="right")
     best = min(models, key=lambda name: models[name]["test"]["rmse"])
     for name, model in models.items():
-        cv_rmse, rmse, r2 = (f"{value:.5f}" for value in (model["cv_rmse"], model["test"]["rmse"], model["test"]["r2"]))
         half = (model["test_rmse"]["high"] - model["test_rmse"]["low"]) / 2
-        shown = (cv_rmse, rmse, f"{half:.5f}", r2)
-        table.add_row(name, *shown, f"{model['seconds']:.1f}", style="bold" if name == best else None)
+        figures = (model["cv_rmse"], model["test"]["rmse"], half, model["test"]["r2"])
+        style = "bold" if name == best else None
+        table.add_row(name, *(f"{figure:.5f}" for figure in figures), f"{model['seconds']:.1f}", style=style)
     return table

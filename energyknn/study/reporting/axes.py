@@ -1,4 +1,4 @@
-"""What every picture shares: white figures with panels under a title that wraps, labels, colours.
+"""What every picture shares: a white figure with panels under a title that wraps, labels and colours.
 
 Colours are those of Okabe and Ito, which people with any common colour blindness can tell apart; markers differ too.
 """
@@ -38,6 +38,11 @@ class Picture:
     figure: Figure
     alt: str
     caption: str
+
+
+def make_picture(figure: Figure, alt: str, caption: str) -> Picture:
+    """Return a picture whose text for those who cannot see it begins with the figure's title."""
+    return Picture(figure, f"{' '.join(figure.get_suptitle().split())}. {alt}", caption)
 
 
 def make_axes(height: float, title: str, *, heights: tuple[float, ...] = (1,)) -> tuple[Figure, list[Axes]]:

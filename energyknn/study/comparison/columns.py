@@ -1,0 +1,73 @@
+"""How much each column of the file counts in a model."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from energyknn.inspection import explain_columns, group_columns
+from energyknn.schema import Schema
+from energyknn.splitting import Split
+from energyknn.study.comparison.bootstrap import Estimate
+from energyknn.study.notebook import SPOTIFY
+from energyknn.study.protocol import Prepared
+
+_MOST_SHUFFLED = 5000  # rows of a fold
+_ENDS = {"value": 0, "low": -1, "high": 1}
+
+
+class ColumnReport(NamedTuple):
+    """How much each column of the file counts in a model: means over the folds, less and plus a standard deviation.
+
+    Attributes
+    ----------
+    weights : dict of str to Estimate
+        Share of the column in the squared distance of two rows.
+    importance : dict of str to Estimate
+        How much the RMSE of validation rows rises when the column is shuffled, in the target's unit.
+    """
+
+    weights: dict[str, Estimate]
+    importance: dict[str, Estimate]
+
+
+def measure_columns(
+    data: Prepared, model: Any, *, schema: Schema = SPOTIFY, n_repeats: int = 3, random_state: int = 0
+) -> ColumnReport:
+    """Fit a model to the training rows of each fold, and measure how much each column counts.
+
+    Parameters
+    ----------
+    data : Prepared
+        Training rows and their folds. Test rows are not used.
+    model : estimator
+        An unfitted model that predicts from neighbours.
+    schema : Schema, default=SPOTIFY
+        The role of each column of the file. The indicators of a category count together.
+    n_repeats : int, default=3
+        How often each column is shuffled.
+    random_state : int, default=0
+        Seed of the shuffling.
+
+    Returns
+    -------
+    ColumnReport
+        By column of the file. At most 5,000 validation rows of a fold are shuffled.
+    """
+    folds = [Split(fold.train, fold.test[:_MOST_SHUFFLED]) for fold in data.folds]
+    columns = group_columns(list(data.X_train.columns), schema)
+    found = explain_columns(
+        *(model, data.X_train, data.y_train),
+        folds=folds,
+        columns=columns,
+        n_repeats=n_repeats,
+        random_state=random_state,
+    )
+    return ColumnReport(_spread(found, "share"), _spread(found, "importance"))
+
+
+def _spread(found: pd.DataFrame, name: str) -> dict[str, Estimate]:
+    """Return the mean of each column, less and plus a standard deviation."""
+    ends = pd.DataFrame({end: found[name] + sign * found[f"{name}_std"] for end, sign in _ENDS.items()})
+    return {str(column): Estimate(*map(float, row)) for column, row in zip(found.index, ends.to_numpy(), strict=True)}

@@ -1,0 +1,246 @@
+"""A study as the mapping that `results.json` holds."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, cast
+
+from energyknn.fitting import Scores
+from energyknn.study import notebook
+from energyknn.study.comparison.columns import ColumnReport
+from energyknn.study.comparison.coverage import IntervalReport
+from energyknn.study.comparison.diagnostics import CurvePoint, Effect, GroupErrors, NestedEstimate
+from energyknn.study.comparison.models import ModelScore
+from energyknn.study.results import (
+    ByModel,
+    ComparedModel,
+    EnvironmentPart,
+    HonestPart,
+    ModelPart,
+    NotebookPart,
+    PrintedModel,
+    ProtocolPart,
+    SearchPart,
+    StudyPart,
+)
+from energyknn.study.run import ModelFigures, Study, best_k
+from energyknn.study.tools import TOOLS, ToolName
+from energyknn.tuning import ScoreTable
+
+_PACKAGES = ["energyknn", "numpy", "pandas", "scikit-learn", "scipy", "joblib", "numba", "ray", "tune-sklearn", "torch"]
+
+
+def describe_study(study: Study, honest: Study | None = None, *, tool: ToolName = "grid") -> StudyPart:
+    """Describe the figures of a study, and of the same study without leaks where there is one.
+
+    Parameters
+    ----------
+    study : Study
+        The study in the notebook's own order.
+    honest : Study or None, default=None
+        The study with the scale learned from training rows and songs kept on one side.
+    tool : {"one-search", "grid", "tune-sklearn", "ray"}, default="grid"
+        What scored the candidates.
+
+    Returns
+    -------
+    StudyPart
+        Without the seconds that it takes to load the file, and without the total.
+    """
+    figures = _describe_figures(study)
+    coarse_tool, micro_tool = TOOLS[tool]
+
+    def both(name: str) -> ByModel:
+        return {"base": getattr(study.base.gap, name), "tuned": getattr(study.tuned.gap, name)}
+
+    described: dict[str, Any] = {
+        **figures,
+        "protocol": {**figures["protocol"], "search": tool},
+        "coarse": {"tool": coarse_tool, **figures["coarse"]},
+        "micro": {"tool": micro_tool, **figures["micro"]},
+        "overfitting": {
+            "verdict": study.verdict.verdict,
+            "explanation": study.verdict.explanation,
+            "train_minus_test_r2": both("with_self"),
+            "without_self_minus_test_r2": both("without_self"),
+            "standard_error": both("standard_error"),
+        },
+        "seconds": dict(study.seconds),
+    }
+    if study.curve is not None:
+        described["curve"] = _describe_scores(study.curve)
+    if honest is not None:
+        described["honest"] = _describe_figures(honest)
+        described["seconds"]["honest"] = sum(honest.seconds.values())
+    return cast("StudyPart", described)
+
+
+def _describe_figures(study: Study) -> HonestPart:
+    return {
+        "protocol": _describe_protocol(study),
+        "base": _describe_model(study.base),
+        "coarse": _describe_scores(study.coarse),
+        "micro": _describe_scores(study.micro),
+        "tuned": _describe_model(study.tuned),
+    }
+
+
+def _describe_protocol(study: Study) -> ProtocolPart:
+    protocol = study.protocol
+    return {
+        "scaling": protocol.scaling,
+        "reference_year": protocol.reference_year,
+        "test_size": protocol.test_size,
+        "random_state": protocol.random_state,
+        "groups": protocol.groups,
+        "train_rows": len(study.data.y_train),
+        "test_rows": len(study.data.y_test),
+    }
+
+
+def _describe_model(model: ModelFigures) -> ModelPart:
+    return {
+        "n_neighbors": model.n_neighbors,
+        "train": _make_plain(model.train),
+        "train_without_self": _make_plain(model.train_without_self),
+        "test": _make_plain(model.test),
+    }
+
+
+def _describe_scores(scores: ScoreTable) -> SearchPart:
+    return {
+        "n_neighbors": list(scores.n_neighbors),
+        "fold_test_scores": scores.values.tolist(),
+        "mean_test_score": scores.mean.tolist(),
+        "std_test_score": scores.std.tolist(),
+        "best": best_k(scores),
+    }
+
+
+def describe_models(scores: Mapping[str, ModelScore]) -> dict[str, ComparedModel]:
+    """Describe the models beyond the notebook, by name."""
+    plain = _make_plain(scores, leave_out="predicted_test")
+    return cast("dict[str, ComparedModel]", plain)
+
+
+def describe_analyses(
+    *,
+    missing: Mapping[str, str],
+    errors: Mapping[str, Mapping[str, Sequence[GroupErrors]]],
+    learning_curve: Mapping[str, Sequence[CurvePoint]],
+    effects: tuple[str, Sequence[Effect]],
+    nested: NestedEstimate,
+) -> dict[str, Any]:
+    """Describe the errors of the models and what the protocol does to them.
+
+    Parameters
+    ----------
+    missing : mapping of str to str
+        By library that is not installed, how to install it.
+    errors : mapping of str to mapping
+        By "decade" and "target", the errors of each model by group.
+    learning_curve : mapping of str to sequence of CurvePoint
+        By model.
+    effects : tuple of str and sequence of Effect
+        The name of a model and the effects of the protocol on it.
+    nested : NestedEstimate
+        Of the notebook's k.
+
+    Returns
+    -------
+    dict
+        A part of `energyknn.study.results.Analyses`.
+    """
+    model, found = effects
+    parts = {"missing": missing, "errors": errors, "learning_curve": learning_curve, "nested": nested}
+    return dict(_make_plain({**parts, "effects": {"model": model, "effects": found}}))
+
+
+def describe_intervals_and_columns(intervals: IntervalReport, columns: ColumnReport) -> dict[str, Any]:
+    """Describe what intervals cover and what columns count for.
+
+    Parameters
+    ----------
+    intervals : IntervalReport
+        Of the learned model, by decade.
+    columns : ColumnReport
+        Of one learned map.
+
+    Returns
+    -------
+    dict
+        The rest of `energyknn.study.results.Analyses`, without `seconds`.
+    """
+    return {
+        "coverage": intervals.coverage.rename_axis("group").reset_index().to_dict("records"),
+        "calibration": intervals.calibration.to_dict("records"),
+        "constant_width": intervals.constant_width,
+        **_make_plain(columns),
+    }
+
+
+def _make_plain(value: Any, *, leave_out: str = "") -> Any:
+    """Turn named tuples into mappings and other sequences into lists, at any depth."""
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return {name: _make_plain(part, leave_out=leave_out) for name, part in value.items() if name != leave_out}
+    return [_make_plain(part) for part in value] if isinstance(value, tuple | list) else value
+
+
+def describe_notebook() -> NotebookPart:
+    """Describe what the notebook printed."""
+    return {
+        "rows": notebook.ROWS,
+        "base": _describe_printed(notebook.BASE_N_NEIGHBORS, notebook.BASE),
+        "coarse": {"tool": "TuneSearchCV", **_describe_scores(notebook.COARSE)},
+        "micro": {
+            "tool": "GridSearchCV",
+            "n_neighbors": list(notebook.MICRO_N_NEIGHBORS),
+            "best": notebook.MICRO_BEST,
+            "minutes": notebook.MICRO_MINUTES,
+        },
+        "tuned": _describe_printed(notebook.MICRO_BEST, notebook.TUNED),
+    }
+
+
+def _describe_printed(n_neighbors: int, scores: Mapping[str, Scores]) -> PrintedModel:
+    return {
+        "n_neighbors": n_neighbors,
+        "train": _make_plain(scores["train"]),
+        "test": _make_plain(scores["test"]),
+    }
+
+
+def describe_environment(engine: str) -> EnvironmentPart:
+    """Describe this machine and the versions of the packages.
+
+    Parameters
+    ----------
+    engine : str
+        What searches the neighbours.
+    """
+    packages = {}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            packages[name] = version(name)
+    return {
+        "python": platform.python_version(),
+        "packages": packages,
+        "cpu": _cpu_model(),
+        "threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "engine": engine,
+        "device": "cpu",
+    }
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())

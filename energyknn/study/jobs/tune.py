@@ -1,0 +1,187 @@
+"""The scores of many candidates on the training rows of a file, from one search for each fold and distance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
+
+from energyknn.encoding import MISMATCH_COST
+from energyknn.estimators.transformers import ColumnWeights
+from energyknn.inspection import group_columns
+from energyknn.loading import load_table
+from energyknn.progress import Track, track_silently
+from energyknn.schema import Schema
+from energyknn.study.notebook import SPOTIFY
+from energyknn.study.protocol import Protocol, prepare
+from energyknn.study.reporting.tables import tabulate_candidates
+from energyknn.tuning import Candidate, CandidateScores, compare_candidates, score_candidates
+
+SCALERS: Mapping[str, Any] = {
+    "as it is": None,
+    "standard": StandardScaler,
+    "robust": RobustScaler,
+    "minmax": MinMaxScaler,
+}
+"""The scalers that `tune` fits on the training rows of each fold."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What `tune` found: a mapping for JSON, a table to print, and a summary in a few lines."""
+
+    results: dict[str, Any]
+    table: Any
+    summary: str
+
+
+def tune(
+    data: str | Path,
+    protocol: Protocol,
+    *,
+    n_neighbors: Sequence[int],
+    weights: Sequence[str] = ("uniform",),
+    p: Sequence[int] = (2,),
+    mismatch_cost: Sequence[float] = (MISMATCH_COST,),
+    scaler: Sequence[str] = ("as it is",),
+    without: Sequence[Sequence[str]] = ((),),
+    scoring: str = "r2",
+    schema: Schema = SPOTIFY,
+    latest_year: int | None = None,
+    track: Track[Any] = track_silently,
+    score: Callable[..., CandidateScores] = score_candidates,
+) -> Tuning:
+    """Score every candidate on the training rows of a file, with one search for each fold and distance.
+
+    A candidate is a combination of one value of each sequence.
+
+    Parameters
+    ----------
+    data : str or Path
+        A CSV or Parquet file.
+    protocol : Protocol
+        Which rows are held out, which rows the scale is learned from, and the number of folds.
+    n_neighbors, weights : sequence
+        Numbers of neighbours, and names of their weights. These candidates share a search.
+    p : sequence of {1, 2}, default=(2,)
+        Manhattan (1) or Euclidean (2) distance.
+    mismatch_cost : sequence of float, default=(8,)
+        What two rows that differ in a category add to their squared distance. The notebook's encoding costs 8.
+    scaler : sequence of str, default=("as it is",)
+        Keys of `SCALERS`: what scales the numbers once more, learned from the training rows of each fold.
+    without : sequence of sequences of str, default=((),)
+        Columns that are left out.
+    scoring : str, default="r2"
+        The name of a scikit-learn scorer.
+    schema : Schema, default=SPOTIFY
+        The role of each column of the file.
+    latest_year : int or None, default=None
+        The last calendar year that the file may hold. None allows any.
+    track : Track, default=track_silently
+        Shows progress.
+    score : callable, default=score_candidates
+        Scores candidates, with the arguments of `score_candidates`, on this machine or on others.
+
+    Returns
+    -------
+    Tuning
+        The scores of all candidates, the best, and the smoothest within one standard error of it.
+
+    Raises
+    ------
+    DataFileError
+        If the file cannot be used.
+    ValueError
+        If a candidate or the scoring cannot be used.
+
+    See Also
+    --------
+    energyknn.tuning.candidates.score_candidates : The same on arrays.
+    """
+    table = load_table(data, schema, latest_year=latest_year)
+    prepared = prepare(table, protocol, schema=schema, n_neighbors=max(n_neighbors))
+    distances = [
+        (
+            {"mismatch_cost": cost, "scaler": name, "without": ",".join(left_out)},
+            _make_transformer(schema, prepared.X_train.columns.tolist(), cost, name, left_out),
+        )
+        for cost, name, left_out in product(mismatch_cost, scaler, without)
+    ]
+    scores = score(
+        *(prepared.X_train, prepared.y_train),
+        candidates=[
+            Candidate(k, name, exponent, transformer, label)
+            for (label, transformer), exponent, name, k in product(distances, p, weights, n_neighbors)
+        ],
+        folds=prepared.folds,
+        scoring={scoring: scoring},
+        track=track,
+    ).test[scoring]
+    rows = [
+        {
+            "n_neighbors": candidate.n_neighbors,
+            "weights": candidate.weights,
+            "p": candidate.p,
+            **candidate.label,
+            "mean_test_score": float(mean),
+            "std_test_score": float(std),
+        }
+        for candidate, mean, std in zip(scores.candidates, scores.mean, scores.std, strict=True)
+    ]
+    best, smoothest = scores.best, scores.smoothest
+    compared = compare_candidates(scores[best], scores[smoothest], test_share=1 / (protocol.n_splits - 1))
+    results = {
+        "scoring": scoring,
+        "folds": protocol.n_splits,
+        "searches": len(distances) * len(p) * protocol.n_splits,
+        "rows": len(prepared.y_train),
+        "candidates": rows,
+        "best": rows[best],
+        "smoothest_within_one_standard_error": rows[smoothest],
+        "best_minus_smoothest": compared._asdict(),
+    }
+    varied = [name for name in ("p", "mismatch_cost", "scaler", "without") if len({row[name] for row in rows}) > 1]
+
+    def describe(row: Mapping[str, Any]) -> str:
+        others = [f"{name.replace('_', ' ')} {row[name] or 'nothing'}" for name in varied]
+        return ", ".join([f"k = {row['n_neighbors']}", row["weights"], *others])
+
+    summary = (
+        f"Best: {describe(rows[best])}. Smoothest within one standard error: {describe(rows[smoothest])} (best minus "
+        f"smoothest {compared.difference:+.5f}, p = {compared.p_value:.2g}, paired over {protocol.n_splits} folds)."
+    )
+    return Tuning(results, tabulate_candidates(rows, scoring, varied), summary)
+
+
+def _make_transformer(
+    schema: Schema, columns: Sequence[str], mismatch_cost: float, scaler: str, without: Sequence[str]
+) -> Any:
+    """Return the transformer of one distance, or None where all columns stay as they are."""
+    known = (*schema.numbers, *schema.categories)
+    unknown = [name for name in without if name not in known]
+    if unknown:
+        message = f"Cannot leave out {', '.join(map(repr, unknown))}. The columns are {', '.join(known)}."
+        raise ValueError(message)
+    if scaler not in SCALERS:
+        message = f"Scaler {scaler!r} is unknown. Known are {', '.join(SCALERS)}."
+        raise ValueError(message)
+    if not (np.isfinite(mismatch_cost) and mismatch_cost >= 0):
+        message = f"mismatch_cost is {mismatch_cost!r}. It must be a finite number of at least 0; the notebook's is 8."
+        raise ValueError(message)
+    numbers = list(schema.numbers)
+    weights = {name: float(np.sqrt(mismatch_cost / MISMATCH_COST)) for name in columns if name not in numbers}
+    grouped = group_columns(columns, schema)
+    weights |= {str(name): 0.0 for left_out in without for name in grouped.get(left_out, ())}
+    if SCALERS[scaler] is None:
+        return None if all(weight == 1 for weight in weights.values()) else ColumnWeights(weights)
+    scaled = ColumnTransformer(
+        [("numbers", SCALERS[scaler](), numbers)], remainder="passthrough", verbose_feature_names_out=False
+    )
+    return make_pipeline(scaled.set_output(transform="pandas"), ColumnWeights(weights))
