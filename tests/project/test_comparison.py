@@ -57,6 +57,7 @@ def path(table, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         few_trees = partial(running.HistGradientBoostingRegressor, max_iter=5)
         patch.setattr(running, "HistGradientBoostingRegressor", few_trees)
+        patch.setattr(running, "measure_columns", partial(running.measure_columns, n_repeats=1))
         run_plan(PLAN, table, path, say=say)
         run_plan(replace(PLAN, groups="songs", seeds=(42,)), table, path, say=say)
         run_honesty(PLAN, table, path, say=say)
@@ -64,6 +65,7 @@ def path(table, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_every_model_has_a_record_for_every_split(path):
     state = read_state(path)
     keys = [(record["groups"], record["seed"], record["model"]) for record in state["records"]]
@@ -75,6 +77,7 @@ def test_every_model_has_a_record_for_every_split(path):
     assert str(path.parent) not in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_record_is_what_the_model_scores(table, path):
     data = prepare(table, Protocol(scaling="train_only", random_state=43))
     model = LinearRegression().fit(data.X_train, data.y_train)
@@ -97,12 +100,14 @@ def test_ours_is_told_songs_where_they_are_kept_on_one_side(table, tmp_path):
     assert record["rmse"]["value"] != pytest.approx(root_mean_squared_error(data.y_test, not_told), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_trees_are_tuned_once_for_a_file(path):
     choice = read_state(path)["choices"]["tracks"]["scikit-learn"]
     assert len(choice["trials"]) == 3
     assert choice["n_trees"] <= 8
 
 
+@pytest.mark.slow
 def test_differences_are_paired_over_test_rows(table, path):
     state = read_state(path)
     data = prepare(table, Protocol(scaling="train_only", random_state=42))
@@ -113,6 +118,7 @@ def test_differences_are_paired_over_test_rows(table, path):
     assert found["rmse"]["value"] == pytest.approx(expected.value, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_not_run_again(table, path, monkeypatch):
     def refuse(*_, **__):
         pytest.fail("a model was made again")
@@ -125,6 +131,7 @@ def test_what_is_finished_is_not_run_again(table, path, monkeypatch):
     assert path.read_text(encoding="utf-8") == before
 
 
+@pytest.mark.slow
 def test_intervals_and_columns_are_kept_and_shown(path):
     found = read_state(path)["reliability"]["tracks"]
     assert found["coverage"][0]["n_rows"] == sum(row["n_rows"] for row in found["coverage"][1:])
@@ -154,6 +161,7 @@ def test_a_run_that_was_interrupted_goes_on(table, tmp_path, monkeypatch):
     assert [record["model"] for record in read_state(path)["records"]] == [NOTEBOOK, LINE]
 
 
+@pytest.mark.slow
 def test_results_of_another_file_are_refused(table, path):
     with pytest.raises(ValueError, match="results of another file"):
         run_plan(PLAN, table.iloc[:300], path, say=say)
@@ -165,6 +173,7 @@ def test_a_state_is_read_as_it_was_written(tmp_path):
     assert read_state(tmp_path / "a.json") == state | {"records": [{"value": 0.33333333, "name": "é"}]}
 
 
+@pytest.mark.slow
 def test_the_page_says_what_was_kept(path, tmp_path):
     state = read_state(path)
     first, second = list_settings(state)
@@ -190,6 +199,7 @@ def test_the_page_says_what_was_kept(path, tmp_path):
     assert all(row.endswith("|") for row in lines)
 
 
+@pytest.mark.slow
 def test_a_page_without_intervals_has_no_picture(path):
     state = read_state(path)
     state["records"] = [record for record in state["records"] if record["seed"] == 43]
@@ -279,6 +289,7 @@ def test_the_defaults_are_the_committed_choice():
     assert {name: predicting[name] for name in PREDICTING} == {name: best[name] for name in PREDICTING}
 
 
+@pytest.mark.slow
 def test_the_page_shows_mlkr_where_it_was_run(path):
     sides = {
         "ours": {"rmse": 0.1, "seconds": 2.0},
@@ -291,6 +302,7 @@ def test_the_page_shows_mlkr_where_it_was_run(path):
     assert "MLKR" not in render_page(read_state(path), "results.json")[0]
 
 
+@pytest.mark.slow
 def test_the_page_says_what_was_not_run(path):
     text, _ = render_page(read_state(path), "results.json")
     lacking = text[text.index("## Not run yet") :]

@@ -74,7 +74,7 @@ for room in {rooms!r}:
 
 @pytest.mark.parametrize(
     ("rooms", "heavy"),
-    [(["energyknn"], HEAVY), ([f"energyknn.{room}" for room in ROOMS], EXTRAS)],
+    [(["energyknn"], HEAVY), pytest.param([f"energyknn.{room}" for room in ROOMS], EXTRAS, marks=pytest.mark.medium)],
     ids=["the top", "every room"],
 )
 def test_importing_a_room_loads_nothing_heavy(rooms, heavy):

@@ -20,6 +20,7 @@ def table_rows(text):
     return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
 
 
+@pytest.mark.medium
 def test_the_table_is_what_reproduce_prints(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     assert main(["reproduce", "--out", str(tmp_path / "out"), "--no-honest"]) == 0
@@ -31,6 +32,7 @@ def test_the_table_is_what_reproduce_prints(tmp_path, capsys, monkeypatch):
         assert float(row[3]) == pytest.approx(float(fresh[3]), abs=2e-3), row
 
 
+@pytest.mark.medium
 def test_the_script_runs(capsys):
     scripts = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     exec(compile("\n".join(scripts), "README.md", "exec"), {})  # noqa: S102 - the README's own scripts
