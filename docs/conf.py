@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,14 @@ numpydoc_show_class_members = False
 numpydoc_validation_checks: set[str] = set()
 
 
-def list_modules() -> list[str]:
-    """Name every public module, a package before its modules."""
-    names = ("energyknn", *(module.name for module in pkgutil.walk_packages(energyknn.__path__, "energyknn.")))
-    return sorted(name for name in names if not any(part.startswith("_") for part in name.split(".")))
+def find_public() -> dict[str, list[str]]:
+    """Return the public names of each public room: what stands in its `__all__`."""
+    rooms = {name: import_module(name) for _, name, _ in pkgutil.iter_modules(energyknn.__path__, "energyknn.")}
+    return {name: list(room.__all__) for name, room in rooms.items() if getattr(room, "__all__", [])}
+
+
+PUBLIC = find_public()
+FULL_NAMES = {name: f"{room}.{name}" for room, names in PUBLIC.items() for name in names}
 
 
 def list_figures(run: Any, question: str) -> str:
@@ -82,8 +87,11 @@ def write_if_new(path: Path, content: bytes) -> None:
 
 
 def generate_pages(_: Sphinx) -> None:
-    """Write a page for each module, the page of the saved benchmark run, and all pictures."""
-    for name in list_modules():
+    """Write a page for each public room, the page of the saved benchmark run, and all pictures."""
+    kept = {GENERATED / "reference" / f"{name}.rst" for name in PUBLIC}
+    for stale in set((GENERATED / "reference").glob("*.rst")) - kept:
+        stale.unlink()
+    for name in PUBLIC:
         page = f"{name}\n{'=' * len(name)}\n\n.. automodule:: {name}\n   :members:\n"
         write_if_new(GENERATED / "reference" / f"{name}.rst", page.encode())
     text, charts = render_page(RUN, "full.json")
@@ -112,6 +120,14 @@ class NameRole(PyXRefRole):
         return title, target
 
 
+def resolve_public(app: Sphinx, env: Any, node: Any, content: Any) -> Any:
+    """Link a short name, or one of `energyknn` itself, to the public room that documents it."""
+    full = FULL_NAMES.get(node.get("reftarget", "").removeprefix("energyknn."))
+    if full is None or node.get("refdomain") != "py":
+        return None
+    return env.domains["py"].resolve_xref(env, node["refdoc"], app.builder, "obj", full, node, content)
+
+
 def write_inline_math(translator: Any, node: nodes.math) -> None:
     """Write a formula as MathML, which browsers show by themselves."""
     translator.body.append(tex2mathml(node.astext(), as_block=False))
@@ -130,3 +146,4 @@ def setup(app: Sphinx) -> None:
     app.add_html_math_renderer("mathml", (write_inline_math, None), (write_math_block, None))
     app.connect("builder-inited", generate_pages)
     app.connect("autodoc-skip-member", skip_inherited)
+    app.connect("missing-reference", resolve_public)

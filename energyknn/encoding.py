@@ -1,4 +1,4 @@
-"""A table to the design matrix: a year becomes an age, a category becomes indicators."""
+"""Encode a table as a design matrix: a year becomes an age, a category becomes indicators."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from energyknn.schema import Schema
 
-__all__ = ["Levels", "age_in_years", "encode_features", "fit_levels", "name_features", "target_values"]
+__all__ = ["encode_features", "fit_levels", "name_features", "target_values"]
 
 Levels = Mapping[str, tuple[int | str, ...]]
 
@@ -20,19 +20,7 @@ MISMATCH_COST = 8.0
 
 
 def age_in_years(years: pd.Series, reference_year: int) -> pd.Series:
-    """Turn calendar years into ages.
-
-    Parameters
-    ----------
-    years : Series of shape (n_rows,), int
-        Calendar years.
-    reference_year : int
-        The year in which the age is 0. Standardising takes the choice out again.
-
-    Returns
-    -------
-    Series of shape (n_rows,)
-        `reference_year - years`, in years; negative for later years.
+    """Turn calendar years into ages. Standardising removes the effect of the reference year.
 
     Examples
     --------
@@ -43,19 +31,30 @@ def age_in_years(years: pd.Series, reference_year: int) -> pd.Series:
 
 
 def fit_levels(table: pd.DataFrame, schema: Schema) -> Levels:
-    """Take the levels of each category from the schema, or where it names none, from the table.
+    """Take the levels of each category from the schema, or from the table if the schema names none.
 
     Parameters
     ----------
     table : DataFrame of shape (n_rows, n_columns)
-        The rows to learn from: the training rows, where the schema leaves levels open.
+        The rows to learn levels from. Use training rows.
     schema : Schema
-        What the columns are.
+        The columns.
 
     Returns
     -------
     mapping of str to tuple
-        Levels of each category, in the order of its indicator columns. It cannot be changed.
+        Levels of each category, in the order of its indicator columns. Read-only.
+
+    See Also
+    --------
+    encode_features : Uses the levels.
+
+    Examples
+    --------
+    >>> from energyknn.schema import make_schema
+    >>> schema = make_schema(target="y", categories=["town"])
+    >>> dict(fit_levels(pd.DataFrame({"town": ["Ulm", "Bonn", "Ulm"]}), schema))
+    {'town': ('Bonn', 'Ulm')}
     """
     return MappingProxyType(
         {name: schema[name].levels or tuple(sorted(pd.unique(table[name]).tolist())) for name in schema.categories}
@@ -67,15 +66,19 @@ def name_features(levels: Levels, schema: Schema) -> tuple[str, ...]:
 
     Parameters
     ----------
-    levels : mapping
-        As `fit_levels` returns it.
+    levels : mapping of str to tuple
+        Levels of each category; `fit_levels` finds them.
     schema : Schema
-        What the columns are.
+        The columns.
 
     Returns
     -------
     tuple of str
         Numbers in the schema's order, then ``name_level`` for each level of each category.
+
+    See Also
+    --------
+    encode_features : Makes these columns.
 
     Examples
     --------
@@ -100,11 +103,11 @@ def encode_features(
     Parameters
     ----------
     table : DataFrame of shape (n_rows, n_columns)
-        A checked table. It is not changed, and the target is not looked at.
-    levels : mapping
-        As `fit_levels` returns it. A fixed list gives the same columns for every file, whatever it lacks.
+        A checked table. It is not changed, and its target is ignored.
+    levels : mapping of str to tuple
+        Levels of each category; `fit_levels` finds them. The same levels give the same columns for every table.
     schema : Schema
-        What the columns are.
+        The columns.
     reference_year : int, default=2021
         The year in which an age is 0.
     mismatch_cost : float, default=8
@@ -114,18 +117,23 @@ def encode_features(
     Returns
     -------
     DataFrame of shape (n_rows, n_features), float64
-        Columns as `name_features` names them.
+        The numbers, then each category's indicators, named ``name_level``.
 
     Raises
     ------
     ValueError
         If `mismatch_cost` is negative or not finite.
 
+    See Also
+    --------
+    energyknn.scaling.fit_scale : The next step.
+    target_values : The column to predict.
+
     Notes
     -----
-    A value that is none of the levels gets no indicator: all of that category's indicators are at their low value.
-    It differs from every level in one indicator, where two levels differ in two. So it costs half of
-    `mismatch_cost`, and nothing beside another row without a level.
+    For a value that is none of the levels, all indicators of the category have the low value. It differs from a level
+    in one indicator, whereas two levels differ in two. So it adds half of `mismatch_cost` to the squared distance from
+    a level, and nothing to that from another such value.
 
     Examples
     --------
@@ -157,11 +165,21 @@ def target_values(table: pd.DataFrame, schema: Schema) -> NDArray[np.float64]:
     table : DataFrame of shape (n_rows, n_columns)
         A checked table.
     schema : Schema
-        What the columns are.
+        The columns.
 
     Returns
     -------
     ndarray of shape (n_rows,), float64
         The target, in its own unit.
+
+    See Also
+    --------
+    encode_features : The columns to predict from.
+
+    Examples
+    --------
+    >>> from energyknn.schema import make_schema
+    >>> target_values(pd.DataFrame({"a": [1], "y": [2]}), make_schema(target="y", numbers=["a"]))
+    array([2.])
     """
     return table[schema.target].to_numpy(dtype=np.float64)

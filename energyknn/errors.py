@@ -1,4 +1,4 @@
-"""What a user can mend: a bad file or folder, a GPU or a cluster that is not there, an extra that is not installed."""
+"""Errors that a user can mend: a bad file or folder, a missing GPU or cluster, an extra that is not installed."""
 
 from __future__ import annotations
 
@@ -12,53 +12,35 @@ __all__ = [
     "JournalError",
     "MemoryShortageError",
     "ModelFileError",
-    "import_extra",
 ]
 
 
 class DataFileError(ValueError):
-    """A data file that cannot be used: the message says what came in, what the rule is and what to do."""
+    """A data file cannot be used. The message says what came in, what the rule is and what to do."""
 
 
 class ModelFileError(ValueError):
-    """A model file that cannot be used, or a model that cannot be put in one."""
+    """A model file cannot be used, or a model cannot be put in one."""
 
 
 class MemoryShortageError(MemoryError):
-    """Work that would take more memory than there is: the message says how much, and what takes less."""
+    """Work would take more memory than there is. The message says how much, and what takes less."""
 
 
 class DeviceError(ValueError):
-    """A GPU that was asked for and is not there."""
+    """A GPU was asked for and is not there."""
 
 
 class ClusterError(ValueError):
-    """A Ray cluster that cannot be used, or that lost all that could do the work."""
+    """A Ray cluster cannot be used, or lost all nodes that could do the work."""
 
 
 class JournalError(ValueError):
-    """A journal's folder that cannot be written, or that belongs to another study."""
+    """A journal's folder cannot be written, or belongs to another study."""
 
 
 def import_extra(module: str, *, extra: str) -> ModuleType:
-    """Import a module that an optional extra installs.
-
-    Parameters
-    ----------
-    module : str
-        Full name of the module, such as ``"matplotlib.pyplot"``.
-    extra : str
-        The extra of energyknn that installs it, such as ``"report"``.
-
-    Returns
-    -------
-    module
-        The imported module.
-
-    Raises
-    ------
-    ImportError
-        If the module is not installed. The message names the extra.
+    """Import a module that an optional extra installs. If it is not installed, an ImportError names the extra.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""A data file to a validated table: CSV or Parquet, every rule of the schema checked, every offence named.
+"""Read a data file, CSV or Parquet, into a table that is checked against a schema.
 
-A file may be anybody's. What it claims to hold is bounded before it is read, nothing of an archive is ever unpacked to
-disk, and every way in which reading fails is a `DataFileError`.
+A file may come from anybody. Its size in memory is bounded before it is read, an archive is never unpacked to disk, and
+every failure is a `DataFileError` that names all offending columns.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from numpy.typing import NDArray
 from energyknn.errors import DataFileError, import_extra
 from energyknn.schema import Column, Schema
 
-__all__ = ["MAX_EXPANSION", "check_table", "count_nulls", "hash_file", "load_table", "read_table", "sample_path"]
+__all__ = ["check_table", "load_table", "sample_path"]
 
 MAX_EXPANSION = 100.0
-"""How many times its own size a compressed file may hold. Tables hold some 3 to 20 times as much."""
+"""Largest ratio of decompressed to compressed size. For tables it is usually 3 to 20."""
 
 _CSV_SUFFIXES = (".csv", ".csv.gz", ".csv.zip", ".csv.zst")
 _PARQUET_SUFFIXES = (".parquet", ".pq")
 _MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>"]
 _SHOWN = 5
-_ALWAYS_ALLOWED = 1 << 26  # bytes that any compressed file may hold
+_ALWAYS_ALLOWED = 1 << 26  # bytes that any compressed file may expand to
 _LONGEST_HEADER = 1 << 20  # bytes
 _MOST_COLUMNS = 10_000
 
 
 def sample_path() -> Path:
-    """Return the path of the committed sample: 2,000 synthetic tracks, also inside an installed wheel.
+    """Return the path of the sample: a CSV file of 2,000 synthetic tracks that is installed with the package.
 
     Returns
     -------
@@ -52,7 +52,16 @@ def sample_path() -> Path:
     Raises
     ------
     FileNotFoundError
-        If the installation lacks it.
+        If the installation lacks the file.
+
+    See Also
+    --------
+    load_table : Read it.
+
+    Examples
+    --------
+    >>> sample_path().name
+    'tracks.csv'
     """
     package = Path(str(files("energyknn")))
     for folder in (package / "data_sample", package.parent / "data_sample"):
@@ -63,41 +72,9 @@ def sample_path() -> Path:
 
 
 def hash_file(path: str | Path) -> str:
-    """Return the SHA-256 of a file as 64 hexadecimal digits.
-
-    Parameters
-    ----------
-    path : str or Path
-        An existing file, read in constant memory.
-
-    Returns
-    -------
-    str
-        The digest.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    """
+    """Return the SHA-256 of a file as 64 hexadecimal digits, in constant memory."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def count_nulls(table: pd.DataFrame) -> pd.Series:
-    """Count the missing values of each column.
-
-    Parameters
-    ----------
-    table : DataFrame of shape (n_rows, n_columns)
-        Any table.
-
-    Returns
-    -------
-    Series of shape (n_columns,), int64
-        Number of missing values by column name.
-    """
-    return table.isna().sum()
 
 
 def load_table(
@@ -115,27 +92,31 @@ def load_table(
     path : str or Path
         A `.csv` file, also compressed as `.gz`, `.zip` or `.zst`, or a `.parquet` file.
     schema : Schema
-        The columns; any further column of the file is left out.
+        The columns to read. Other columns of the file are ignored.
     latest_year : int or None, default=None
-        The last calendar year that a year column may hold; None for no limit.
+        Last calendar year that a year column may hold. None sets no limit.
     with_target : bool, default=True
-        Whether the target must be there; False for rows that are to be predicted.
-    max_expansion : float, default=MAX_EXPANSION
-        How many times its own size a compressed file may hold, and 64 MiB in any case. Raise it for a file that you
-        know.
+        Whether the target is required. Use False for rows to predict.
+    max_expansion : float, default=100
+        Largest ratio of decompressed to compressed size. 64 MiB are always allowed. Raise it for a file that you trust.
 
     Returns
     -------
     DataFrame of shape (n_rows, n_columns)
-        The schema's columns in the schema's order: numbers and the target as int64 or float64, categories as in
-        the file, text as str; rows as in the file, numbered from 0.
+        The schema's columns in the schema's order. Numbers and the target are int64 or float64, text is str, and
+        categories are as in the file. Rows are as in the file, numbered from 0.
 
     Raises
     ------
     DataFileError
-        If the file cannot be read or any value breaks a rule; all offending columns are named at once.
+        If the file cannot be read, or any value breaks a rule. The message names all offending columns.
     ImportError
         If the file's format needs the extra `formats`.
+
+    See Also
+    --------
+    check_table : Check a table that is in memory.
+    energyknn.schema.make_schema : Describe the columns.
 
     Examples
     --------
@@ -151,25 +132,7 @@ def load_table(
 
 
 def read_table(path: str | Path, schema: Schema, *, max_expansion: float = MAX_EXPANSION) -> pd.DataFrame:
-    """Read the schema's columns of a data file as they stand there, unchecked.
-
-    Parameters
-    ----------
-    path, schema, max_expansion
-        As in `load_table`.
-
-    Returns
-    -------
-    DataFrame of shape (n_rows, n_columns)
-        Those columns of the schema that the file has, in the file's order.
-
-    Raises
-    ------
-    DataFileError
-        If the file cannot be read, holds more than it may, or names a column twice.
-    ImportError
-        If the file's format needs the extra `formats`.
-    """
+    """Read the schema's columns that a data file has, in the file's order, without checking their values."""
     path = Path(path)
     if path.is_dir():
         message = f"{str(path)!r} is a folder. Name a file: {', '.join((*_CSV_SUFFIXES, *_PARQUET_SUFFIXES))}."
@@ -182,13 +145,13 @@ def read_table(path: str | Path, schema: Schema, *, max_expansion: float = MAX_E
         message = f"{path.name!r} has no known ending. Known are {', '.join((*_CSV_SUFFIXES, *_PARQUET_SUFFIXES))}."
         raise DataFileError(message)
     read = _read_parquet if name.endswith(_PARQUET_SUFFIXES) else _read_csv
-    with _told_in_the_users_terms(path):
+    with _reading(path):
         return read(path, schema, max_expansion)
 
 
 @contextmanager
-def _told_in_the_users_terms(path: Path) -> Iterator[None]:
-    """Turn every way in which reading fails into a `DataFileError`."""
+def _reading(path: Path) -> Iterator[None]:
+    """Turn every error of reading into a `DataFileError`."""
     try:
         yield
     except DataFileError:
@@ -212,6 +175,7 @@ def _told_in_the_users_terms(path: Path) -> Iterator[None]:
 
 
 def _read_csv(path: Path, schema: Schema, max_expansion: float) -> pd.DataFrame:
+    """Read the schema's columns of a CSV file."""
     with _open_csv(path, max_expansion) as file:
         names = _read_names(file.read(_LONGEST_HEADER), path.name)
     _check_names(names, path.name)
@@ -251,7 +215,7 @@ def _read_names(start: bytes, source: str) -> list[str]:
 
 @contextmanager
 def _open_csv(path: Path, max_expansion: float) -> Iterator[BinaryIO]:
-    """Open a file, decompressed as its ending says, to be read from beginning to end within the limit."""
+    """Open a file, decompressed as its ending says, for one reading within the size limit."""
     ending = path.suffix.lower()
     with ExitStack() as opened:
         if ending == ".csv":
@@ -270,7 +234,7 @@ def _open_csv(path: Path, max_expansion: float) -> Iterator[BinaryIO]:
 
 
 def _find_member(archive: zipfile.ZipFile, source: str) -> zipfile.ZipInfo:
-    """Find the one file of an archive. Its name is not looked at: it is read, not unpacked."""
+    """Find the one file of an archive. Its name does not matter, because it is read and not unpacked."""
     members = [member for member in archive.infolist() if not member.is_dir()]
     if len(members) != 1:
         message = f"{source!r} holds {len(members)} files. It must hold one table: unpack it and name that."
@@ -279,7 +243,7 @@ def _find_member(archive: zipfile.ZipFile, source: str) -> zipfile.ZipInfo:
 
 
 class _Bounded(io.RawIOBase):
-    """A decompressed stream that refuses to give more than a limit."""
+    """A decompressed stream that ends with an error beyond a size limit."""
 
     def __init__(self, stream: Any, limit: int, source: str) -> None:
         self._stream, self._limit, self._source, self._n_given = stream, limit, source, 0
@@ -296,20 +260,22 @@ class _Bounded(io.RawIOBase):
 
 
 def _limit_bytes(path: Path, max_expansion: float) -> int:
-    """Say how many bytes a compressed file may hold."""
+    """Return how many bytes a compressed file may expand to."""
     return max(_ALWAYS_ALLOWED, int(max_expansion * path.stat().st_size))
 
 
 def _check_limit(n_bytes: int, limit: int, source: str) -> None:
+    """Require a decompressed size within the limit."""
     if n_bytes > limit:
         message = (
-            f"{source!r} holds more than {limit:,} bytes once it is decompressed, as files do that are made to fill a "
-            "memory. If you know it, write it as plain CSV first, or raise max_expansion of load_table."
+            f"{source!r} holds more than {limit:,} bytes once it is decompressed, like a file made to fill the memory. "
+            "If you trust it, write it as plain CSV first, or raise max_expansion of load_table."
         )
         raise DataFileError(message)
 
 
 def _read_parquet(path: Path, schema: Schema, max_expansion: float) -> pd.DataFrame:
+    """Read the schema's columns of a Parquet file."""
     parquet = import_extra("pyarrow.parquet", extra="formats")
     arrow = import_extra("pyarrow", extra="formats")
     limit = _limit_bytes(path, max_expansion)
@@ -337,7 +303,7 @@ def _read_parquet(path: Path, schema: Schema, max_expansion: float) -> pd.DataFr
 
 
 def _check_types(fields: list[Any], schema: Schema, types: Any, source: str) -> None:
-    """Require columns of numbers, truth values or text; dates for text columns alone."""
+    """Require columns of numbers, booleans or text. A text column may hold dates."""
     for field in fields:
         kind = field.type.value_type if types.is_dictionary(field.type) else field.type
         plain = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind)
@@ -348,22 +314,23 @@ def _check_types(fields: list[Any], schema: Schema, types: Any, source: str) -> 
 
 
 def _is_text(kind: Any, types: Any) -> bool:
+    """Return whether an Arrow type holds text."""
     if types.is_dictionary(kind):
         return _is_text(kind.value_type, types)
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
 def _count_bytes(metadata: Any, n_wanted: int) -> int:
-    """Count what a file takes once it is decompressed: as it is encoded, or 8 bytes a value if that is more.
+    """Count the bytes of the decompressed file, at least 8 for each value.
 
-    Row groups are asked and not their columns, as pyarrow ends the process where those are damaged.
+    It reads the metadata of row groups and not of columns, because pyarrow ends the process if those are damaged.
     """
     encoded = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
     return int(max(encoded, metadata.num_rows * n_wanted * 8))
 
 
 def _count_text(column: Any, types: Any) -> int:
-    """Count the bytes of text in a column, each value as often as it stands there."""
+    """Count the bytes of text in a column, repeated values included."""
     compute = import_extra("pyarrow.compute", extra="formats")
     total = 0
     for chunk in column.chunks:
@@ -376,6 +343,7 @@ def _count_text(column: Any, types: Any) -> int:
 
 
 def _check_names(names: list[str], source: str) -> None:
+    """Require few enough columns, each with its own name."""
     if len(names) > _MOST_COLUMNS:
         message = f"{source!r} has {len(names):,} columns. At most {_MOST_COLUMNS:,} are read: leave out the others."
         raise DataFileError(message)
@@ -387,6 +355,7 @@ def _check_names(names: list[str], source: str) -> None:
 
 
 def _one_line(error: BaseException) -> str:
+    """Return an error's message on one line."""
     return " ".join(str(error).split())
 
 
@@ -398,28 +367,42 @@ def check_table(
     with_target: bool = True,
     source: str = "table",
 ) -> pd.DataFrame:
-    """Check a table against the schema and return its columns in the schema's order.
+    """Check a table against the schema.
 
     Parameters
     ----------
     table : DataFrame of shape (n_rows, n_columns)
-        A table as it came from a file or a script; it is not changed.
+        A table from a file or a script. It is not changed.
     schema : Schema
-        The columns.
-    latest_year, with_target
-        As in `load_table`.
+        The columns to check. Other columns of the table are ignored.
+    latest_year : int or None, default=None
+        Last calendar year that a year column may hold. None sets no limit.
+    with_target : bool, default=True
+        Whether the target is required. Use False for rows to predict.
     source : str, default="table"
-        What messages call it.
+        What messages call the table.
 
     Returns
     -------
-    DataFrame
-        As in `load_table`.
+    DataFrame of shape (n_rows, n_columns)
+        The schema's columns in the schema's order. Numbers and the target are int64 or float64, text is str, and
+        categories are as in the table. Rows are numbered from 0.
 
     Raises
     ------
     DataFileError
         If a column is missing, there is no row, or any value breaks a rule.
+
+    See Also
+    --------
+    load_table : Read and check a file.
+
+    Examples
+    --------
+    >>> from energyknn.schema import Column, Schema
+    >>> schema = Schema((Column("area", "number", minimum=0), Column("price", "target")))
+    >>> check_table(pd.DataFrame({"area": ["70"], "price": [2.5], "town": ["Bonn"]}), schema).to_dict("list")
+    {'area': [70], 'price': [2.5]}
     """
     wanted = [column for column in schema.columns if with_target or column.role != "target"]
     missing = [column.name for column in wanted if column.required and column.name not in table]
@@ -445,7 +428,7 @@ def check_table(
 
 
 def _as_role(values: pd.Series, column: Column) -> pd.Series:
-    """Bring a column to the type of its role; what is no number becomes missing."""
+    """Convert a column to the type of its role. Values that are not numbers become missing."""
     if column.role == "text":
         return values.fillna("").astype(str)
     if column.role == "category" and not _is_coded(column):
@@ -459,7 +442,7 @@ def _as_role(values: pd.Series, column: Column) -> pd.Series:
 
 
 def _to_number(value: Any) -> float:
-    """Read a number of any size; what is none becomes missing, what is beyond float64 infinite."""
+    """Convert a number of any size. Other values become NaN, and values beyond float64 infinite."""
     try:
         return float(value)
     except OverflowError:
@@ -469,6 +452,7 @@ def _to_number(value: Any) -> float:
 
 
 def _is_coded(column: Column) -> bool:
+    """Return whether the levels of a category are whole numbers."""
     return bool(column.levels) and all(isinstance(level, int) for level in column.levels)
 
 
@@ -503,6 +487,7 @@ def _find_problems(table: pd.DataFrame, values: pd.Series, column: Column, lates
 def _outside_range(
     numbers: NDArray[np.float64], column: Column, latest_year: int | None
 ) -> tuple[NDArray[np.bool_], str]:
+    """Find the values outside of a column's range, and name the range."""
     low = -np.inf if column.minimum is None else column.minimum
     high = np.inf if column.maximum is None else column.maximum
     if column.role == "year" and latest_year is not None:
@@ -514,11 +499,13 @@ def _outside_range(
 
 
 def _list_levels(column: Column) -> str:
+    """Name the levels of a category, or the first and the last of many."""
     levels = [*column.unknown, *column.levels]
     return ", ".join(map(str, levels)) if len(levels) <= 4 else f"{levels[0]} to {levels[-1]}"
 
 
 def _name_rows(raw: pd.Series, broken: NDArray[np.bool_]) -> str:
+    """Count the rows that break a rule, and show the first of them."""
     rows = np.flatnonzero(broken)
     shown = ", ".join(f"row {row}: {_short(raw.iloc[row])}" for row in rows[:_SHOWN])
     more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
@@ -526,6 +513,7 @@ def _name_rows(raw: pd.Series, broken: NDArray[np.bool_]) -> str:
 
 
 def _short(value: object) -> str:
+    """Return a value as text, cut off if it is long."""
     if isinstance(value, str):
         return repr(value if len(value) <= 40 else value[:37] + "...")
     return str(value)

@@ -1,4 +1,4 @@
-"""How far a long job is: functions that wrap its steps."""
+"""Progress of a long job: functions that wrap its steps."""
 
 from __future__ import annotations
 
@@ -7,51 +7,25 @@ from typing import TypeVar
 
 T = TypeVar("T")
 Track = Callable[[Sequence[T], str], Iterable[T]]
-"""Wraps the steps of a long job, with a word for what they do, to show how far it is.
+"""Wraps the steps of a long job, and takes a word for what they do, to show its progress.
 
-A step may say in an attribute `work` how much it is of the whole; else all are alike.
+A step may have an attribute `work` with its share of the whole. Otherwise all steps count alike.
 """
 
 
 def track_silently(steps: Sequence[T], description: str) -> Iterable[T]:  # noqa: ARG001 - the shape of a Track
-    """Return the steps themselves: the `Track` that shows nothing."""
+    """Return the steps, and show nothing."""
     return steps
 
 
 def track_on_stderr(steps: Sequence[T], description: str) -> Iterable[T]:
-    """Yield the steps, with a bar on stderr: the share of the work that is done, and the time that is left.
-
-    Parameters
-    ----------
-    steps : sequence
-        What is done.
-    description : str
-        What that is.
-
-    Yields
-    ------
-    object
-        The steps.
-    """
+    """Yield the steps, and show a bar on stderr with the share of the work that is done and the time that is left."""
+    from rich import progress as bars
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
+    done = (bars.BarColumn(), bars.TaskProgressColumn(), bars.TimeElapsedColumn(), bars.TimeRemainingColumn())
     works = [float(getattr(step, "work", 1)) for step in steps]
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with bars.Progress(bars.TextColumn("{task.description}"), *done, console=Console(stderr=True)) as progress:
         task = progress.add_task(description, total=sum(works))
         for step, work in zip(steps, works, strict=True):
             yield step

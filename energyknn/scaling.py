@@ -1,4 +1,4 @@
-"""Standardise the numeric columns: learn mean and standard deviation on some rows, apply them to any."""
+"""Standardise the numeric columns: learn mean and standard deviation on some rows, and apply them to any rows."""
 
 from __future__ import annotations
 
@@ -21,9 +21,13 @@ class Scale:
     Parameters
     ----------
     columns : tuple of str
-        The columns to standardise; all others pass through.
+        The columns to standardise. All others stay as they are.
     mean, sd : tuple of float
-        One for each column; the sd of a constant column is 1.
+        One value for each column. The standard deviation of a constant column is set to 1.
+
+    See Also
+    --------
+    fit_scale : Makes it.
     """
 
     columns: tuple[str, ...]
@@ -41,18 +45,22 @@ def fit_scale(X: pd.DataFrame, columns: Sequence[str], *, rows: NDArray[np.int64
     columns : sequence of str
         The columns to standardise: numbers, not indicators.
     rows : ndarray of shape (n_fit,), int, or None, default=None
-        The rows to learn from: the training rows, so that nothing of the test rows enters the scale. None learns
-        from all rows, as the notebook does.
+        Numbers of the rows to learn from. Give the training rows, so that the scale knows nothing of the test rows.
+        None learns from all rows, as the notebook does.
 
     Returns
     -------
     Scale
-        As scikit-learn's `StandardScaler` computes it.
+        Mean and standard deviation of each column, as scikit-learn's StandardScaler computes them.
 
     Warns
     -----
     UserWarning
-        If a column is constant: it standardises to 0 and takes no part in any distance.
+        If a column is constant. It is standardised to 0 and takes no part in any distance.
+
+    See Also
+    --------
+    apply_scale : Applies the scale.
 
     Examples
     --------
@@ -65,31 +73,40 @@ def fit_scale(X: pd.DataFrame, columns: Sequence[str], *, rows: NDArray[np.int64
     if constant:
         message = (
             f"Constant {'column' if len(constant) == 1 else 'columns'} {', '.join(map(repr, constant))}: "
-            "standardised to 0, so without part in any distance."
+            "standardised to 0, so no distance depends on it."
         )
         warnings.warn(message, stacklevel=2)
     return Scale(tuple(columns), tuple(scaler.mean_.tolist()), tuple(scaler.scale_.tolist()))
 
 
 def apply_scale(X: pd.DataFrame, scale: Scale) -> pd.DataFrame:
-    """Standardise the scale's columns and pass the others through.
+    """Standardise the columns of a scale, and leave the others as they are.
 
     Parameters
     ----------
     X : DataFrame of shape (n_rows, n_features)
-        Encoded features; not changed.
+        Encoded features. They are not changed.
     scale : Scale
-        As `fit_scale` returns it.
+        Mean and standard deviation of the columns; `fit_scale` finds them.
 
     Returns
     -------
     DataFrame of shape (n_rows, n_features), float64
-        The same columns in the same order; standardised ones in standard deviations.
+        The same columns in the same order. The unit of standardised columns is one standard deviation.
 
     Raises
     ------
     KeyError
         If X lacks a column of the scale.
+
+    See Also
+    --------
+    fit_scale : Learns the scale.
+
+    Examples
+    --------
+    >>> apply_scale(pd.DataFrame({"a": [1.0, 5.0]}), Scale(("a",), (3.0,), (2.0,)))["a"].tolist()
+    [-1.0, 1.0]
     """
     standardised = X.copy()
     names = list(scale.columns)

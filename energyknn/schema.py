@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Column", "Role", "Schema", "make_schema"]
+__all__ = ["Column", "Schema", "make_schema"]
 
 Role = Literal["number", "year", "category", "target", "text"]
 
@@ -20,18 +20,27 @@ class Column:
     name : str
         The name in the header.
     role : {"number", "year", "category", "target", "text"}
-        What the study does with it: numbers are standardised, a year becomes an age, a category becomes
-        indicators, text is kept to name rows.
+        How the column is used. A number is standardised, a year becomes an age, a category becomes indicators, the
+        target is predicted, and text names rows.
     unit : str
         Unit of the values, for labels.
     minimum, maximum : float or None
-        Inclusive range of valid values; None for no limit.
+        Inclusive range of valid values. None sets no limit.
     levels : tuple of int or str
-        Every level of a category in the order of its indicator columns; empty to learn them from the data.
+        Every level of a category, in the order of its indicator columns. Empty learns them from the data.
     unknown : tuple of int or str
-        Codes that mean "none of the levels": such a row gets no indicator at all.
+        Codes that mean "none of the levels". Such a row gets no indicator.
     required : bool
         Whether a file without the column is refused.
+
+    See Also
+    --------
+    make_schema : Describes columns by their roles alone.
+
+    Examples
+    --------
+    >>> Column("age", "number", unit="years", minimum=0, maximum=130).role
+    'number'
     """
 
     name: str
@@ -51,7 +60,16 @@ class Schema:
     Raises
     ------
     ValueError
-        If a name stands twice, or there is not exactly one target, or no number and no category at all.
+        If a name occurs twice, there is not exactly one target, or there is neither a number nor a category.
+
+    See Also
+    --------
+    make_schema : Makes a schema of names.
+
+    Examples
+    --------
+    >>> Schema((Column("area", "number"), Column("price", "target"))).target
+    'price'
     """
 
     columns: tuple[Column, ...]
@@ -100,7 +118,7 @@ class Schema:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """Columns kept as text."""
+        """Columns that are kept as text."""
         return self._named("text")
 
     def __getitem__(self, name: str) -> Column:
@@ -119,16 +137,14 @@ def make_schema(
     years: Sequence[str] = (),
     texts: Sequence[str] = (),
 ) -> Schema:
-    """Describe the columns of a data file by their roles.
-
-    Levels of the categories are learned from the data.
+    """Describe the columns of a data file by their roles. Levels of categories are learned from the data.
 
     Parameters
     ----------
     target : str
         The column to predict.
     numbers, categories, years, texts : sequence of str
-        Names by role, in the order in which the encoded columns should stand.
+        Names by role, in the order that the encoded columns should have.
 
     Returns
     -------
@@ -138,7 +154,12 @@ def make_schema(
     Raises
     ------
     ValueError
-        If a name stands twice or no feature is named.
+        If a name occurs twice, or there is neither a number nor a category.
+
+    See Also
+    --------
+    Column : Adds units, ranges and levels.
+    energyknn.loading.load_table : Reads a file with a schema.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Row numbers only: a hold-out and folds, by rows or with every group of rows kept on one side."""
+"""Hold out rows and cut folds, by rows or by whole groups. Everything here is row numbers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def split_rows(n_rows: int, *, test_size: float = 0.2, random_state: int = 42) -
     n_rows : int
         Number of rows, at least 2.
     test_size : float, default=0.2
-        Share of the rows to hold out, between 0 and 1; the number is rounded up.
+        Share of the rows to hold out, between 0 and 1. The number of rows is rounded up.
     random_state : int, default=42
         Seed of the shuffle.
 
@@ -42,6 +42,11 @@ def split_rows(n_rows: int, *, test_size: float = 0.2, random_state: int = 42) -
     ValueError
         If either side would be empty.
 
+    See Also
+    --------
+    split_groups : Hold out whole groups.
+    fold_rows : Cut folds.
+
     Examples
     --------
     >>> split_rows(5).test
@@ -54,8 +59,8 @@ def split_rows(n_rows: int, *, test_size: float = 0.2, random_state: int = 42) -
 def fold_rows(n_rows: int, *, n_splits: int = 4) -> tuple[Split, ...]:
     """Cut the rows into consecutive folds, without shuffling.
 
-    The folds are those of scikit-learn's `KFold(n_splits)`; the rows of a shuffled hold-out are in random order
-    already.
+    The folds are those of scikit-learn's `KFold(n_splits)`. The training rows of `split_rows` are already in random
+    order.
 
     Parameters
     ----------
@@ -73,6 +78,10 @@ def fold_rows(n_rows: int, *, n_splits: int = 4) -> tuple[Split, ...]:
     ------
     ValueError
         If there are fewer rows than folds, or fewer than two folds.
+
+    See Also
+    --------
+    fold_groups : Keep groups together.
 
     Examples
     --------
@@ -103,6 +112,15 @@ def split_groups(groups: ArrayLike, *, test_size: float = 0.2, random_state: int
     ------
     ValueError
         If there are fewer than two groups.
+
+    See Also
+    --------
+    split_rows : Hold out single rows.
+
+    Examples
+    --------
+    >>> sorted(split_groups([7, 7, 8, 8, 9], test_size=0.3).train.tolist())
+    [2, 3, 4]
     """
     labels = np.asarray(groups)
     splitter = GroupShuffleSplit(n_splits=1, test_size=test_size, random_state=random_state)
@@ -130,10 +148,20 @@ def fold_groups(groups: ArrayLike, *, n_splits: int = 4) -> tuple[Split, ...]:
     ------
     ValueError
         If there are fewer groups than folds.
+
+    See Also
+    --------
+    fold_rows : Cut folds without groups.
+
+    Examples
+    --------
+    >>> [fold.test.tolist() for fold in fold_groups([7, 7, 8, 8], n_splits=2)]
+    [[2, 3], [0, 1]]
     """
     labels = np.asarray(groups)
     return tuple(_as_split(*pair) for pair in GroupKFold(n_splits).split(labels, groups=labels))
 
 
 def _as_split(train: NDArray[np.int64], test: NDArray[np.int64]) -> Split:
+    """Make a split of 64-bit row numbers."""
     return Split(np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64))

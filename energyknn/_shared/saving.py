@@ -1,4 +1,4 @@
-"""Files that are whole or not there: everything is written aside first, then put in place."""
+"""Write files aside first, and then put them in place, so that a file is whole or not there."""
 
 from __future__ import annotations
 
@@ -15,26 +15,10 @@ from energyknn.errors import import_extra
 
 @contextmanager
 def staged_folder(out_dir: str | Path) -> Iterator[Path]:
-    """Give an empty folder to write in, and put its files into `out_dir` when all of them are written.
+    """Yield an empty folder, and move its files into `out_dir` when all of them are written.
 
-    Parameters
-    ----------
-    out_dir : str or Path
-        The folder for the results. It is made if it is not there; files in it that are not written anew stay.
-
-    Yields
-    ------
-    Path
-        An empty folder on the same disk.
-
-    Raises
-    ------
-    OSError
-        If a file cannot be written. Then `out_dir` is as it was before.
-
-    Notes
-    -----
-    Each file is replaced in one step, so a reader sees the old file or the new one.
+    `out_dir` is made if it does not exist. Files in it that are not written anew stay. Each file is replaced in one
+    step, so a reader sees the old file or the new one. After an error, `out_dir` is as it was.
     """
     out_dir = Path(out_dir)
     made = [folder for folder in (out_dir, *out_dir.parents) if not folder.exists()]
@@ -59,22 +43,9 @@ def staged_folder(out_dir: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def staged_file(path: str | Path) -> Iterator[Path]:
-    """Give a path to write to, and put the file at `path` when it is written.
+    """Yield a path to write to, and move the file to `path` when it is written.
 
-    Parameters
-    ----------
-    path : str or Path
-        Where the file goes. Its folder is made if it is not there.
-
-    Yields
-    ------
-    Path
-        A path with the same name in a folder of its own beside it.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written, or `path` is a folder. Then what stood at `path` is as it was.
+    The folder is made if it does not exist. After an error, and if `path` is a folder, everything stays as it was.
     """
     path = Path(path)
     if path.is_dir():
@@ -85,27 +56,13 @@ def staged_file(path: str | Path) -> Iterator[Path]:
 
 
 def _flush(path: Path) -> None:
+    """Wait until a file is on the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def save_table(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as the file's ending says: Parquet, or CSV, compressed where it ends in .gz, .zip or .zst.
-
-    Parameters
-    ----------
-    table : DataFrame of shape (n_rows, n_columns)
-        What to write, without its index.
-    path : str or Path
-        The file, replaced in one step.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written; then what stood there is as it was.
-    ImportError
-        If the ending needs the extra `formats`.
-    """
+    """Write a table without its index as Parquet or CSV, compressed if the name ends in .gz, .zip or .zst."""
     with staged_file(path) as staged:
         if staged.suffix in {".parquet", ".pq"}:
             import_extra("pyarrow", extra="formats")

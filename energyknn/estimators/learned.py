@@ -78,7 +78,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         The linear part of the map.
     hidden_ : HiddenLayer or None
         The hidden layer: `weights`, `offsets` and `components`. A row x maps to
-        x @ components_ + tanh(x @ weights + offsets) @ components.
+        ``x @ components_ + tanh(x @ weights + offsets) @ components``.
     traces_ : tuple of tuple of Round
         For each map its rounds: `seconds`, `leave_one_out_rmse` and `validation_rmse`.
     n_features_in_ : int

@@ -611,7 +611,7 @@ def test_eight_threads_predict_from_one_mapped_model_at_once(rows, others, tmp_p
 
 PROCESS = """
 import sys
-sys.path.insert(0, sys.argv[3])
+sys.path[:0] = [sys.argv[3], sys.argv[3] + "/.."]
 import energyknn.neighbors.engines.blocked.engine  # so that it is the engine
 from energyknn.loading import load_table
 from energyknn.modelfile import load_model

@@ -182,7 +182,7 @@ def test_a_constant_column_is_warned_of_once_and_takes_no_part(tmp_path):
     done = run("reproduce", "--data", str(tmp_path / "tracks.csv"), "--out", str(tmp_path / "out"), "--no-report")
     assert done.returncode == 0, done.stderr
     assert done.stderr == (
-        "energyknn: warning: Constant column 'tempo': standardised to 0, so without part in any distance.\n"
+        "energyknn: warning: Constant column 'tempo': standardised to 0, so no distance depends on it.\n"
     )
 
 

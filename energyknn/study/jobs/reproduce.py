@@ -14,7 +14,7 @@ import pandas as pd
 from rich.console import Group
 
 from energyknn._shared.saving import staged_folder
-from energyknn.loading import count_nulls, hash_file, load_table, sample_path
+from energyknn.loading import hash_file, load_table, sample_path
 from energyknn.progress import Track, track_silently
 from energyknn.schema import Schema
 from energyknn.study.comparison.columns import measure_columns
@@ -158,7 +158,7 @@ def reproduce(
             "data": {
                 "path": str(path) if data is not None else path.name,
                 "rows": len(table),
-                "nulls": int(count_nulls(table).sum()),
+                "nulls": int(table.isna().sum().sum()),
                 "sha256": hash_file(path),
                 "synthetic": are_synthetic(table),
             },
