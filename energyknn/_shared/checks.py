@@ -8,16 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = [
-    "check_choice",
-    "check_integer",
-    "check_n_neighbors",
-    "check_own",
-    "check_reach",
-    "check_rows",
-    "check_width",
-]
-
 _N_NAMED = 5
 
 

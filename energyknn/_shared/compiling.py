@@ -5,18 +5,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Timer
 from typing import Any
 
 from numba import njit
 
-__all__ = ["announcing_compilation", "compile_kernel"]
-
 _LOG = logging.getLogger("energyknn")
 _PATIENCE = 1.5  # seconds; loading from Numba's cache takes less
 
-compile_kernel: Any = njit(nogil=True, cache=True, error_model="numpy")
+_njit: Any = partial(njit, nogil=True, cache=True, error_model="numpy")
+
+compile_kernel: Any = _njit()
 """Compile a loop: it releases the interpreter's lock, and LLVM neither fuses nor reorders its arithmetic."""
+
+compile_step: Any = _njit(_nrt=False)
+"""Compile a step of a loop that creates no array, without counting references to the arrays that it gets.
+
+Counting takes an atomic operation for each array of a NamedTuple that is passed, more time than many a step.
+"""
+inline_step: Any = _njit(_nrt=False, inline="always")
+"""Compile a step into the step that calls it, where even passing the arrays takes too long."""
 
 
 @contextmanager

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from energyknn.errors import MemoryShortageError
 
-__all__ = ["measure_available_memory", "require_memory"]
-
 _WORTH_ASKING = 1 << 27  # bytes; to ask takes a tenth of a millisecond, and less than this is there
 _GROUPS = Path("/sys/fs/cgroup")
 

@@ -9,11 +9,9 @@ from typing import Any
 
 from energyknn._shared.checks import check_integer
 
-__all__ = ["count_threads", "run_slices"]
-
 
 def count_threads(n_jobs: int | None) -> int:
-    """Say how many threads a search may use.
+    """Return how many threads a search may use.
 
     Parameters
     ----------
@@ -60,7 +58,7 @@ def run_slices(work: Callable[[Any], object], slices: Iterable[Any], *, n_thread
     work : callable
         Takes a slice and writes its result where no other slice does.
     slices : iterable
-        Short pieces of work: an interrupt waits for those that are running, and starts no other.
+        Short pieces of work: after an interrupt, those that are running end, and no other starts.
     n_threads : int
         At least 1. With 1 the calling thread does the work.
 
@@ -87,9 +85,8 @@ def run_slices(work: Callable[[Any], object], slices: Iterable[Any], *, n_thread
             work(item)
 
     with ThreadPoolExecutor(n_threads) as pool:
-        futures = [pool.submit(drain) for _ in range(n_threads)]
         try:
-            for future in futures:
+            for future in [pool.submit(drain) for _ in range(n_threads)]:
                 future.result()
         finally:
             stop.set()

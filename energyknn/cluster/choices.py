@@ -22,7 +22,7 @@ from energyknn._shared.checks import check_choice, check_integer
 from energyknn.cluster.pool import Outcome, Task, Unit, WorkerPool, use_pool
 from energyknn.cluster.session import ClusterOptions
 from energyknn.errors import ClusterError, import_extra
-from energyknn.neighbors.search import Engine
+from energyknn.neighbors.engines import Engine
 from energyknn.neighbors.weighting import Weights
 from energyknn.splitting import Split
 from energyknn.tuning.candidates import Candidate, check_sizes, score_candidates

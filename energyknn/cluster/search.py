@@ -16,8 +16,10 @@ from energyknn.cluster.pool import Outcome, PoolJob, RunReport, Task, Unit, Work
 from energyknn.cluster.session import ClusterOptions, StoreNeed, check_object_store
 from energyknn.cluster.sharing import count_bytes, open_array, open_index, share_index
 from energyknn.neighbors import NeighborIndex, Neighbors, build_index
+from energyknn.neighbors.auto import choose_engine, count_work
 from energyknn.neighbors.contract import Search, empty_neighbors
-from energyknn.neighbors.search import ENGINES, Engine, choose_engine, plan_search
+from energyknn.neighbors.engines import ENGINES, Engine
+from energyknn.neighbors.search import plan_search
 from energyknn.progress import Track, track_silently
 
 _FEWEST_ROWS, _MOST_ROWS, _N_BLOCKS = 3072, 16384, 32  # of a unit, and units of a shard
@@ -169,7 +171,7 @@ def _make_plan(search: Search, engine: Engine, n_shards: int, block_rows: int | 
         raise ValueError(message)
     edges = [n_train * number // n_shards for number in range(n_shards + 1)]
     blocks: list[Any] = [slice(start, start + block_rows) for start in range(0, n_query, block_rows)]
-    suited = choose_engine(-(-n_train // n_shards), search.X_train.shape[1], n_query=n_query, is_loaded=False)
+    suited = choose_engine(count_work(-(-n_train // n_shards), n_query, search.X_train.shape[1]), 0, is_ready=False)
     if suited == "blocked" and len(blocks) > 1:  # whatever the engine: the units of a journal are the same for all
         from energyknn.neighbors.engines.blocked.engine import order_queries  # loads Numba
 

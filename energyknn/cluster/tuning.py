@@ -15,7 +15,7 @@ from energyknn._shared.checks import check_integer
 from energyknn.cluster.journal import describe_value, open_journal
 from energyknn.cluster.pool import Outcome, PoolJob, RunReport, Task, Unit, WorkerPool, use_pool
 from energyknn.cluster.session import ClusterOptions, StoreNeed, check_object_store
-from energyknn.neighbors.search import Engine
+from energyknn.neighbors.engines import Engine
 from energyknn.progress import Track, track_silently
 from energyknn.splitting import Split
 from energyknn.tuning.candidates import Candidate, Job, run_job

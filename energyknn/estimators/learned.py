@@ -18,7 +18,7 @@ from energyknn.learning.learn import learn_map
 from energyknn.learning.maps import RowMap, join_maps, map_rows
 from energyknn.learning.planes import weigh_locally, weigh_softly
 from energyknn.neighbors import Neighbors, build_index
-from energyknn.neighbors.search import Engine
+from energyknn.neighbors.engines import Engine
 from energyknn.progress import track_on_stderr, track_silently
 
 _ROWS_AT_ONCE = 2048  # whose neighbours are in memory together

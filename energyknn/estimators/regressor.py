@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from energyknn.estimators.base import NeighborsMixin, Saved, has_target_for_each_row
 from energyknn.neighbors import Neighbors, build_index
-from energyknn.neighbors.search import Engine
+from energyknn.neighbors.engines import Engine
 from energyknn.neighbors.weighting import Weights, average_targets, needs_bandwidth, weigh_neighbors
 
 

@@ -21,7 +21,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from energyknn.estimators.regressor import KNNRegressor
-from energyknn.neighbors.search import Engine
+from energyknn.neighbors.engines import Engine
 from energyknn.progress import track_on_stderr, track_silently
 from energyknn.splitting import Split
 from energyknn.tuning.candidates import Candidate, Job, run_here, run_job

@@ -36,7 +36,7 @@ from energyknn.learning.maps import (
 )
 from energyknn.learning.planes import weigh_locally, weigh_softly
 from energyknn.neighbors import NeighborIndex, build_index
-from energyknn.neighbors.search import Engine
+from energyknn.neighbors.engines import Engine
 from energyknn.progress import Track, track_silently
 
 _LAST_RATE = 0.03  # share of the learning rate that is left in the last round

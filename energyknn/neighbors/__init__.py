@@ -2,5 +2,6 @@
 
 from energyknn.neighbors.contract import Neighbors
 from energyknn.neighbors.search import NeighborIndex, build_index, search_neighbors
+from energyknn.neighbors.weighting import KERNELS, weigh_neighbors
 
-__all__ = ["NeighborIndex", "Neighbors", "build_index", "search_neighbors"]
+__all__ = ["KERNELS", "NeighborIndex", "Neighbors", "build_index", "search_neighbors", "weigh_neighbors"]

@@ -10,16 +10,6 @@ from numpy.typing import NDArray
 
 from energyknn._shared.threads import run_slices
 
-__all__ = [
-    "Candidates",
-    "Neighbors",
-    "Search",
-    "empty_neighbors",
-    "finish_search",
-    "measure_candidates",
-    "rank_candidates",
-]
-
 _SLICE_VALUES = 1 << 15  # float64 values of a temporary: 256 KiB, which stay in the second cache
 
 

@@ -1,13 +1,10 @@
-"""The front of every search: checks, the choice of an engine, and the last step that all engines share."""
+"""The front of every search: it checks what comes in, chooses an engine, and takes the last step for all engines."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import import_module
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,42 +19,14 @@ from energyknn._shared.checks import (
 )
 from energyknn._shared.memory import require_memory
 from energyknn._shared.threads import count_threads
-from energyknn.neighbors.contract import Candidates, Neighbors, Search, finish_search
-from energyknn.neighbors.engines.brute import find_by_brute_force
+from energyknn.neighbors.auto import HISTORY, choose_engine, count_work
+from energyknn.neighbors.contract import Neighbors, Search, finish_search
+from energyknn.neighbors.engines import ENGINES, Engine, brute, find_entry, load_engine
 
 if TYPE_CHECKING:
-    from energyknn.neighbors.engines.blocked.kernels import Tree
+    from energyknn.neighbors.engines.blocked.tree import Tree
 
-__all__ = ["ENGINES", "Engine", "NeighborIndex", "build_index", "choose_engine", "plan_search", "search_neighbors"]
-
-Engine = Literal["auto", "blocked", "brute", "sklearn", "torch"]
-ENGINES: tuple[Engine, ...] = ("auto", "blocked", "brute", "sklearn", "torch")
-_BLOCKED = "energyknn.neighbors.engines.blocked.engine"
-_WORTH_LOADING = 1 << 33
-_WORTH_THREADS = 1 << 28  # the same measure of work: a few milliseconds
-
-
-def choose_engine(n_train: int, n_features: int, *, n_query: int, is_loaded: bool) -> Engine:
-    """Say which engine "auto" stands for.
-
-    Parameters
-    ----------
-    n_train, n_features : int
-        Shape of the training rows.
-    n_query : int
-        Number of queries.
-    is_loaded : bool
-        Whether this process has used the blocked engine before.
-
-    Returns
-    -------
-    {"blocked", "sklearn"}
-        "blocked" once it is loaded: it was the fastest for every size and shape that was measured. Before that only
-        if n_train * n_query * (40 + n_features) is at least 2³³, a job of about 0.2 s for scikit-learn on two cores:
-        to load Numba and the compiled kernels takes longer, and to compile them, once, much longer.
-    """
-    work = n_train * n_query * (40 + n_features)
-    return "blocked" if is_loaded or work >= _WORTH_LOADING else "sklearn"
+_WORTH_THREADS = 1 << 28  # work as `count_work` counts it; less takes a few milliseconds
 
 
 def search_neighbors(
@@ -74,18 +43,19 @@ def search_neighbors(
     Parameters
     ----------
     X_train : array-like of shape (n_train, n_features)
-        Finite real numbers. Columns count as they are: scale them first.
+        Finite real numbers. Scale the columns first: each counts in its own unit.
     X_query : array-like of shape (n_query, n_features) or None, default=None
-        Finite real numbers. None asks for the neighbours of each training row among the others: a row is left
-        out by its number, so rows that repeat it remain.
+        Finite real numbers. None finds the neighbours of each training row among the others. Rows that repeat it
+        are among those others.
     n_neighbors : int, default=5
         From 1 to n_train, or to n_train - 1 if `X_query` is None.
     p : {1, 2}, default=2
         Manhattan (1) or Euclidean (2) distance.
     engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
-        How to search. The result is the same to the last bit; see `choose_engine` for what "auto" takes.
+        How to search; every engine returns the same bits. "auto" takes scikit-learn's search for small jobs, and
+        the blocked engine for large ones and once this process has loaded it.
     n_jobs : int or None, default=None
-        Threads. None is every core that the process may use, and 1 inside a joblib worker; -1 is every core.
+        Threads. None uses every core that the process may use, and one inside a joblib worker; -1 uses every core.
 
     Returns
     -------
@@ -102,7 +72,7 @@ def search_neighbors(
     ImportError
         If the engine is "torch" and PyTorch is not installed.
     MemoryShortageError
-        If the result and what the engine copies take more memory than there is.
+        If the result and the engine's copies need more memory than is available.
 
     See Also
     --------
@@ -124,33 +94,40 @@ def search_neighbors(
     array([[0.25, 0.75]])
     """
     check_choice(engine, ENGINES, name="engine")
-    train = check_rows(X_train, name="X_train")
-    search = plan_search(train, X_query, n_neighbors, p=p, n_jobs=n_jobs)
-    if engine == "auto":
-        engine = choose_engine(*train.shape, n_query=len(search.X_query), is_loaded=_BLOCKED in sys.modules)
+    search = plan_search(check_rows(X_train, name="X_train"), X_query, n_neighbors, p=p, n_jobs=n_jobs)
+    engine = _resolve_engine(engine, search)
     return _run_search(search, engine, _build_tree(search, engine))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class NeighborIndex:
-    """Training rows, prepared for many searches; made by `build_index`.
+    """Training rows that are prepared for many searches; `build_index` makes it.
 
     Attributes
     ----------
     X_train : ndarray of shape (n_train, n_features), float64
-        The training rows. They are not copied where they are C-ordered float64 already: do not change them.
+        The training rows. C-ordered float64 rows are not copied, so do not change them.
     p : {1, 2}
         Manhattan or Euclidean distance.
     engine : str
         The engine that searches.
     tree : Tree or None
-        What the blocked engine has prepared.
+        What the blocked engine has prepared; None for other engines.
+
+    Examples
+    --------
+    >>> build_index([[0.0], [1.0], [3.0]], engine="brute")
+    NeighborIndex(3 rows, 1 columns, p=2, engine='brute')
     """
 
     X_train: NDArray[np.float64]
     p: int
     engine: Engine
     tree: Tree | None
+
+    def __repr__(self) -> str:
+        n_rows, n_features = self.X_train.shape
+        return f"NeighborIndex({n_rows} rows, {n_features} columns, p={self.p}, engine={self.engine!r})"
 
     def search(
         self,
@@ -165,23 +142,29 @@ class NeighborIndex:
         Parameters
         ----------
         X_query : array-like of shape (n_query, n_features) or None, default=None
-            As in `search_neighbors`.
+            Finite real numbers. None finds the neighbours of each training row among the others.
         n_neighbors : int, default=5
-            As in `search_neighbors`.
+            From 1 to n_train, or to n_train - 1 if each query leaves out a row.
         own : array-like of int of shape (n_query,) or None, default=None
-            The training row that each query is, and that is not to be its neighbour: a self-search of some rows.
+            The number of the training row that each query leaves out: its own, where some training rows are searched.
         n_jobs : int or None, default=None
-            As in `search_neighbors`.
+            Threads. None uses every core that the process may use, and one inside a joblib worker; -1 uses every core.
 
         Returns
         -------
         Neighbors
-            Those of `search_neighbors`, to the last bit.
+            The same bits that `search_neighbors` returns.
 
         Raises
         ------
-        TypeError, ValueError
-            As in `search_neighbors`; if `own` is no training row for each query.
+        TypeError
+            If queries are sparse, complex, text or objects, or `n_neighbors` or `n_jobs` is not an integer.
+        ValueError
+            If queries are not a matrix of the training rows' width, hold NaN or infinity, or lie so far away that a
+            sum overflows; if `n_neighbors` or `n_jobs` is out of its range; if `own` does not hold one row number for
+            each query.
+        MemoryShortageError
+            If the result and the engine's copies need more memory than is available.
         """
         search = plan_search(
             *(self.X_train, X_query, n_neighbors), p=self.p, n_jobs=n_jobs, own=own, train_range=self._range
@@ -200,23 +183,32 @@ def build_index(X_train: ArrayLike, *, p: int = 2, engine: Engine = "auto", n_jo
     Parameters
     ----------
     X_train : array-like of shape (n_train, n_features)
-        As in `search_neighbors`.
+        Finite real numbers. Scale the columns first: each counts in its own unit.
     p : {1, 2}, default=2
-        As in `search_neighbors`.
+        Manhattan (1) or Euclidean (2) distance.
     engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
-        As in `search_neighbors`; "auto" chooses as if there were as many queries as training rows.
+        How to search. "auto" chooses as `search_neighbors` does for as many queries as training rows.
     n_jobs : int or None, default=None
         Threads that prepare the rows.
 
     Returns
     -------
     NeighborIndex
-        An immutable value that can be pickled; its `search` gives the results of `search_neighbors`.
+        An immutable value that can be pickled. Its `search` returns the same bits as `search_neighbors`.
 
     Raises
     ------
-    TypeError, ValueError
-        As in `search_neighbors`.
+    TypeError
+        If rows are sparse, complex, text or objects, or `n_jobs` is not an integer.
+    ValueError
+        If rows are not a matrix, are empty, hold NaN or infinity, or lie so far apart that a sum overflows; if `p`,
+        `engine` or `n_jobs` is out of its range.
+    MemoryShortageError
+        If the prepared rows need more memory than is available.
+
+    See Also
+    --------
+    search_neighbors : Search once.
 
     See Also
     --------
@@ -230,12 +222,10 @@ def build_index(X_train: ArrayLike, *, p: int = 2, engine: Engine = "auto", n_jo
     >>> index.search(None, 1).indices.tolist()
     [[1], [0], [1]]
     """
-    check_choice(p, (1, 2), name="p")
     check_choice(engine, ENGINES, name="engine")
     train = check_rows(X_train, name="X_train")
-    if engine == "auto":
-        engine = choose_engine(*train.shape, n_query=len(train), is_loaded=_BLOCKED in sys.modules)
     search = plan_search(train, train, 1, p=p, n_jobs=n_jobs)
+    engine = _resolve_engine(engine, search)
     return NeighborIndex(train, p, engine, _build_tree(search, engine))
 
 
@@ -249,26 +239,10 @@ def plan_search(
     own: ArrayLike | None = None,
     train_range: tuple[float, float] | None = None,
 ) -> Search:
-    """Check everything about a search but its training rows.
+    """Check all of a search but its training rows; return what engines get.
 
-    Parameters
-    ----------
-    train : ndarray of shape (n_train, n_features), float64
-        As `check_rows` returns them.
-    X_query, n_neighbors, p, n_jobs, own
-        As in `search_neighbors` and `NeighborIndex.search`.
-    train_range : tuple of float or None, default=None
-        The smallest and the largest value of the training rows, where they are known.
-
-    Returns
-    -------
-    Search
-        What engines get.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As in `NeighborIndex.search`.
+    `train` comes from `check_rows`, and `train_range` is its smallest and largest value where they are known. The
+    other parameters, and the errors, are those of `search_neighbors` and of `NeighborIndex.search`.
     """
     check_choice(p, (1, 2), name="p")
     query = train if X_query is None or X_query is train else check_rows(X_query, name="X_query")
@@ -279,16 +253,26 @@ def plan_search(
         own = np.arange(len(train), dtype=np.int64)
     reach = check_reach(train, query, p=p, train_range=train_range)
     n_neighbors = check_n_neighbors(n_neighbors, n_train=len(train), excludes_self=own is not None)
-    work = len(train) * len(query) * (40 + train.shape[1])
-    n_threads = (
-        count_threads(n_jobs) if work >= _WORTH_THREADS else min(1, count_threads(1 if n_jobs is None else n_jobs))
-    )
-    return Search(train, query, n_neighbors, p, own, reach, n_threads)
+    is_small = count_work(len(train), len(query), train.shape[1]) < _WORTH_THREADS
+    n_threads = count_threads(1 if n_jobs is None and is_small else n_jobs)
+    return Search(train, query, n_neighbors, p, own, reach, 1 if is_small else n_threads)
+
+
+def _count_work(search: Search) -> int:
+    """Count the work of a search."""
+    return count_work(len(search.X_train), len(search.X_query), search.X_train.shape[1])
+
+
+def _resolve_engine(engine: Engine, search: Search) -> Engine:
+    """Replace "auto" by the engine that it stands for."""
+    if engine != "auto":
+        return engine
+    return choose_engine(_count_work(search), HISTORY.work, is_ready=HISTORY.is_ready)
 
 
 def _build_tree(search: Search, engine: Engine) -> Tree | None:
-    """Prepare what an engine needs to have prepared."""
-    if engine != "blocked":
+    """Prepare the training rows where the engine does so."""
+    if not find_entry(engine).prepares:
         return None
     n_rows, n_features = search.X_train.shape
     require_memory(
@@ -296,37 +280,30 @@ def _build_tree(search: Search, engine: Engine) -> Tree | None:
         f"To prepare {n_rows} rows of {n_features} columns",
         'Give fewer rows or columns, or engine="brute", which prepares nothing and takes longer.',
     )
-    from energyknn.neighbors.engines.blocked.engine import build_tree  # loads Numba
-
-    return build_tree(search)
+    tree: Tree = load_engine(engine).build_tree(search)
+    HISTORY.record(engine, 0)
+    return tree
 
 
 def _run_search(search: Search, engine: Engine, tree: Tree | None) -> Neighbors:
-    """Search with an engine, and with the oracle where candidates leave a query open."""
+    """Search with an engine. The oracle answers queries for which its candidates do not settle the neighbours."""
     n_query, k = len(search.X_query), search.n_neighbors
-    copies = 0 if engine in {"blocked", "brute"} else 8 * (search.X_train.size + search.X_query.size)
+    copies = 8 * (search.X_train.size + search.X_query.size) if find_entry(engine).copies_rows else 0
     require_memory(
         n_query * (24 * k + 32) + copies,
         f"To find {k} neighbours of {n_query} rows",
         "Search for fewer rows at a time, or lower n_neighbors.",
     )
+    module = load_engine(engine)
+    HISTORY.record(engine, _count_work(search))
     if tree is not None:
-        from energyknn.neighbors.engines.blocked.engine import search_tree
-
-        return search_tree(tree, search)
-    neighbors, unsettled = finish_search(search, _load_engine(engine)(search))
+        found: Neighbors = module.search_tree(tree, search)
+        return found
+    neighbors, unsettled = finish_search(search, module.find_candidates(search))
     if len(unsettled):
         own = None if search.own is None else search.own[unsettled]
         rest = replace(search, X_query=search.X_query[unsettled], own=own)
-        settled, _ = finish_search(rest, find_by_brute_force(rest))
+        settled, _ = finish_search(rest, brute.find_candidates(rest))
         neighbors.distances[unsettled] = settled.distances
         neighbors.indices[unsettled] = settled.indices
     return neighbors
-
-
-def _load_engine(engine: Engine) -> Callable[[Search], Candidates]:
-    """Import an engine when it is asked for: scikit-learn and PyTorch take their time to load."""
-    if engine == "brute":
-        return find_by_brute_force
-    module = import_module(f"energyknn.neighbors.engines.{engine}")
-    return cast("Callable[[Search], Candidates]", module.find_candidates)

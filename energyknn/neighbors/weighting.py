@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, rankdata
 
-__all__ = ["KERNELS", "Weights", "average_targets", "needs_bandwidth", "weigh_neighbors"]
-
 Weights = str | Callable[[NDArray[np.float64]], ArrayLike]
 """``"uniform"``, ``"distance"``, a kernel's name, or a function of the distances."""
 

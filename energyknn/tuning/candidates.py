@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import FitFailedWarning
 
 from energyknn._shared.checks import check_choice, check_integer, check_rows
-from energyknn.neighbors.search import Engine
+from energyknn.neighbors.engines import Engine
 from energyknn.neighbors.weighting import KERNELS, Weights, needs_bandwidth
 from energyknn.progress import Track, track_silently
 from energyknn.splitting import Split

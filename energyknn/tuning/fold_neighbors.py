@@ -18,7 +18,7 @@ from sklearn.base import clone
 
 from energyknn._shared.checks import check_rows
 from energyknn.neighbors import NeighborIndex, Neighbors, build_index
-from energyknn.neighbors.search import Engine
+from energyknn.neighbors.engines import Engine
 from energyknn.splitting import Split
 
 Side = Literal["test", "train", "train_without_self"]

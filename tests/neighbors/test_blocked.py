@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from unittest import mock
 
 import numpy as np
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 
 from energyknn.neighbors import build_index, search_neighbors
 from energyknn.neighbors.engines.blocked import engine as blocked
-from energyknn.neighbors.engines.blocked import kernels
+from energyknn.neighbors.engines.blocked.engine import build_tree, search_tree
+from energyknn.neighbors.engines.blocked.search import search_batches
+from energyknn.neighbors.search import plan_search
 
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -66,9 +69,9 @@ KINDS = [
     share=st.floats(0, 1),
     p=st.sampled_from([1, 2]),
     n_threads=st.sampled_from([1, 2, 3]),
-    block_size=st.sampled_from([64, 256, 512]),
+    block_rows=st.sampled_from([64, 256, 512]),
 )
-def test_equals_the_oracle(seed, kind, n_train, n_query, n_features, share, p, n_threads, block_size):
+def test_equals_the_oracle(seed, kind, n_train, n_query, n_features, share, p, n_threads, block_rows):
     random = np.random.default_rng(seed)
     rows = draw_rows(random, kind, n_train + n_query, n_features)
     random.shuffle(rows)
@@ -77,13 +80,9 @@ def test_equals_the_oracle(seed, kind, n_train, n_query, n_features, share, p, n
         query = np.concatenate([query, train[: n_query // 2]])
     n_neighbors = max(1, round(share**2 * n_train))
     expected = search_neighbors(train, query, n_neighbors, p=p, engine="brute")
-    with (
-        mock.patch.object(blocked, "_SMALL_BLOCK", block_size),
-        mock.patch.object(blocked, "_FEWEST_SORTED", 1 if seed % 2 else 4096),
-        mock.patch("energyknn.neighbors.search.count_threads", return_value=n_threads),
-        mock.patch("energyknn.neighbors.search._WORTH_THREADS", 0),
-    ):
-        assert_same_bits(search_neighbors(train, query, n_neighbors, p=p, engine="blocked"), expected)
+    search = replace(plan_search(train, query, n_neighbors, p=p, n_jobs=1), n_threads=n_threads)
+    with mock.patch.object(blocked, "_FEWEST_SORTED", 1 if seed % 2 else 4096):
+        assert_same_bits(search_tree(build_tree(search, block_rows=block_rows), search), expected)
 
 
 @SETTINGS
@@ -159,9 +158,9 @@ def test_an_index_answers_as_a_search_does_and_survives_pickling():
 def test_read_only_rows_are_searched_without_another_compilation():
     rows = np.random.default_rng(8).normal(size=(300, 3))
     rows.flags.writeable = False
-    before = len(kernels.search_batches.signatures)
+    before = len(search_batches.signatures)
     assert_same_bits(search_neighbors(rows, None, 3, engine="blocked"), search_neighbors(rows, None, 3, engine="brute"))
-    assert len(kernels.search_batches.signatures) == before
+    assert len(search_batches.signatures) == before
 
 
 def test_groups_are_found_from_the_data_whatever_their_values():
@@ -169,3 +168,44 @@ def test_groups_are_found_from_the_data_whatever_their_values():
     rows = np.column_stack([random.normal(size=(4000, 2)), random.choice([0.3, 17.0, -2.5], size=(4000, 2))])
     index = build_index(rows, engine="blocked")
     np.testing.assert_array_equal(index.tree.n_varying, 2)
+
+
+@pytest.mark.parametrize("p", [1, 2])
+@pytest.mark.parametrize("block_rows", range(64, 1025, 64))
+def test_every_block_size_gives_the_oracles_bits(block_rows, p):
+    rows = draw_rows(np.random.default_rng(10), "ties", 2100, 3)
+    search = plan_search(rows[:2050], rows[2050:], 12, p=p, n_jobs=1)
+    tree = build_tree(search, block_rows=block_rows)
+    assert tree.starts.shape[1] == block_rows
+    assert_same_bits(search_tree(tree, search), search_neighbors(rows[:2050], rows[2050:], 12, p=p, engine="brute"))
+
+
+@pytest.mark.parametrize("block_rows", [0, -64, 1, 100, 1088, 2048])
+def test_a_block_size_that_parts_cannot_hold_is_refused(block_rows):
+    search = plan_search(np.zeros((300, 2)), None, 1, p=2, n_jobs=1)
+    with pytest.raises(ValueError, match=rf"block_rows is {block_rows}\..*a multiple of 64 from 64 to 1024"):
+        build_tree(search, block_rows=block_rows)
+
+
+def test_a_power_that_the_kernels_do_not_know_is_refused():
+    search = replace(plan_search(np.zeros((300, 2)), None, 1, p=2, n_jobs=1), p=3)
+    with pytest.raises(ValueError, match=r"p is 3\. The blocked engine measures p = 1 and p = 2"):
+        build_tree(search)
+
+
+def test_a_tree_for_another_search_is_refused():
+    rows = np.random.default_rng(11).normal(size=(300, 2))
+    tree = build_tree(plan_search(rows, None, 1, p=2, n_jobs=1))
+    with pytest.raises(ValueError, match=r"for p = 2, and the search is among rows of shape \(300, 2\) with p = 1"):
+        search_tree(tree, plan_search(rows, None, 1, p=1, n_jobs=1))
+    with pytest.raises(ValueError, match=r"holds rows of shape \(300, 2\).*shape \(300, 1\)"):
+        search_tree(tree, plan_search(rows[:, :1].copy(), None, 1, p=2, n_jobs=1))
+
+
+def test_far_queries_find_the_row_numbers_of_a_tree_whose_rows_were_moved():
+    """An index that is shared keeps its rows in the order of the blocks; a new scale must not lose their numbers."""
+    random = np.random.default_rng(12)
+    train, query = random.integers(0, 4, size=(900, 3)).astype(float), random.normal(size=(40, 3)) * 1e30
+    tree = build_tree(plan_search(train, None, 1, p=2, n_jobs=1))
+    found = search_tree(tree, plan_search(tree.rows, query, 9, p=2, n_jobs=1))
+    assert_same_bits(found, search_neighbors(train, query, 9, engine="brute"))

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from importlib import import_module
 from types import SimpleNamespace
 
 import joblib
@@ -14,12 +16,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from energyknn._shared.threads import count_threads, run_slices
-from energyknn.neighbors import search_neighbors
+from energyknn.neighbors import build_index, search_neighbors
+from energyknn.neighbors.auto import History, choose_engine, count_work
+from energyknn.neighbors.engines import _ENTRIES, ENGINES, load_engine
 from energyknn.neighbors.engines import torch as engine_torch
-from energyknn.neighbors.search import choose_engine
 
 SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -121,10 +125,51 @@ def test_threads_do_not_change_bits(engine, n_jobs):
     assert_same_bits(search_neighbors(rows, None, 12, engine=engine, n_jobs=n_jobs), expected)
 
 
-def test_auto_compiles_nothing_for_a_small_job():
-    assert choose_engine(1000, 11, n_query=1000, is_loaded=False) == "sklearn"
-    assert choose_engine(1000, 11, n_query=1000, is_loaded=True) == "blocked"
-    assert choose_engine(137_992, 27, n_query=34_499, is_loaded=False) == "blocked"
+def test_auto_compiles_nothing_until_small_jobs_have_paid_for_it():
+    small, large = count_work(1000, 1000, 11), count_work(137_992, 34_499, 27)
+    assert choose_engine(small, 0, is_ready=False) == "sklearn"
+    assert choose_engine(small, large, is_ready=False) == "blocked"
+    assert choose_engine(small, 0, is_ready=True) == "blocked"
+    assert choose_engine(large, 0, is_ready=False) == "blocked"
+
+
+@pytest.fixture
+def history(monkeypatch):
+    """Let this process have searched nothing yet."""
+    fresh = History()
+    monkeypatch.setattr("energyknn.neighbors.search.HISTORY", fresh)
+    return fresh
+
+
+def test_auto_rents_until_it_buys_and_then_keeps(history, monkeypatch):
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    work = count_work(60, 60, 3)
+    monkeypatch.setattr("energyknn.neighbors.auto._WORTH_LOADING", 3 * work)
+    engines = [build_index(rows).engine]
+    for _ in range(4):
+        expected = search_neighbors(rows, None, 4, engine="brute")
+        assert_same_bits(search_neighbors(rows, None, 4), expected)
+        engines.append(build_index(rows[:2]).engine)
+    assert engines == ["sklearn", "sklearn", "sklearn", "blocked", "blocked"]
+    assert history == History(work=2 * work, is_ready=True)
+
+
+@pytest.mark.parametrize("imported", [True, False])
+def test_auto_does_not_depend_on_what_was_imported(history, imported):
+    if imported:
+        import_module("energyknn.neighbors.engines.blocked.engine")
+    assert build_index([[0.0], [1.0]]).engine == "sklearn"
+    build_index([[0.0], [1.0]], engine="blocked")
+    assert history.is_ready
+    assert build_index([[0.0], [1.0]]).engine == "blocked"
+
+
+def test_every_engine_has_an_entry_and_what_its_entry_promises():
+    assert set(ENGINES) == {"auto", *_ENTRIES}
+    for engine, entry in _ENTRIES.items():
+        module = load_engine(engine)
+        names = ("build_tree", "search_tree") if entry.prepares else ("find_candidates",)
+        assert all(callable(getattr(module, name)) for name in names)
 
 
 def test_number_of_threads():
@@ -183,29 +228,47 @@ def test_slices_stop_at_the_first_error():
     assert len(seen) < 100_000
 
 
-INTERRUPTED = """
-import signal, numpy as np
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with it ignored
-from energyknn.neighbors import search_neighbors
-random = np.random.default_rng(0)
-search_neighbors(random.normal(size=(100, 64)), None, 3, engine="blocked")
-rows = random.normal(size=(200_000, 64))
-print("ready", flush=True)
-search_neighbors(rows, None, 20, engine="{engine}")
-"""
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows delivers Ctrl-C to the whole console")
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot send a signal to a thread")
 @pytest.mark.parametrize("engine", ["brute", "blocked", "sklearn"])
-def test_an_interrupt_stops_a_search(engine):
-    process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED.format(engine=engine)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert process.stdout.readline() == b"ready\n"
-    time.sleep(1.5)
-    assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    start = time.perf_counter()
-    _, errors = process.communicate(timeout=30)
-    assert time.perf_counter() - start < 2.0  # one second, and as much for a machine that is busy with other tests
-    assert b"KeyboardInterrupt" in errors
+def test_an_interrupt_leaves_the_rest_of_a_search_undone(monkeypatch, engine):
+    """The interrupt comes after the second slice, and a slice waits a moment, so that not all of them are run."""
+    monkeypatch.setattr("energyknn.neighbors.engines.sklearn._SLICE_VALUES", 1)
+    index = build_index(np.random.default_rng(0).normal(size=(4000, 3)), engine=engine)
+    done, interrupts = [], []
+
+    def finish_slice():
+        done.append(None)
+        if interrupts and len(done) == 2:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        if interrupts and len(done) > 2:
+            time.sleep(0.2)
+
+    def run(work, slices, *, n_threads):
+        def work_and_count(item):
+            work(item)
+            finish_slice()
+
+        run_slices(work_and_count, slices, n_threads=n_threads)
+
+    def find(self, *arguments, **options):
+        found = kneighbors(self, *arguments, **options)
+        finish_slice()
+        return found
+
+    kneighbors = NearestNeighbors.kneighbors
+    if engine == "sklearn":
+        monkeypatch.setattr(NearestNeighbors, "kneighbors", find)
+    else:
+        module = "blocked.engine" if engine == "blocked" else engine
+        monkeypatch.setattr(f"energyknn.neighbors.engines.{module}.run_slices", run)
+    index.search(None, 3, n_jobs=2)
+    n_slices = len(done)
+    done.clear()
+    interrupts.append(True)
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            index.search(None, 3, n_jobs=2)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert 2 <= len(done) < n_slices

@@ -71,7 +71,7 @@ def test_a_control_group_says_what_it_leaves(monkeypatch, tmp_path, version):
 
 @pytest.mark.usefixtures("little_memory")
 def test_a_search_is_refused_before_it_starts(monkeypatch):
-    monkeypatch.setattr(search, "_load_engine", lambda engine: pytest.fail(f"{engine} was started"))
+    monkeypatch.setattr(search, "load_engine", lambda engine: pytest.fail(f"{engine} was started"))
     queries = np.zeros((200_000, 1))
     with pytest.raises(MemoryShortageError, match=r"To find 50 neighbours of 200000 rows.*lower n_neighbors"):
         search_neighbors(np.arange(60.0).reshape(-1, 1), queries, 50, engine="brute")

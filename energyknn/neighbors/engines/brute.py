@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from energyknn._shared.threads import run_slices
 from energyknn.neighbors.contract import Candidates, Search
 
-__all__ = ["find_by_brute_force"]
-
 _SLICE_VALUES = 1 << 17  # distances held at once by a thread
 
 
-def find_by_brute_force(search: Search) -> Candidates:
+def find_candidates(search: Search) -> Candidates:
     """Find the k nearest rows by measuring all of them.
 
     Parameters

@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 
 from energyknn.neighbors.contract import Search
 
-__all__ = ["centre_rows", "drop_own_rows", "expansion_margin"]
-
 
 def centre_rows(search: Search) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Move training and query rows so that the mean training row is the origin."""

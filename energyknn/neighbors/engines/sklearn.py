@@ -9,8 +9,6 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from energyknn.neighbors.contract import Candidates, Search
 from energyknn.neighbors.engines.margins import centre_rows, drop_own_rows, expansion_margin
 
-__all__ = ["find_candidates"]
-
 _EXTRA = 8  # candidates beyond k: the last bounds the rows that are left out, and a few ties find room
 _SLICE_VALUES = 1 << 33  # products in a slice: about 0.1 s
 

@@ -16,8 +16,6 @@ from energyknn.errors import import_extra
 from energyknn.neighbors.contract import Candidates, Search
 from energyknn.neighbors.engines.margins import centre_rows, drop_own_rows, expansion_margin
 
-__all__ = ["find_candidates", "find_device_name"]
-
 _EXTRA = 8  # candidates beyond k: the last bounds the rows that are left out, and a few ties find room
 _SHARE = 0.5  # of the free memory of a GPU: the rest is for others, and for what PyTorch keeps aside
 _CPU_BYTES = 1 << 29  # more is no faster on a CPU

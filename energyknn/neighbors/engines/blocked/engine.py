@@ -1,16 +1,16 @@
 """The blocked engine: rows in small boxes, boxes visited from near to far, screened in float32, decided in float64.
 
-Building. Columns with few distinct values group the rows, wherever their joint patterns are few: between rows of two
-groups those columns add one constant, and within a group nothing. Each group is split at medians, of the column that
-varies most, into blocks of 256 rows. A block keeps its bounding box and, relative to its centre and in float32, the
-columns that vary in it. So indicator columns cost no arithmetic inside a block and still keep blocks apart.
+Building. Columns with few distinct values group the rows, wherever their joint patterns are few. Rows of two groups
+differ in those columns by one constant, and rows of one group do not differ in them. Each group is split at medians,
+of the column that varies most, into blocks of 256 rows. A block keeps its bounding box and, in float32 relative to its
+centre, the columns that vary in it. So indicator columns cost no arithmetic inside a block and still keep blocks apart.
 
-Searching. Queries are ordered in the same way and taken in batches of 128. A batch visits blocks by the distance of
-their boxes, and stops at the first that is farther than its worst k-th neighbour so far. Tiles of 4 queries by 64
-rows are screened in float32; what may be among the k nearest, given the rounding that is possible, is kept. At the end,
-and when too many rows are too close to tell apart, the contract's distance decides.
+Searching. Queries are ordered in the same way and searched in batches of 128. A batch visits blocks by the distance of
+their boxes, and stops at the first block that is farther than its worst k-th neighbour so far. Tiles of 4 queries by 64
+rows are screened in float32, and rows that may be among the k nearest, whatever the rounding, are kept. The contract's
+distance decides among those.
 
-`_kernels` proves the margins. Numba is loaded by this module and by nothing in front of it.
+DESIGN.md, beside this file, draws the arrays and proves the margins. Importing this module loads Numba.
 """
 
 from __future__ import annotations
@@ -24,17 +24,25 @@ from numpy.typing import NDArray
 from energyknn._shared.compiling import announcing_compilation
 from energyknn._shared.threads import run_slices
 from energyknn.neighbors.contract import Neighbors, Search, empty_neighbors
-from energyknn.neighbors.engines.blocked import kernels
+from energyknn.neighbors.engines.blocked.ordering import code_column, join_patterns, sort_segments, split_pieces
+from energyknn.neighbors.engines.blocked.search import BATCH, Batches, search_batches
+from energyknn.neighbors.engines.blocked.tile_shape import TILE_QUERIES, TILE_ROWS
+from energyknn.neighbors.engines.blocked.tree import (
+    PARTS,
+    SUPER,
+    Tree,
+    bound_blocks,
+    check_block_rows,
+    copy_rows,
+    fill_blocks,
+)
 
-__all__ = ["build_tree", "order_queries", "search_tree"]
-
-_SMALL_BLOCK = 256  # rows
-_MANY_ROWS = 1 << 19  # from here on blocks are twice as large
-_FEWEST_GROUPED = 1024  # rows; among fewer there is little to rule out
+_BLOCK_ROWS = 4 * TILE_ROWS
+_MANY_ROWS = 1 << 19  # training rows; from here on blocks are twice as large
+_FEWEST_GROUPED = 1024  # rows; fewer are not grouped, as there is little to rule out
 _SMALLEST_GROUP = 32  # rows; smaller groups share their blocks
-_NEAREST_ROWS = 4  # queries that are kept together within a batch: one tile
-_FEWEST_SORTED = 4096  # training rows; among fewer, tiles of near queries rule out nothing
-_LARGEST_REACH = 2.0**40  # of queries, in units of the tree's scale: squares stay inside of float32
+_FEWEST_SORTED = 4096  # training rows; with fewer, putting near rows and queries into one tile rules out nothing
+_LARGEST_REACH = 2.0**40  # of queries, scaled: squares of this still are float32 numbers
 _WORTH_THREADS = 1 << 18  # values; fewer are prepared before a thread is started
 _SLICE_VALUES = 1 << 16  # values of a slice of preparation
 _MOST_BATCHES = 16  # of a slice
@@ -48,35 +56,48 @@ class _Order(NamedTuple):
     edges: NDArray[np.int64]
 
 
-def build_tree(search: Search) -> kernels.Tree:
+def build_tree(search: Search, *, block_rows: int | None = None) -> Tree:
     """Arrange training rows in blocks.
 
     Parameters
     ----------
     search : Search
-        The first search, which says how far apart rows can be; the tree serves others of the same p as well.
+        The first search, whose `reach` sets the scale; the tree serves others of the same p as well.
+    block_rows : int or None, default=None
+        Rows of a block, a multiple of 64 from 64 to 1024. None chooses 256, or 512 from 524,288 training rows on.
+        No result depends on it.
 
     Returns
     -------
     Tree
         Blocks, for any number of searches.
 
+    Raises
+    ------
+    ValueError
+        If p is not 1 or 2, or `block_rows` is not such a multiple.
+
     Notes
     -----
     Time n_features * n_train * log(n_train / 256), on all threads but for the first splits. Memory one copy of the
     rows in float64 and one in float32, less the columns that do not vary within blocks.
     """
+    if search.p not in (1, 2):
+        message = f"p is {search.p}. The blocked engine measures p = 1 and p = 2: take another engine."
+        raise ValueError(message)
+    block_rows = _choose_block_rows(len(search.X_train)) if block_rows is None else block_rows
+    check_block_rows(block_rows)
     _warm_up()
-    return _arrange(search)
+    return _arrange(search, block_rows)
 
 
-def search_tree(tree: kernels.Tree, search: Search) -> Neighbors:
+def search_tree(tree: Tree, search: Search) -> Neighbors:
     """Find the neighbours of queries among the rows of a tree.
 
     Parameters
     ----------
     tree : Tree
-        Built from the search's training rows.
+        Built from the search's training rows, for the search's p.
     search : Search
         What to search for.
 
@@ -85,16 +106,27 @@ def search_tree(tree: kernels.Tree, search: Search) -> Neighbors:
     Neighbors
         Exact, in the contract's order.
 
+    Raises
+    ------
+    ValueError
+        If the tree was built for another p, or from rows of another shape.
+
     Notes
     -----
     Memory beyond the tree: for each thread 128 * 1.5 k candidates.
     """
+    if (tree.p, tree.rows.shape) != (search.p, search.X_train.shape):
+        message = (
+            f"The tree holds rows of shape {tree.rows.shape} for p = {tree.p}, and the search is among rows of shape "
+            f"{search.X_train.shape} with p = {search.p}. Build a tree from the search's rows for its p."
+        )
+        raise ValueError(message)
     _warm_up()
-    return _search(kernels.Tree(*map(_require_plain, tree)), search)
+    return _search(Tree(*map(_require_plain, tree)), search)
 
 
 def order_queries(X_query: NDArray[np.float64], *, group_rows: int, n_threads: int) -> NDArray[np.int64]:
-    """Order queries so that near ones stand together: a search of a part of them is as fast as in a search of all.
+    """Order queries so that near ones stand together, which makes a search of each part as fast as one of all.
 
     Parameters
     ----------
@@ -120,61 +152,74 @@ def _warm_up() -> None:
     with announcing_compilation("the blocked engine: about half a minute"):
         rows = np.array([[0.0], [1.0], [3.0]])
         search = Search(rows, rows, n_neighbors=1, p=2, own=np.arange(3), reach=3.0, n_threads=1)
-        _search(_arrange(search), search)
+        _search(_arrange(search, TILE_ROWS), search)
 
 
-def _arrange(search: Search) -> kernels.Tree:
+def _arrange(search: Search, block_rows: int) -> Tree:
     """Build a tree."""
     n_threads = search.n_threads if search.X_train.size >= _WORTH_THREADS else 1
-    block_size = _choose_block_size(len(search.X_train))
     given = _require_plain(search.X_train)
-    inner_leaf = kernels.TILE_ROWS if len(given) >= _FEWEST_SORTED else None
-    order = _order_rows(given, leaf=block_size, n_threads=n_threads, inner_leaf=inner_leaf)
+    inner_leaf = TILE_ROWS if len(given) >= _FEWEST_SORTED else None
+    order = _order_rows(given, leaf=block_rows, n_threads=n_threads, inner_leaf=inner_leaf)
     rows = np.empty_like(given)
-    step = max(1, _SLICE_VALUES // rows.shape[1])
-    pieces = ((start, min(start + step, len(rows))) for start in range(0, len(rows), step))
-    run_slices(lambda part: kernels.copy_rows(given, order.numbers, *part, rows), pieces, n_threads=n_threads)
-    tree = _allocate_tree(rows, order, block_size=block_size, scale=_choose_scale(search.reach))
-    n_blocks = len(order.edges) - 1
-    step = max(1, _SLICE_VALUES // (block_size * rows.shape[1]))
-    slices = [(first, min(first + step, n_blocks)) for first in range(0, n_blocks, step)]
-    run_slices(lambda part: kernels.bound_blocks(tree, *part), slices, n_threads=n_threads)
+    pieces = _cut(len(rows), _SLICE_VALUES // rows.shape[1])
+    run_slices(lambda part: copy_rows(given, order.numbers, *part, rows), pieces, n_threads=n_threads)
+    tree = _allocate_tree(rows, order, search, block_rows)
+    slices = _cut_blocks(tree)
+    run_slices(lambda part: bound_blocks(tree, *part), slices, n_threads=n_threads)
     tree.super_low[0], tree.super_high[0] = tree.low.min(axis=2).T, tree.high.max(axis=2).T
-    np.cumsum(tree.n_varying * block_size, out=tree.tile_edges[1:])
-    n_tiles, n_bounds = tree.tile_edges[-1], tree.tile_edges[-1] // block_size * kernels.PARTS
-    tree = tree._replace(
-        tiles=np.empty(n_tiles, dtype=np.float32),
-        part_low=np.empty(n_bounds, dtype=np.float32),
-        part_high=np.empty(n_bounds, dtype=np.float32),
+    np.cumsum(tree.n_varying * block_rows, out=tree.tile_edges[1:])
+    return _fill_tiles(tree, n_threads=n_threads)
+
+
+def _fill_tiles(tree: Tree, *, n_threads: int) -> Tree:
+    """Write all that depends on the scale and on p, into new arrays."""
+    n_tiled = int(tree.n_varying.sum())
+    filled = tree._replace(
+        halves=np.empty_like(tree.halves),
+        tiles=np.empty(n_tiled * tree.starts.shape[1], dtype=np.float32),
+        part_low=np.empty(n_tiled * PARTS, dtype=np.float32),
+        part_high=np.empty(n_tiled * PARTS, dtype=np.float32),
+        starts=np.empty_like(tree.starts),
+        radii=np.empty_like(tree.radii),
     )
-    run_slices(lambda part: kernels.fill_blocks(tree, *part, search.p), slices, n_threads=n_threads)
-    return tree
+    run_slices(lambda part: fill_blocks(filled, *part), _cut_blocks(tree), n_threads=n_threads)
+    return filled
 
 
-def _search(tree: kernels.Tree, search: Search) -> Neighbors:
+def _search(tree: Tree, search: Search) -> Neighbors:
     """Search a tree."""
     if search.reach * tree.scale > _LARGEST_REACH:
-        tree = _arrange(search)
+        tree = _fill_tiles(tree._replace(scale=_choose_scale(search.reach)), n_threads=search.n_threads)
     batches = _make_batches(search)
     neighbors = empty_neighbors(search)
     n_batches = len(batches.edges) - 1
-    step = _choose_step(search, n_batches)
-    slices = ((first, min(first + step, n_batches)) for first in range(0, n_batches, step))
 
     def find(part: tuple[int, int]) -> None:
-        kernels.search_batches(tree, batches, *part, search.n_neighbors, search.p, *neighbors)
+        search_batches(tree, batches, *part, search.n_neighbors, *neighbors)
 
-    run_slices(find, slices, n_threads=search.n_threads)
+    run_slices(find, _cut(n_batches, _choose_step(search, n_batches)), n_threads=search.n_threads)
     return neighbors
 
 
-def _choose_block_size(n_train: int) -> int:
-    """Choose how many rows a block has, a multiple of a tile's.
+def _cut(n_items: int, step: int) -> list[tuple[int, int]]:
+    """Cut items into slices of `step`, at least one."""
+    step = max(1, step)
+    return [(first, min(first + step, n_items)) for first in range(0, n_items, step)]
+
+
+def _cut_blocks(tree: Tree) -> list[tuple[int, int]]:
+    """Cut the blocks into slices of preparation."""
+    return _cut(len(tree.edges) - 1, _SLICE_VALUES // (tree.starts.shape[1] * tree.rows.shape[1]))
+
+
+def _choose_block_rows(n_train: int) -> int:
+    """Choose how many rows a block has.
 
     Measured from 10,000 to 2,000,000 rows: 128 rows are 20 to 40 % slower, as each visit of a block has its own cost,
     and 1024 rule out too little.
     """
-    return _SMALL_BLOCK if n_train < _MANY_ROWS else 2 * _SMALL_BLOCK
+    return _BLOCK_ROWS if n_train < _MANY_ROWS else 2 * _BLOCK_ROWS
 
 
 def _choose_scale(reach: float) -> float:
@@ -184,18 +229,18 @@ def _choose_scale(reach: float) -> float:
 
 def _choose_step(search: Search, n_batches: int) -> int:
     """Choose how many batches a slice has: short enough to be interrupted, several for each thread."""
-    interruptible = _SLICE_PRODUCTS // (search.X_train.size * kernels.BATCH)
+    interruptible = _SLICE_PRODUCTS // (search.X_train.size * BATCH)
     shared = n_batches // (8 * search.n_threads) if search.n_threads > 1 else n_batches
     return int(max(1, min(interruptible, shared, _MOST_BATCHES)))
 
 
-def _make_batches(search: Search) -> kernels.Batches:
-    """Arrange queries in batches of near ones, and within a batch in tiles of nearer ones."""
-    inner_leaf = _NEAREST_ROWS if len(search.X_train) >= _FEWEST_SORTED else None
+def _make_batches(search: Search) -> Batches:
+    """Put queries that are near one another into a batch, and the nearest of them into a tile."""
+    inner_leaf = TILE_QUERIES if len(search.X_train) >= _FEWEST_SORTED else None
     rows = _require_plain(search.X_query)
-    order = _order_rows(rows, leaf=kernels.BATCH, n_threads=search.n_threads, inner_leaf=inner_leaf)
+    order = _order_rows(rows, leaf=BATCH, n_threads=search.n_threads, inner_leaf=inner_leaf)
     own = np.empty(0, dtype=np.int64) if search.own is None else search.own[order.numbers]
-    return kernels.Batches(rows, order.numbers, order.edges, own)
+    return Batches(rows, order.numbers, order.edges, own)
 
 
 def _order_rows(rows: NDArray[np.float64], *, leaf: int, n_threads: int, inner_leaf: int | None = None) -> _Order:
@@ -204,7 +249,7 @@ def _order_rows(rows: NDArray[np.float64], *, leaf: int, n_threads: int, inner_l
     numbers, edges = _group_rows(rows, n_threads=n_threads)
     keys = np.empty(len(rows))
     piece = max(leaf, len(rows) // (8 * n_threads))
-    edges = kernels.split_pieces(rows, numbers, keys, edges, piece, leaf)
+    edges = split_pieces(rows, numbers, keys, edges, piece, leaf)
     edges = _split_all(rows, numbers, keys, edges, leaf, n_threads=n_threads)
     if inner_leaf is not None:
         _split_all(rows, numbers, keys, edges, inner_leaf, n_threads=n_threads)
@@ -227,7 +272,7 @@ def _split_all(
 
     def split(first: int) -> None:
         part = edges[first : first + step + 1]
-        found[first + 1] = kernels.split_pieces(rows, numbers, keys, part, leaf, leaf)[1:]
+        found[first + 1] = split_pieces(rows, numbers, keys, part, leaf, leaf)[1:]
 
     run_slices(split, range(0, n_pieces, step), n_threads=n_threads)
     return np.concatenate([found[0], *(found[first + 1] for first in range(0, n_pieces, step))])
@@ -246,7 +291,7 @@ def _group_rows(rows: NDArray[np.float64], *, n_threads: int) -> tuple[NDArray[n
 
     def code(column: int) -> None:
         found = np.empty(n_rows, dtype=np.uint8)
-        n_codes = kernels.code_column(rows, column, found)
+        n_codes = code_column(rows, column, found)
         if n_codes > 1:
             codes[column] = n_codes, found
 
@@ -254,17 +299,17 @@ def _group_rows(rows: NDArray[np.float64], *, n_threads: int) -> tuple[NDArray[n
         run_slices(code, range(n_features), n_threads=n_threads)
     for column in sorted(codes):
         n_codes, found = codes[column]
-        n_labels = kernels.join_patterns(labels, n_labels, found, n_codes, most) or n_labels
-    order, edges = kernels.sort_segments(labels, n_labels, _SMALLEST_GROUP)
+        n_labels = join_patterns(labels, n_labels, found, n_codes, most) or n_labels
+    order, edges = sort_segments(labels, n_labels, _SMALLEST_GROUP)
     return order, edges
 
 
-def _allocate_tree(rows: NDArray[np.float64], order: _Order, *, block_size: int, scale: float) -> kernels.Tree:
+def _allocate_tree(rows: NDArray[np.float64], order: _Order, search: Search, block_rows: int) -> Tree:
     """Reserve the arrays of a tree; boxes behind the last block are empty."""
     n_blocks, n_features = len(order.edges) - 1, rows.shape[1]
-    n_supers = -(-n_blocks // kernels.SUPER)
-    boxes = (n_supers, n_features, kernels.SUPER)
-    return kernels.Tree(
+    n_supers = -(-n_blocks // SUPER)
+    boxes = (n_supers, n_features, SUPER)
+    return Tree(
         rows=rows,
         numbers=order.numbers,
         edges=order.edges,
@@ -279,12 +324,13 @@ def _allocate_tree(rows: NDArray[np.float64], order: _Order, *, block_size: int,
         tiles=np.empty(0, dtype=np.float32),
         part_low=np.empty(0, dtype=np.float32),
         part_high=np.empty(0, dtype=np.float32),
-        starts=np.empty((n_blocks, block_size), dtype=np.float32),
+        starts=np.empty((n_blocks, block_rows), dtype=np.float32),
         radii=np.empty(n_blocks, dtype=np.float32),
-        scale=scale,
+        scale=_choose_scale(search.reach),
+        p=search.p,
     )
 
 
 def _require_plain(value: Any) -> Any:
-    """Copy an array that is read-only or not aligned, as joblib's memory maps are: others are compiled for already."""
+    """Copy an array that is read-only or not aligned, as joblib's memory maps are: it would have kernels compiled."""
     return np.require(value, requirements=["C", "A", "W"]) if isinstance(value, np.ndarray) else value

@@ -1,0 +1,560 @@
+"""The search of a tree: a batch of queries visits blocks from near to far. DESIGN.md tells the life of a batch.
+
+All loops release the interpreter's lock and take the piece of work that they shall do, so that plain threads share
+it. None is compiled with `fastmath`: LLVM then neither fuses nor reorders, and `measure_row` gives NumPy's bits. Only
+the tiles, which screen in float32, may fuse.
+"""
+# mypy: disable-error-code="no-untyped-def,untyped-decorator"
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from energyknn._shared.compiling import compile_kernel, compile_step, inline_step
+from energyknn.neighbors.engines.blocked.selection import comes_first, keep_nearest, push, sift_down, sort_found
+from energyknn.neighbors.engines.blocked.tile_shape import LANES, TILE_QUERIES, TILE_ROWS
+from energyknn.neighbors.engines.blocked.tiles import count_trailing_zeros, fill_tile, find_near_parts
+from energyknn.neighbors.engines.blocked.tree import PARTS, SUPER, take_power
+
+UNIT = 16 * TILE_QUERIES  # queries that share a box
+N_UNITS = 2
+BATCH = N_UNITS * UNIT  # queries that visit blocks together
+_WORTH_BOUNDING = 8  # parts are bounded while that rules out at least one in 8; otherwise at every 8th visit
+_RECENT = 1024  # parts after which that share counts for half
+
+
+class Batches(NamedTuple):
+    """Queries in batches.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_query, n_features), float64
+        The queries as given.
+    numbers : ndarray of shape (n_query,), int64
+        Their numbers in the order of the batches.
+    edges : ndarray of shape (n_batches + 1,), int64
+        The first place of each batch in that order; a batch has at most BATCH queries.
+    own : ndarray of shape (n_query,) or (0,), int64
+        The training row that each query, in that order, leaves out; empty if none does.
+    """
+
+    rows: NDArray[np.float64]
+    numbers: NDArray[np.int64]
+    edges: NDArray[np.int64]
+    own: NDArray[np.int64]
+
+
+class _Rules(NamedTuple):
+    """What holds for a whole search; DESIGN.md derives the margins."""
+
+    n_neighbors: int
+    p: int
+    unit_error: float  # the margin is this times the norms,
+    tiny: float  # plus this
+    shrink: float  # turns a measure of boxes, in the data's unit, into a scaled one that rounding cannot make too large
+
+
+class _Queries(NamedTuple):
+    """The queries of a batch in units, and how near a row must be to matter to each."""
+
+    values: NDArray[np.float64]  # (N_UNITS, n_features, UNIT), in the data's unit
+    low: NDArray[np.float64]  # (N_UNITS, n_features): the box of each unit
+    high: NDArray[np.float64]
+    limits: NDArray[np.float64]  # (BATCH,): a scaled bound of the k-th measure; -inf where there is no query
+    margins: NDArray[np.float64]  # (BATCH,): the largest margin of a value that was kept
+    reaches: NDArray[np.float64]  # (N_UNITS,): the largest limit of each unit
+
+
+class _Found(NamedTuple):
+    """The candidates of each query, and room to sort those of one query."""
+
+    values: NDArray[np.float32]  # (BATCH, room): the screened measure, scaled
+    places: NDArray[np.int64]  # (BATCH, room): the place among the tree's rows
+    counts: NDArray[np.int64]  # (BATCH,)
+    kth_measures: NDArray[np.float64]  # (BATCH,): where the k first are known for certain, the measure of the last,
+    kth_rows: NDArray[np.int64]  # (BATCH,): and its row number; -1 elsewhere
+    measures: NDArray[np.float64]  # (room,)
+    rows: NDArray[np.int64]  # (room,)
+    sorted_measures: NDArray[np.float64]  # (room,)
+    sorted_rows: NDArray[np.int64]  # (room,)
+    spare_measures: NDArray[np.float64]  # (room,)
+    spare_rows: NDArray[np.int64]  # (room,)
+
+
+class _Frontier(NamedTuple):
+    """The heap of blocks and superblocks that wait to be visited."""
+
+    keys: NDArray[np.float64]  # (n_supers + n_blocks,): the least scaled measure from the batch
+    items: NDArray[np.int64]  # (n_supers + n_blocks,): the block, or -1 - superblock
+    bounds: NDArray[np.float64]  # (max(n_supers, SUPER),): of one unit
+    nearest: NDArray[np.float64]  # (max(n_supers, SUPER),): the smallest over the units
+    unit_bounds: NDArray[np.float64]  # (N_UNITS, n_blocks): of each unit, once a block's superblock is expanded
+
+
+class _Local(NamedTuple):
+    """A unit of queries as seen from a block's centre: scaled, float32."""
+
+    shares: NDArray[np.float32]  # (n_features + 1, UNIT): -2q (p = 2) or q (p = 1), a row for each column that varies
+    sizes: NDArray[np.float32]  # (UNIT,): the measure of the query from the centre
+    bounds: NDArray[np.float32]  # (UNIT,): the least measure in the block's box
+    outsides: NDArray[np.float32]  # (UNIT,): the measure in the columns that do not vary
+    bases: NDArray[np.float32]  # (UNIT,): what all rows of the block add to a tile's sum
+    slacks: NDArray[np.float64]  # (UNIT,): margin less base; a limit plus this is a threshold
+    thresholds: NDArray[np.float32]  # (UNIT,): a tile's sums below this may matter
+    allowed: NDArray[np.float32]  # (UNIT,): a part's box up to this far may matter, in the columns that vary
+    sums: NDArray[np.float32]  # (TILE_QUERIES * TILE_ROWS,)
+    masks: NDArray[np.uint64]  # (TILE_QUERIES,)
+
+
+class _Pace(NamedTuple):
+    """Counts that say whether it pays to bound the parts of a block; each is an array of one number."""
+
+    visits: NDArray[np.int64]
+    bounded: NDArray[np.int64]
+    ruled_out: NDArray[np.int64]
+
+
+@compile_kernel
+def search_batches(tree, batches, first, last, n_neighbors, distances, indices):
+    """Find the neighbours of the queries of batches first to last - 1.
+
+    Parameters
+    ----------
+    tree : Tree
+        Training rows.
+    batches : Batches
+        Queries.
+    first, last : int
+        Which batches.
+    n_neighbors : int
+        k, at most the number of rows that a query may have as neighbours.
+    distances, indices : ndarray of shape (n_query, k)
+        Written at the numbers of the queries.
+    """
+    rules = _set_rules(tree, n_neighbors)
+    queries, found = _reserve_queries(tree), _reserve_found(tree, n_neighbors)
+    frontier, local = _reserve_frontier(tree), _reserve_local(tree)
+    pace = _Pace(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
+    for number in range(first, last):
+        _search_batch(tree, batches, number, rules, queries, found, frontier, local, pace, distances, indices)
+
+
+@compile_step
+def _search_batch(tree, batches, number, rules, queries, found, frontier, local, pace, distances, indices):
+    """Let a batch visit blocks from near to far, until the next is too far for all of its queries."""
+    begin = batches.edges[number]
+    n_queries = batches.edges[number + 1] - begin
+    n_units = (n_queries + UNIT - 1) // UNIT
+    _load_batch(batches, begin, n_queries, n_units, queries, found)
+    size = _queue_superblocks(tree, queries, n_units, rules, frontier)
+    while size:
+        bound, item = frontier.keys[0], frontier.items[0]
+        size -= 1
+        sift_down(frontier.keys, frontier.items, size)
+        if bound > _find_largest(queries.reaches, 0, N_UNITS):
+            break
+        if item < 0:
+            size = _expand_superblock(tree, queries, n_units, -1 - item, rules, frontier, size)
+            continue
+        for unit in range(n_units):
+            if frontier.unit_bounds[unit, item] <= queries.reaches[unit]:
+                _screen_block(tree, item, batches, begin, unit, queries, rules, local, pace, found)
+    for query in range(n_queries):
+        _finish_query(tree, batches, begin + query, query, queries, rules, found, distances, indices)
+
+
+@compile_kernel
+def _set_rules(tree, n_neighbors):
+    """Derive the margins from the number of columns and the scale."""
+    n_features, p = tree.rows.shape[1], tree.p
+    unit_error = (5.0 * n_features + 32.0) * 2.0**-24
+    tiny = (n_features + 8.0) * 2.0**-120
+    shrink = (1.0 - (n_features + 8.0) * 2.0**-50) * tree.scale
+    if p == 2:
+        tiny += (n_features + 8.0) * (2.0**-1072 * tree.scale) * tree.scale
+        shrink *= tree.scale
+    return _Rules(n_neighbors, p, unit_error, tiny, shrink)
+
+
+@compile_kernel
+def _reserve_queries(tree):
+    """Reserve the arrays of a batch of queries."""
+    n_features = tree.rows.shape[1]
+    return _Queries(
+        np.empty((N_UNITS, n_features, UNIT)),
+        np.empty((N_UNITS, n_features)),
+        np.empty((N_UNITS, n_features)),
+        np.empty(BATCH),
+        np.empty(BATCH),
+        np.empty(N_UNITS),
+    )
+
+
+@compile_kernel
+def _reserve_found(tree, n_neighbors):
+    """Reserve room for candidates: k and more, and a tile's rows on top; a multiple of LANES."""
+    room = min(n_neighbors + n_neighbors // 2, len(tree.rows)) + 2 * TILE_ROWS
+    room = room // LANES * LANES
+    return _Found(
+        np.empty((BATCH, room), dtype=np.float32),
+        np.empty((BATCH, room), dtype=np.int64),
+        np.empty(BATCH, dtype=np.int64),
+        np.empty(BATCH),
+        np.empty(BATCH, dtype=np.int64),
+        np.empty(room),
+        np.empty(room, dtype=np.int64),
+        np.empty(room),
+        np.empty(room, dtype=np.int64),
+        np.empty(room),
+        np.empty(room, dtype=np.int64),
+    )
+
+
+@compile_kernel
+def _reserve_frontier(tree):
+    """Reserve the heap and the bounds of a group of boxes."""
+    n_blocks, n_supers = len(tree.edges) - 1, tree.super_low.shape[2]
+    return _Frontier(
+        np.empty(n_supers + n_blocks),
+        np.empty(n_supers + n_blocks, dtype=np.int64),
+        np.empty(max(n_supers, SUPER)),
+        np.empty(max(n_supers, SUPER)),
+        np.empty((N_UNITS, n_blocks)),
+    )
+
+
+@compile_kernel
+def _reserve_local(tree):
+    """Reserve the arrays of a unit at a block."""
+    return _Local(
+        np.empty((tree.rows.shape[1] + 1, UNIT), dtype=np.float32),
+        np.empty(UNIT, dtype=np.float32),
+        np.empty(UNIT, dtype=np.float32),
+        np.empty(UNIT, dtype=np.float32),
+        np.empty(UNIT, dtype=np.float32),
+        np.empty(UNIT),
+        np.empty(UNIT, dtype=np.float32),
+        np.empty(UNIT, dtype=np.float32),
+        np.empty(TILE_QUERIES * TILE_ROWS, dtype=np.float32),
+        np.empty(TILE_QUERIES, dtype=np.uint64),
+    )
+
+
+@compile_step
+def _load_batch(batches, begin, n_queries, n_units, queries, found):
+    """Copy a batch's queries into units, bound each unit, and forget what was found before.
+
+    The last unit is filled up with copies of the last query, whose limit of minus infinity lets nothing in.
+    """
+    for unit in range(n_units):
+        values, low, high = queries.values[unit], queries.low[unit], queries.high[unit]
+        low[:], high[:] = np.inf, -np.inf
+        for query in range(UNIT):
+            row = batches.rows[batches.numbers[begin + min(unit * UNIT + query, n_queries - 1)]]
+            for column in range(len(row)):  # elementwise, so it vectorises
+                low[column] = min(low[column], row[column])
+                high[column] = max(high[column], row[column])
+            for column in range(len(row)):
+                values[column, query] = row[column]
+    queries.limits[:n_queries], queries.limits[n_queries:] = np.inf, -np.inf
+    queries.reaches[:n_units], queries.reaches[n_units:] = np.inf, -np.inf
+    queries.margins[:] = 0.0
+    found.counts[:] = 0
+    found.kth_rows[:] = -1
+
+
+@compile_step
+def _bound_boxes(queries, unit, low, high, group, p, bounds):
+    """Write the least measures between a unit's box and the boxes of a group, in the data's unit."""
+    bounds[: low.shape[2]] = 0.0
+    for column in range(low.shape[1]):
+        left, right = queries.low[unit, column], queries.high[unit, column]
+        for box in range(low.shape[2]):
+            gap = max(max(low[group, column, box] - right, left - high[group, column, box]), 0.0)
+            bounds[box] += take_power(gap, p)
+
+
+@compile_step
+def _queue_superblocks(tree, queries, n_units, rules, frontier):
+    """Start the heap with all superblocks; return its size."""
+    n_supers = tree.super_low.shape[2]
+    nearest = frontier.nearest
+    nearest[:n_supers] = np.inf
+    for unit in range(n_units):
+        _bound_boxes(queries, unit, tree.super_low, tree.super_high, 0, rules.p, frontier.bounds)
+        for item in range(n_supers):
+            nearest[item] = min(nearest[item], frontier.bounds[item] * rules.shrink)
+    for item in range(n_supers):
+        push(frontier.keys, frontier.items, item, nearest[item], -1 - item)
+    return n_supers
+
+
+@compile_step
+def _expand_superblock(tree, queries, n_units, superblock, rules, frontier, size):
+    """Add a superblock's blocks to the heap, but for those that are too far; return the heap's size."""
+    first = superblock * SUPER
+    n_inner = min(SUPER, len(tree.edges) - 1 - first)
+    nearest = frontier.nearest
+    nearest[:n_inner] = np.inf
+    for unit in range(n_units):
+        _bound_boxes(queries, unit, tree.low, tree.high, superblock, rules.p, frontier.bounds)
+        for inner in range(n_inner):
+            bound = frontier.bounds[inner] * rules.shrink
+            frontier.unit_bounds[unit, first + inner] = bound
+            nearest[inner] = min(nearest[inner], bound)
+    farthest = _find_largest(queries.reaches, 0, N_UNITS)
+    for inner in range(n_inner):
+        if nearest[inner] <= farthest:
+            push(frontier.keys, frontier.items, size, nearest[inner], first + inner)
+            size += 1
+    return size
+
+
+@compile_step
+def _find_largest(values, start, size):
+    """Return the largest of `size` values from `start` on."""
+    largest = values[start]
+    for at in range(1, size):
+        largest = max(largest, values[start + at])
+    return largest
+
+
+@inline_step
+def _screen_block(tree, block, batches, begin, unit, queries, rules, local, pace, found):
+    """Let a unit of queries visit a block: keep the rows that may be among the k nearest of a query."""
+    localise(tree, block, queries, unit, rules.p, local)
+    _set_thresholds(queries, unit, np.float64(tree.radii[block]), rules, local)
+    edge, n_varying = tree.edges[block], tree.n_varying[block]
+    if n_varying == 0:
+        _pass_over_equal_rows(tree, edge, batches, begin, unit, rules.p, found, local)
+    n_parts = (tree.edges[block + 1] - edge + TILE_ROWS - 1) // TILE_ROWS
+    all_parts = (np.uint64(1) << np.uint64(n_parts)) - np.uint64(1)
+    bounds_parts = n_varying > 0 and _pays_to_bound(pace)
+    at_block = tree.tile_edges[block]
+    at_boxes = at_block // tree.starts.shape[1] * PARTS
+    tiles, starts, part_low, part_high = tree.tiles, tree.starts.reshape(-1), tree.part_low, tree.part_high
+    shares, thresholds, allowed = local.shares.reshape(-1), local.thresholds, local.allowed
+    sums, masks = local.sums, local.masks
+    changed = False
+    for tile in range(0, UNIT, TILE_QUERIES):
+        if _find_largest(thresholds, tile, TILE_QUERIES) == -np.inf:
+            continue
+        parts = all_parts
+        n_left = n_parts
+        if bounds_parts:
+            parts &= find_near_parts(rules.p, part_low, part_high, at_boxes, shares, tile, UNIT, n_varying, allowed)
+            pace.bounded[0] += n_parts
+        while parts:
+            part = count_trailing_zeros(parts)
+            parts &= parts - np.uint64(1)
+            n_left -= 1
+            if fill_tile(
+                rules.p,
+                tiles,
+                at_block + part * n_varying * TILE_ROWS,
+                starts,
+                block * tree.starts.shape[1] + part * TILE_ROWS,
+                shares,
+                tile,
+                UNIT,
+                n_varying,
+                thresholds,
+                sums,
+                masks,
+            ):
+                changed |= _take_tile(
+                    tree, edge + part * TILE_ROWS, batches, begin, unit, tile, queries, rules, local, found
+                )
+        pace.ruled_out[0] += n_left
+    if changed:
+        queries.reaches[unit] = _find_largest(queries.limits, unit * UNIT, UNIT)
+
+
+@inline_step
+def localise(tree, block, queries, unit, p, local):
+    """Write a unit of queries relative to a block's centre: the first five arrays of `_Local`."""
+    zero = np.float32(0.0)
+    values, shares, sizes, bounds, outsides = queries.values, local.shares, local.sizes, local.bounds, local.outsides
+    sizes[:], bounds[:], outsides[:] = zero, zero, zero
+    scale = tree.scale
+    fixed = 0.0  # the measure in columns where neither the block nor the unit varies
+    at = 0
+    for column in range(values.shape[1]):
+        centre, half = tree.centres[block, column], tree.halves[block, column]
+        varies = half > zero
+        if not varies and queries.low[unit, column] == queries.high[unit, column]:
+            fixed += take_power((queries.low[unit, column] - centre) * tree.scale, p)
+            continue
+        if p == 2:
+            for query in range(UNIT):
+                value = np.float32((values[unit, column, query] - centre) * scale)
+                gap = max(abs(value) - half, zero)
+                sizes[query] += value * value
+                bounds[query] += gap * gap
+                outsides[query] += zero if varies else value * value
+                shares[at, query] = np.float32(-2.0) * value
+        else:
+            for query in range(UNIT):
+                value = np.float32((values[unit, column, query] - centre) * scale)
+                sizes[query] += abs(value)
+                bounds[query] += max(abs(value) - half, zero)
+                outsides[query] += zero if varies else abs(value)
+                shares[at, query] = value
+        at += varies
+    for query in range(UNIT):
+        sizes[query] += np.float32(fixed)
+        bounds[query] += np.float32(fixed)
+        outsides[query] += np.float32(fixed)
+        local.bases[query] = sizes[query] if p == 2 else outsides[query]
+
+
+@inline_step
+def _set_thresholds(queries, unit, radius, rules, local):
+    """Say for each query which sums of a tile, and which boxes of parts, may matter in this block."""
+    for query in range(UNIT):
+        limit = queries.limits[unit * UNIT + query]
+        margin = rules.unit_error * (np.float64(local.sizes[query]) + radius) + rules.tiny
+        is_near = np.float64(local.bounds[query]) - margin <= limit
+        if is_near:
+            queries.margins[unit * UNIT + query] = max(queries.margins[unit * UNIT + query], margin)
+        slack = margin - np.float64(local.bases[query])
+        local.slacks[query] = slack
+        local.thresholds[query] = np.float32(limit + slack if is_near else -np.inf)
+        local.allowed[query] = np.float32(limit + margin - np.float64(local.outsides[query]) if is_near else -np.inf)
+
+
+@inline_step
+def _pass_over_equal_rows(tree, edge, batches, begin, unit, p, found, local):
+    """Pass over a block of equal rows where a query's k first come before the first of them in the contract's order."""
+    for query in range(UNIT):
+        at = unit * UNIT + query
+        if found.kth_rows[at] >= 0 and local.thresholds[query] > -np.inf:
+            measure = measure_row(batches.rows, batches.numbers[begin + at], tree.rows, edge, p)
+            if not comes_first(measure, tree.numbers[edge], found.kth_measures[at], found.kth_rows[at]):
+                local.thresholds[query] = -np.inf
+
+
+@inline_step
+def _pays_to_bound(pace):
+    """Say whether the boxes of a block's parts have lately ruled out enough parts, or shall be tried again."""
+    pace.visits[0] += 1
+    pays = pace.ruled_out[0] * _WORTH_BOUNDING >= pace.bounded[0] or pace.visits[0] % _WORTH_BOUNDING == 0
+    if pace.bounded[0] > _RECENT:
+        pace.bounded[0] //= 2
+        pace.ruled_out[0] //= 2
+    return pays
+
+
+@inline_step
+def _take_tile(tree, place, batches, begin, unit, tile, queries, rules, local, found):
+    """Append the rows of a tile that may matter to its queries; return whether a limit has changed."""
+    changed = False
+    n_full = found.values.shape[1] - TILE_ROWS
+    for inner in range(TILE_QUERIES):
+        if local.masks[inner] == 0:
+            continue
+        query = unit * UNIT + tile + inner
+        own = batches.own[begin + query] if len(batches.own) else np.int64(-1)
+        count = _take_below(
+            local.sums,
+            inner,
+            local.masks[inner],
+            local.bases[tile + inner],
+            place,
+            tree.numbers,
+            own,
+            found.values,
+            found.places,
+            query,
+            found.counts[query],
+        )
+        found.counts[query] = count
+        if count > n_full or (count >= rules.n_neighbors and queries.limits[query] == np.inf):
+            _lower_limit(tree, batches, begin + query, query, queries, rules, found)
+            local.thresholds[tile + inner] = np.float32(queries.limits[query] + local.slacks[tile + inner])
+            changed = True
+    return changed
+
+
+@compile_step
+def _take_below(sums, inner, mask, base, place, numbers, own, values, places, query, count):
+    """Append the rows of a tile whose bits are set, but for the query's own; return the new count."""
+    while mask:
+        slot = count_trailing_zeros(mask)
+        mask &= mask - np.uint64(1)
+        values[query, count] = sums[inner * TILE_ROWS + slot] + base
+        places[query, count] = place + slot
+        count += own < 0 or numbers[place + slot] != own
+    return count
+
+
+@compile_step
+def _lower_limit(tree, batches, number, query, queries, rules, found):
+    """Drop the candidates that cannot be among the k nearest; where too many are left, decide among them exactly."""
+    values, places = found.values, found.places
+    count, limit = keep_nearest(values, places, query, found.counts[query], rules.n_neighbors, queries.margins[query])
+    queries.limits[query] = min(queries.limits[query], limit)
+    if count > values.shape[1] - TILE_ROWS:
+        _rank_found(tree, batches, number, query, count, rules.p, found)
+        count = _keep_first(query, count, tree.scale, rules, found)
+    found.counts[query] = count
+
+
+@compile_step
+def _rank_found(tree, batches, number, query, count, p, found):
+    """Measure the candidates of a query as the contract says, and sort them by (measure, row number)."""
+    row = batches.numbers[number]
+    for at in range(count):
+        place = found.places[query, at]
+        found.measures[at] = measure_row(batches.rows, row, tree.rows, place, p)
+        found.rows[at] = tree.numbers[place]
+    sort_found(
+        found.measures,
+        found.rows,
+        count,
+        found.sorted_measures,
+        found.sorted_rows,
+        found.spare_measures,
+        found.spare_rows,
+    )
+
+
+@compile_step
+def measure_row(queries, query, rows, row, p):
+    """Measure as `measure_candidates` does: the sum in column order, nothing fused."""
+    total = 0.0
+    for column in range(queries.shape[1]):
+        total += take_power(rows[row, column] - queries[query, column], p)
+    return total
+
+
+@compile_step
+def _keep_first(query, count, scale, rules, found):
+    """Keep exactly the k first candidates in the contract's order, with their scaled measures; return how many."""
+    last_measure, last_row = found.sorted_measures[rules.n_neighbors - 1], found.sorted_rows[rules.n_neighbors - 1]
+    found.kth_measures[query], found.kth_rows[query] = last_measure, last_row
+    kept = 0
+    for at in range(count):
+        measure = found.measures[at]
+        if not comes_first(last_measure, last_row, measure, found.rows[at]):
+            found.values[query, kept] = measure * scale * scale if rules.p == 2 else measure * scale
+            found.places[query, kept] = found.places[query, at]
+            kept += 1
+    return kept
+
+
+@compile_step
+def _finish_query(tree, batches, number, query, queries, rules, found, distances, indices):
+    """Write the k first candidates of a query, in the contract's order."""
+    count, _ = keep_nearest(
+        found.values, found.places, query, found.counts[query], rules.n_neighbors, queries.margins[query]
+    )
+    _rank_found(tree, batches, number, query, count, rules.p, found)
+    target = batches.numbers[number]
+    for at in range(rules.n_neighbors):
+        measure = found.sorted_measures[at]
+        distances[target, at] = np.sqrt(measure) if rules.p == 2 else measure
+        indices[target, at] = found.sorted_rows[at]
