@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
+import jsonschema
 
 SCHEMA = Path(__file__).parents[1] / "docs" / "results.schema.json"
 
 
 def check_results(results: dict[str, Any]) -> None:
     """Raise where results are not as the schema says."""
-    jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator(schema).validate(results)

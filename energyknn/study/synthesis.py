@@ -1,9 +1,9 @@
 """Seeded synthetic tracks of any size, with the columns, spreads and dependences of the notebook's file.
 
-No track here is real. The package carries statistics of real tracks (`synthesis_statistics.json`: quantiles,
-rank correlations, frequencies), from which rows are drawn: a decade first, then a Gaussian copula within the
-decade, then energy as a cubic polynomial of the other columns plus noise. `data_sample/README.md` says what was
-measured on what, and how close the result comes.
+No track here is real. `synthesis_statistics.json` holds quantiles, rank correlations and frequencies of real tracks.
+Each row draws a decade, then its numbers from a Gaussian copula of that decade. Its energy is a cubic polynomial of the
+other columns plus noise. Titles and artists are made of `synthesis_words.json`. `data_sample/README.md` says what was
+measured, and how close the result comes.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,57 +33,21 @@ _WHOLE: Final = ("duration_ms", "popularity")
 _SQUARE_ROOTS: Final = ("acousticness", "instrumentalness", "liveness", "speechiness")
 
 _SAME_SHARE: Final = 0.08
-"""Rows that repeat the name and artists of another, as in the real tracks."""
+"""Share of the rows that repeat the name and artists of another row, as in the real tracks."""
 _REMASTER_SHARE: Final = 0.01
-"""Rows that repeat a song under a name with a suffix."""
+"""Share of the rows that repeat a song under a name with a suffix."""
 _TIED_SHARE: Final = 0.05
-"""Repeats that are equal in every number, popularity and year too: more than in the real tracks, to test ties."""
+"""Share of the repeats that are equal in every number. The real tracks have fewer; more of them test ties."""
 _STEPS: Final = (0.0, 0.02, 0.2, 0.6)
 """How far a repeat's sound moves from the song's, in standard deviations of the latent normals."""
 _STEP_SHARES: Final = (0.24, 0.36, 0.28, 0.12)
 _POPULARITY_STEP: Final = 0.8
 _YEAR_CHANGES: Final = 0.55
 
-_ADJECTIVES: Final = (
-    "Amber Ancient Borrowed Brave Bright Broken Burning Careless Copper Crooked Distant Drowsy Electric Empty "
-    "Faded Fearless Foreign Forgotten Frozen Gentle Golden Hidden Hollow Honest Hungry Idle Invisible Ivory "
-    "Jealous Kind Lonely Lost Loud Lucky Midnight Modern Naïve Nameless Northern Open Paper Patient Plain Quiet "
-    "Reckless Restless Rusty Second Secret Silver Simple Sleepy Slow Southern Stolen Tender Velvet Violet Wild"
-)
-_NOUNS: Final = (
-    "Airport Anchor Avenue Ballad Bell Boulevard Bridge Café Calendar Candle Carousel City Clockwork Cloud "
-    "Corner Crown Dancer Daughter Desert Diary Echo Engine Farewell Feather Field Fire Garden Ghost Harbour "
-    "Highway Hotel Island Kitchen Ladder Lantern Letter Lullaby Machine Mirror Mountain Ocean Orchard Parade "
-    "Piano Promise Radio Rain River Rumour Señorita Shadow Ship Signal Station Stranger Summer Sunday Telephone "
-    "Thunder Ticket Train Valley Waltz Weather Window Winter"
-)
-_PATTERNS: Final = (
-    ("", " ", ""),
-    ("The ", " ", ""),
-    ("My ", " ", ""),
-    ("Oh, ", " ", ""),
-    ("", " ", " Blues"),
-    ("", " ", ", Pt. 2"),
-    ("Don't Wake the ", " ", ""),
-    ("", " ", " (Live)"),
-)
-_FIRST_NAMES: Final = (
-    "Ada Ambrose Anaïs Basil Bea Callum Cleo Cosima Dario Delphine Edda Elio Esme Ezra Fern Florian Greta Hugo "
-    "Ines Ivo Jonas Juno Kasper Lena Linus Lotte Magnus Maren Milo Nadia Nils Odette Orla Otto Pia Quentin Rafi "
-    "Romy Saskia Silas Tamsin Thea Ulla Vera Viggo Wanda Xavi Yara Zeno Zoë"
-)
-_SURNAMES: Final = (
-    "Abernethy Ashdown Barrow Beaumont Birch Calloway Carver Cobb Dahl Drummond Eastwood Ellery Fairweather "
-    "Finch Fontaine Garland Greaves Hale Hartigan Holloway Ibsen Ingram Jessop Joyner Keane Kestrel Lark Lindqvist "
-    "Lockhart Marlowe Merrick Moss Nightingale Norwood O'Dell O'Shea Okafor Pemberton Pike Quill Ramsey Redfern "
-    "Sable Sørensen Tolliver Thorne Underhill Vance Vasquez Wexley Whitlock Winter Yates Zamora"
-)
-_ENSEMBLES: Final = "Band Ensemble Four Orchestra Quartet Singers Sisters Trio"
 _BASE_62: Final = np.frombuffer(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", dtype=np.uint8)
 
 
-@dataclass(frozen=True)
-class _Statistics:
+class _Statistics(NamedTuple):
     """What `synthesis_statistics.json` holds, as arrays.
 
     Parameters
@@ -99,7 +62,7 @@ class _Statistics:
     factors : ndarray of shape (n_decades, n_numbers, n_numbers)
         Lower Cholesky factors of the latent correlations.
     shifts, scales : ndarray of shape (n_numbers, n_decades), (n_numbers,)
-        Change of the latent normals that brings means and sds to the notebook's.
+        The latent normals are shifted and scaled so, to have the means and sds of the notebook's file.
     popularity : tuple of float
         Offset and factor applied to popularity's quantiles instead, before clipping to 0..100.
     years : ndarray of shape (n_years,)
@@ -132,8 +95,7 @@ class _Statistics:
     energy: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class _Songs:
+class _Songs(NamedTuple):
     """Which row repeats which, and how.
 
     Parameters
@@ -159,16 +121,13 @@ class _Songs:
 
 
 def synthesise_tracks(
-    n_rows: int,
-    *,
-    random_state: int | np.random.Generator = 0,
-    missing_keys: Sequence[int] = (),
+    n_rows: int, *, random_state: int | np.random.Generator = 0, missing_keys: Sequence[int] = ()
 ) -> pd.DataFrame:
     """Draw synthetic tracks with the notebook's 19 columns.
 
-    About 8 % of the rows repeat the name and artists of another under another id: some with the same sound,
-    a few equal in every number, most with a slightly different sound. About 1 % are remasters, with a suffix
-    in the name.
+    About 8 % of the rows repeat the name and artists of another row under another id. Some of them have the same
+    sound, a few are equal in every number, and most sound slightly different. About 1 % of the rows are remasters, with
+    a suffix in the name.
 
     Parameters
     ----------
@@ -177,7 +136,7 @@ def synthesise_tracks(
     random_state : int or numpy.random.Generator, default 0
         Seed, at least 0; a generator is advanced.
     missing_keys : sequence of int, default ()
-        Keys from 0 to 11 that no track shall have, to try data that lack a level. At least one must remain.
+        Keys from 0 to 11 that no track has, to try data without a level. At least one key must remain.
 
     Returns
     -------
@@ -195,8 +154,8 @@ def synthesise_tracks(
 
     Notes
     -----
-    Time and memory grow linearly: about 7 s and 2 GB for two million rows on one core. Values are rounded as
-    the Web API rounds them, so results do not depend on the last digit of a processor's arithmetic.
+    Time and memory grow linearly: about 7 s and 2 GB for two million rows on one core. Values are rounded as the Web
+    API rounds them, so differences in the last digit between processors disappear.
 
     Examples
     --------
@@ -217,13 +176,13 @@ def synthesise_tracks(
     table: dict[str, Any] = _numbers(latent, songs.decade, statistics)
     table["year"] = songs.year
     table["energy"] = _energy(_as_recorded(table, songs), noise, statistics)
-    table |= _categories(latent, songs, rng=rng, statistics=statistics, missing=missing)
+    table |= _categories(latent, songs, rng, statistics, missing)
     table |= _texts(songs, rng, statistics)
     return pd.DataFrame({name: table[name] for name in SPOTIFY.names})
 
 
 def are_synthetic(tracks: pd.DataFrame) -> bool:
-    """Tell whether a table was made here, by its ids.
+    """Tell whether `synthesise_tracks` made a table.
 
     Parameters
     ----------
@@ -233,16 +192,15 @@ def are_synthetic(tracks: pd.DataFrame) -> bool:
     Returns
     -------
     bool
-        Whether there are rows and every id starts with the word that `synthesise_tracks` puts there.
+        Whether the table has rows and every id starts with "synthetic".
 
     Examples
     --------
     >>> are_synthetic(synthesise_tracks(3))
     True
     """
-    if "id" not in tracks or len(tracks) == 0:
-        return False
-    return bool(tracks["id"].astype(str).str.startswith(_ID_PREFIX.decode()).all())
+    made = "id" in tracks and len(tracks) > 0 and tracks["id"].astype(str).str.startswith(_ID_PREFIX.decode()).all()
+    return bool(made)
 
 
 def _check_integer(value: object, name: str, *, minimum: int) -> int:
@@ -282,9 +240,7 @@ def _parse_statistics(stored: dict[str, Any]) -> _Statistics:
     numbers = tuple(stored["quantiles"])
     lower = np.tril_indices(len(numbers), -1)
     correlations = np.tile(np.eye(len(numbers)), (len(stored["latent_correlations"]), 1, 1))
-    for matrix, values in zip(correlations, stored["latent_correlations"], strict=True):
-        matrix[lower] = values
-        matrix.T[lower] = values
+    correlations[:, *lower] = correlations[:, *lower[::-1]] = stored["latent_correlations"]
     changes = [stored["latent_changes"][name] for name in numbers]
     offset, factor = stored["popularity_change"]
     return _Statistics(
@@ -305,11 +261,22 @@ def _parse_statistics(stored: dict[str, Any]) -> _Statistics:
     )
 
 
+def _read_json(name: str) -> dict[str, Any]:
+    """Read a file that the package carries."""
+    text = resources.files("energyknn.study").joinpath(name).read_text(encoding="utf-8")
+    return dict(json.loads(text))
+
+
 @functools.cache
 def _load_statistics() -> _Statistics:
-    """Read the statistics that the package carries, once."""
-    text = resources.files("energyknn.study").joinpath("synthesis_statistics.json").read_text(encoding="utf-8")
-    return _parse_statistics(json.loads(text))
+    """Read the statistics once."""
+    return _parse_statistics(_read_json("synthesis_statistics.json"))
+
+
+@functools.cache
+def _load_words() -> dict[str, list[Any]]:
+    """Read the words that titles and artists are made of, once."""
+    return _read_json("synthesis_words.json")
 
 
 def _draw_from(frequencies: _Floats, u: _Floats) -> _Ints:
@@ -393,23 +360,17 @@ def _round_as_published(values: _Floats, name: str) -> _Floats | _Ints:
 
 
 def _as_recorded(table: dict[str, Any], songs: _Songs) -> dict[str, Any]:
-    """Give repeats their song's year and popularity, since the same sound has the same energy."""
+    """Give repeats the year and popularity of their song, because equal sounds have equal energy."""
     return table | {name: table[name][songs.source] for name in ("year", "popularity")}
 
 
 def _energy_inputs(table: dict[str, Any]) -> _Floats:
     """Bring the features of energy's polynomial to shapes without long tails, shape (n_features, n_rows)."""
-    inputs = []
-    for name in SPOTIFY.numbers:
-        values = np.asarray(table[name], dtype=np.float64)
-        if name in _SQUARE_ROOTS:
-            values = np.sqrt(values)
-        elif name == "duration_ms":
-            values = np.log10(np.clip(values, 1e4, 1e6))
-        elif name == "loudness":
-            values = np.clip(values, -35, 0)
-        inputs.append(values)
-    return np.array(inputs)
+    inputs = {name: np.asarray(table[name], dtype=np.float64) for name in SPOTIFY.numbers}
+    inputs |= {name: np.sqrt(inputs[name]) for name in _SQUARE_ROOTS}
+    inputs["duration_ms"] = np.log10(np.clip(inputs["duration_ms"], 1e4, 1e6))
+    inputs["loudness"] = np.clip(inputs["loudness"], -35, 0)
+    return np.array(list(inputs.values()))
 
 
 def _energy_signal(table: dict[str, Any], energy: dict[str, Any]) -> _Floats:
@@ -445,14 +406,9 @@ def _energy(table: dict[str, Any], noise: _Floats, statistics: _Statistics) -> _
 
 
 def _categories(
-    latent: _Floats,
-    songs: _Songs,
-    *,
-    rng: np.random.Generator,
-    statistics: _Statistics,
-    missing: tuple[int, ...],
+    latent: _Floats, songs: _Songs, rng: np.random.Generator, statistics: _Statistics, missing: tuple[int, ...]
 ) -> dict[str, Any]:
-    """Draw key by decade, mode by key, explicit by decade and speechiness; a repeat has its song's."""
+    """Draw key by decade, mode by key, and explicit by decade and speechiness. Repeats have those of their song."""
     u_key, u_mode, u_explicit = (rng.random(len(songs.source))[songs.source] for _ in range(3))
     frequencies = statistics.keys.copy()
     frequencies[:, list(missing)] = 0.0
@@ -470,19 +426,16 @@ def _categories(
 
 
 def _texts(songs: _Songs, rng: np.random.Generator, statistics: _Statistics) -> dict[str, Any]:
-    """Make ids, names, artists and release dates; a repeat has its song's name and artists, but its own id."""
+    """Make ids, names, artists and release dates. A repeat has the name and artists of its song, and its own id."""
     n_rows = len(songs.source)
-    texts: dict[str, Iterable[str]] = {
-        "id": _ids(n_rows, rng),
-        "name": _names(songs, rng),
-        "artists": _artists(n_rows, rng)[songs.source],
-        "release_date": _release_dates(songs, rng, statistics),
-    }
+    texts: dict[str, Iterable[str]] = {"id": _ids(n_rows, rng), "name": _names(songs, rng)}
+    texts["artists"] = _artists(n_rows, rng)[songs.source]
+    texts["release_date"] = _release_dates(songs, rng, statistics)
     return {name: pd.array(list(values), dtype="str") for name, values in texts.items()}
 
 
 def _ids(n_rows: int, rng: np.random.Generator) -> list[str]:
-    """Make ids of 22 base-62 characters that say what they are; the last five count scrambled, so no two are equal."""
+    """Make unique ids of 22 base-62 characters: they begin with "synthetic", and their last five count the rows."""
     digits = rng.integers(0, 62, size=(n_rows, 22), dtype=np.uint8)
     counter = (np.arange(n_rows) * 387_420_489 + int(rng.integers(62**5))) % 62**5
     for place in range(17, 22):
@@ -492,18 +445,18 @@ def _ids(n_rows: int, rng: np.random.Generator) -> list[str]:
     return [row.decode("ascii") for row in characters.view("S22").ravel()]
 
 
-def _pick(words: str, rng: np.random.Generator, n_rows: int) -> NDArray[np.object_]:
-    """Draw from words parted by blanks, each as often as any other."""
-    listed = np.array(words.split(), dtype=object)
-    picked: NDArray[np.object_] = listed[rng.integers(0, len(listed), size=n_rows)]
+def _pick(kind: str, rng: np.random.Generator, n_rows: int) -> NDArray[np.object_]:
+    """Draw from the words of a kind, each as often as any other."""
+    words = np.array(_load_words()[kind], dtype=object)
+    picked: NDArray[np.object_] = words[rng.integers(0, len(words), size=n_rows)]
     return picked
 
 
 def _names(songs: _Songs, rng: np.random.Generator) -> NDArray[np.object_]:
     """Make track names such as ``The Quiet Harbour``."""
     n_rows = len(songs.source)
-    before, between, after = np.array(_PATTERNS, dtype=object)[rng.integers(0, len(_PATTERNS), size=n_rows)].T
-    adjectives, nouns = (_pick(words, rng, n_rows) for words in (_ADJECTIVES, _NOUNS))
+    before, between, after = _pick("patterns", rng, n_rows).T
+    adjectives, nouns = (_pick(kind, rng, n_rows) for kind in ("adjectives", "nouns"))
     names: NDArray[np.object_] = (before + adjectives + between + nouns + after)[songs.source]
     suffix = np.array([2009, 2011, 2015])[rng.integers(0, 3, size=n_rows)]
     for row in np.flatnonzero(songs.remaster):
@@ -513,10 +466,11 @@ def _names(songs: _Songs, rng: np.random.Generator) -> NDArray[np.object_]:
 
 
 def _artists(n_rows: int, rng: np.random.Generator) -> NDArray[np.object_]:
-    """Make artists in the file's format, such as ``['Ada Finch', 'Fern Trio']``; few artists have many tracks."""
-    people = [f"{first} {last}" for last in _SURNAMES.split() for first in _FIRST_NAMES.split()]
-    leaders = f"{_ADJECTIVES} {_SURNAMES}".split()
-    groups = [f"{first} {last}" for last in _ENSEMBLES.split() for first in leaders]
+    """Make artists in the file's format, such as ``['Ada Finch', 'Fern Trio']``. A few artists have many tracks."""
+    words = _load_words()
+    people = [f"{first} {last}" for last in words["surnames"] for first in words["first_names"]]
+    leaders = words["adjectives"] + words["surnames"]
+    groups = [f"{first} {last}" for last in words["ensembles"] for first in leaders]
     quoted = np.array([repr(artist) for artist in [*people, *groups]], dtype=object)
     quoted = quoted[rng.permutation(len(quoted))]
     lead, guest = (quoted[(len(quoted) * rng.random(n_rows) ** 2).astype(np.int64)] for _ in range(2))

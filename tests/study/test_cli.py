@@ -389,10 +389,13 @@ def test_help_is_there(capsys, command):
     assert "usage: energyknn" in capsys.readouterr().out
 
 
+@pytest.mark.medium
 def test_progress_goes_to_a_terminals_stderr_only(tmp_path):
     """Run in a pseudo-terminal, so that progress is shown, and keep stdout apart."""
+    make_tracks(120).to_csv(tmp_path / "few.csv", index=False)
     parent, child = os.openpty()
-    command = [sys.executable, "-m", "energyknn", "reproduce", "--search", "grid", "--no-report", "--out", "out"]
+    options = ["--data", "few.csv", "--search", "grid", "--no-honest", "--no-report", "--out", "out"]
+    command = [sys.executable, "-m", "energyknn", "reproduce", *options]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=child, text=True) as process:
         os.close(child)
         shown = b""

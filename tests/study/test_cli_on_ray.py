@@ -1,4 +1,4 @@
-"""`energyknn tune --ray`: the same output to the bit, and what cannot be used ends in one line and status 2."""
+"""`energyknn tune --ray` prints the same output as one machine, and a mistake ends in one line and status 2."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from made_tracks import make_tracks
 from real_ray import start_ray
 
+from energyknn.errors import ClusterError, JournalError
 from energyknn.loading import sample_path
 from energyknn.study.cli import main
 
@@ -40,12 +40,10 @@ def test_what_is_no_address_is_refused_before_the_file_is_read(
     assert_one_line(capsys.readouterr(), "It must be host:port")
 
 
-def test_an_address_that_keeps_silent_is_refused_within_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_address_that_keeps_silent_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        start = time.monotonic()
         assert main([*TUNE, "--data", str(sample_path()), "--ray", address]) == 2
-    assert time.monotonic() - start < 10
     assert_one_line(capsys.readouterr(), f"energyknn: error: No Ray answers at '{address}'")
 
 
@@ -55,6 +53,22 @@ def test_a_missing_ray_is_named_with_its_extra(
     monkeypatch.setitem(sys.modules, "ray", None)
     assert main([*TUNE, "--data", str(sample_path()), "--ray"]) == 2
     assert_one_line(capsys.readouterr(), "pip install 'energyknn[ray]'")
+
+
+@pytest.mark.parametrize("error", [ClusterError, JournalError])
+def test_a_cluster_or_journal_that_cannot_be_used_ends_in_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        message = "No Ray answers at '203.0.113.1:6379'. Start one there, or unset RAY_ADDRESS."
+        raise error(message)
+
+    monkeypatch.setenv("RAY_ADDRESS", "203.0.113.1:6379")
+    monkeypatch.setattr("energyknn.tuning.ray_tune.search_ray_tune", refuse)
+    assert main(["reproduce", "--search", "ray", "--no-report", "--out", str(tmp_path / "out")]) == 2
+    captured = capsys.readouterr()
+    assert_one_line(captured, "energyknn: error: No Ray answers at '203.0.113.1:6379'")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture(scope="module")

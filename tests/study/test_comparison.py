@@ -16,6 +16,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, cross_val_score, learning_curve
+from threadpoolctl import threadpool_limits
 
 from energyknn import KNNRegressor
 from energyknn.fitting import fit_in_groups
@@ -47,6 +48,13 @@ QUICK = {"n_maps": 2, "n_rounds": 2, "n_queries": 200, "n_components": 3, "n_nei
 FEW_TREES = {"n_trials": 1, "max_trees": 4}
 LEARN_DISTANCES = ("neighbours, one weight per column", ONE_MAP, LEARNED)
 INSTALLED = [name for name in LIBRARIES if name not in find_missing_libraries()]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Fit on one thread: threads that wait for each other take most of the CPU time of so few rows."""
+    with threadpool_limits(1):
+        yield
 
 
 def shrink(models):

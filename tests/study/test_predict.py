@@ -239,7 +239,7 @@ def raise_the_version(path):
 
 BAD = {
     "no model": (lambda folder: (folder / "m.safetensors").unlink(), "No file at"),
-    "a pickle": (lambda folder: (folder / "m.safetensors").write_bytes(pickle.dumps(Burglar())), "is no model of"),
+    "a pickle": (lambda folder: (folder / "m.safetensors").write_bytes(pickle.dumps(Burglar())), "is not a model of"),
     "a changed byte": (lambda folder: change_a_byte(folder / "m.safetensors"), "does not have the checksum"),
     "a newer format": (lambda folder: raise_the_version(folder / "m.safetensors"), "has format 7, written by"),
     "the data as the model": (

@@ -7,6 +7,7 @@ import json
 import runpy
 from pathlib import Path
 
+import jsonschema
 import pytest
 from check_results import SCHEMA, check_results
 from made_tracks import make_tracks
@@ -58,7 +59,6 @@ def test_results_follow_the_schema(tmp_path, tracks_file, honest):
 
 
 def test_results_of_another_shape_are_noticed(tmp_path, tracks_file):
-    jsonschema = pytest.importorskip("jsonschema")
     results = reproduce(tracks_file, tmp_path / "out", honest=False, report=False).results
     for part, name in (("base", "train"), ("seconds", "total"), ("data", "sha256")):
         spoiled = copy.deepcopy(results)

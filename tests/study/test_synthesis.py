@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import io
 import json
 import re
@@ -205,7 +204,7 @@ def test_the_committed_sample_comes_out_again():
 
 def test_another_machines_last_digits_do_not_show(monkeypatch):
     statistics = synthesis._load_statistics()
-    shaken = dataclasses.replace(statistics, factors=statistics.factors * (1 + 4e-15))
+    shaken = statistics._replace(factors=statistics.factors * (1 + 4e-15))
     tracks = synthesise_tracks(5000)
     monkeypatch.setattr(synthesis, "_load_statistics", lambda: shaken)
     pd.testing.assert_frame_equal(synthesise_tracks(5000), tracks, check_exact=True)

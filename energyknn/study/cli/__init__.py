@@ -1,4 +1,7 @@
-"""The shell commands, one module for each: parse, call, print. Results go to stdout, progress and errors to stderr."""
+"""The shell commands. Results go to stdout; progress and errors go to stderr.
+
+Each module here is a command: `SUMMARY` and `DESCRIPTION` are its help, `add_options` adds its options, `run` runs it.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from energyknn import __version__
-from energyknn.errors import DataFileError, DeviceError, MemoryShortageError, ModelFileError
+from energyknn import __version__, errors
 from energyknn.study.cli import fetch, fit, predict, reproduce, sample, tune
 from energyknn.study.cli.options import Parser, UserError
 
-_MENDABLE = (UserError, DataFileError, DeviceError, ModelFileError, MemoryShortageError)
+_MENDABLE = (
+    *(UserError, errors.DataFileError, errors.ModelFileError, errors.MemoryShortageError),
+    *(errors.DeviceError, errors.ClusterError, errors.JournalError),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,7 +62,7 @@ def _complain(message: str) -> int:
 
 
 def _show_once() -> Any:
-    """Return a `showwarning` of one line, silent where a line was shown before: both studies meet the same columns."""
+    """Return a `showwarning` that writes each line once, because both studies warn of the same columns."""
     shown: set[str] = set()
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -73,6 +78,9 @@ def _build_parser() -> Parser:
     parser = Parser(prog="energyknn", description="Predict Spotify's energy score by k-nearest-neighbour regression.")
     parser.add_argument("--version", action="version", version=f"energyknn {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=Parser)
-    for command in (reproduce, tune, fit, predict, sample, fetch):
-        command.add_command(commands)
+    for module in (reproduce, tune, fit, predict, sample, fetch):
+        name = module.__name__.rpartition(".")[2]
+        command = commands.add_parser(name, help=module.SUMMARY, description=module.DESCRIPTION)
+        module.add_options(command)
+        command.set_defaults(run=module.run)
     return parser

@@ -5,24 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+
+from energyknn.study.cli.options import add_option
+
+SUMMARY = "download the notebook's kind of file from Kaggle"
+DESCRIPTION = "Download the data set through kagglehub and record its checksum beside it."
 
 
-def add_command(commands: Any) -> None:
-    """Add the command to the parser's commands."""
-    command = commands.add_parser(
-        "fetch",
-        help="download the notebook's kind of file from Kaggle",
-        description="Download the data set through kagglehub and record its checksum beside it.",
-    )
-    command.add_argument(
-        "--out", type=Path, default=Path("data.csv"), metavar="FILE", help="where it goes (default: data.csv)"
-    )
-    command.add_argument("--sha256", metavar="DIGEST", help="refuse a file with another checksum")
-    command.set_defaults(run=_run)
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    add_option(command, "--out", "FILE", "where the file goes", Path("data.csv"), type=Path)
+    add_option(command, "--sha256", "DIGEST", "refuse a file with another checksum")
 
 
-def _run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
     from energyknn.study.fetching import fetch_tracks
 
     fetched = fetch_tracks(options.out, sha256=options.sha256)

@@ -8,24 +8,20 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from energyknn.study.cli.options import UserError, add_columns, choose_schema
+from energyknn.study.cli import options as shared
+from energyknn.study.notebook import MICRO_BEST
+
+SUMMARY = "fit a model on all rows of a file and save it"
+DESCRIPTION = (
+    "Fit a model on all rows of a data file, and save it for `energyknn predict`. Reading the saved file runs no code."
+)
 
 
-def add_command(commands: Any) -> None:
-    """Add the command to the parser's commands."""
-    command = commands.add_parser(
-        "fit",
-        help="fit a model on all rows of a file and save it",
-        description="Fit a model on all rows of a data file, and save it as a file that `energyknn predict` reads and "
-        "that runs no code when it is read.",
-    )
-    command.add_argument("--data", type=Path, required=True, metavar="FILE", help="CSV or Parquet file")
-    command.add_argument(
-        "--out",
-        type=Path,
-        default=Path("model.safetensors"),
-        metavar="MODEL",
-        help="file to write, or a folder for model.safetensors (default: model.safetensors)",
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    shared.add_data(command, required=True)
+    shared.add_option(
+        command, "--out", "MODEL", "file to write, or a folder for it", Path("model.safetensors"), type=Path
     )
     command.add_argument(
         "--model",
@@ -34,29 +30,25 @@ def add_command(commands: Any) -> None:
         help="learned: local fits after learned distances, minutes on 170,000 tracks; notebook: the mean of the "
         "nearest rows, in seconds and less accurate (default: learned)",
     )
-    command.add_argument(
-        "--n-neighbors", type=int, metavar="K", help="neighbours of --model notebook (default: 13, its tuned one)"
-    )
+    shared.add_option(command, "--n-neighbors", "K", "neighbours of --model notebook", type=int, shown=MICRO_BEST)
     command.add_argument(
         "--no-intervals",
         action="store_true",
-        help="leave out the calibration of intervals: it needs at least 9 rows, of a learned model a fifth of all",
+        help="do not calibrate intervals, which needs at least 9 rows; a learned model calibrates on a fifth of them",
     )
-    command.add_argument("--reference-year", type=int, default=2021, metavar="Y", help="as in reproduce")
-    add_columns(command)
-    command.set_defaults(run=_run)
+    shared.add_reference_year(command)
+    shared.add_columns(command)
 
 
-def _run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
     from energyknn.loading import hash_file, load_table
     from energyknn.modelfile import fit_model, save_model
 
     if options.model != "notebook" and options.n_neighbors is not None:
-        message = (
-            f"--n-neighbors is for --model notebook. Add that, or leave it out: {options.model} has its own numbers"
-        )
-        raise UserError(message)
-    schema, latest_year = choose_schema(options), date.today().year
+        message = "--n-neighbors is for --model notebook. Add that, or leave it out: a learned model has its own"
+        raise shared.UserError(message)
+    schema, latest_year = shared.choose_schema(options), date.today().year
     table = load_table(options.data, schema, latest_year=latest_year)
     try:
         model = fit_model(
@@ -67,7 +59,7 @@ def _run(options: argparse.Namespace) -> None:
             source_sha256=hash_file(options.data),
         )
     except ValueError as error:
-        raise UserError(str(error)) from error
+        raise shared.UserError(str(error)) from error
     save_model(model, options.out)
     sys.stdout.write(f"Model of {schema.target}, fitted on {len(table)} rows, written to {options.out}\n")
 
@@ -77,7 +69,6 @@ def _make_estimator(options: argparse.Namespace, table: Any, schema: Any) -> Any
     from energyknn.encoding import fit_levels, name_features
     from energyknn.estimators import KNNRegressor, make_learned_regressor
     from energyknn.estimators.intervals import IntervalRegressor
-    from energyknn.study.notebook import MICRO_BEST
 
     target = schema[schema.target]
     bounds = None if None in (target.minimum, target.maximum) else (target.minimum, target.maximum)

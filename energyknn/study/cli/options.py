@@ -1,16 +1,17 @@
-"""What several commands share: the parser, its errors, and options that read the same everywhere."""
+"""The parser of the commands, its errors, and the options that several commands share."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any, NoReturn
 
 from energyknn.schema import Schema, make_schema
-from energyknn.study.notebook import SPOTIFY
+from energyknn.study.notebook import REFERENCE_YEAR, SPOTIFY
 
 
 class UserError(Exception):
-    """What the user can mend, in one line."""
+    """A mistake that the user can mend. Its message is one line."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,28 +23,57 @@ class Parser(argparse.ArgumentParser):
         raise UserError(line)
 
 
+WRITABLE = "CSV (also .gz, .zip, .zst) or Parquet"
+"""The kinds of table that are written, for help."""
+
+_ROLES = {
+    "numbers": "columns to standardise",
+    "categories": "columns to turn into indicators",
+    "years": "columns to turn into ages",
+    "texts": "columns that together name a song or a thing",
+}
+
+
+def add_option(command: Any, flag: str, metavar: str, text: str, default: Any = None, **options: Any) -> None:
+    """Add an option with a value of its default's type, and name the default in the help.
+
+    Where `shown` is given, the help names that instead of the default.
+    """
+    shown = options.pop("shown", default)
+    options.setdefault("type", str if default is None else type(default))
+    text = text if shown is None else f"{text} (default: {shown})"
+    command.add_argument(flag, metavar=metavar, default=default, help=text, **options)
+
+
+def add_data(command: argparse.ArgumentParser, **options: Any) -> None:
+    """Add the option that names the data file."""
+    add_option(command, "--data", "FILE", "CSV or Parquet file", type=Path, **options)
+
+
+def add_reference_year(command: argparse.ArgumentParser) -> None:
+    """Add the year from which ages are counted."""
+    add_option(command, "--reference-year", "Y", "year in which a track's age is 0", REFERENCE_YEAR)
+
+
 def add_columns(command: argparse.ArgumentParser) -> None:
     """Add the options that name the columns of another file."""
     columns = command.add_argument_group(
         "other people's columns",
         "Name the target and the features of a file with other columns; names separated by commas.",
     )
-    columns.add_argument("--target", metavar="NAME", help="the column to predict")
-    for role, what in (
-        ("numbers", "columns to standardise"),
-        ("categories", "columns to turn into indicators"),
-        ("years", "columns to turn into ages"),
-        ("texts", "columns that together name a song or a thing"),
-    ):
-        columns.add_argument(f"--{role}", metavar="NAMES", default="", help=what)
+    add_option(columns, "--target", "NAME", "the column to predict")
+    for role, text in _ROLES.items():
+        add_option(columns, f"--{role}", "NAMES", text, type=split_names, shown=None, default=())
+
+
+def split_names(text: str) -> list[str]:
+    """Return the names between the commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def choose_schema(options: argparse.Namespace) -> Schema:
-    """Return the schema that the options of `add_columns` name, the notebook's where they name none."""
-    roles = {
-        role: [name for name in getattr(options, role).split(",") if name]
-        for role in ("numbers", "categories", "years", "texts")
-    }
+    """Return the schema that the options of `add_columns` name, or the notebook's where they name none."""
+    roles = {role: list(getattr(options, role)) for role in _ROLES}
     if options.target is None:
         if any(roles.values()):
             message = "Columns are named, but not the target. Add --target NAME."
@@ -56,7 +86,7 @@ def choose_schema(options: argparse.Namespace) -> Schema:
 
 
 def parse_sizes(text: str) -> list[int]:
-    """Read numbers of neighbours: single ones, and ranges that include their end, separated by commas.
+    """Read numbers of neighbours: numbers and ranges, separated by commas. A range includes its end.
 
     Parameters
     ----------
@@ -71,7 +101,7 @@ def parse_sizes(text: str) -> list[int]:
     Raises
     ------
     ArgumentTypeError
-        If it is none of these.
+        If a part is neither a number nor a range, or names no number.
 
     Examples
     --------

@@ -9,31 +9,27 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from energyknn.study.cli.options import UserError
+from energyknn.study.cli.options import WRITABLE, UserError, add_data, add_option
 
 _MOST_EXPLAINED = 1000  # rows
 _N_REASONS = 5  # training rows of each
 _N_SHARES = 3  # columns named beside a training row
 
 
-def add_command(commands: Any) -> None:
-    """Add the command to the parser's commands."""
-    command = commands.add_parser(
-        "predict",
-        help="predict the rows of a file with a saved model",
-        description="Predict the rows of a data file with a model that `energyknn fit` wrote. The file needs the "
-        "model's columns; the target and text may be missing.",
-    )
-    command.add_argument(
-        "--model", type=Path, required=True, metavar="MODEL", help="a model's file, or a folder with model.safetensors"
-    )
-    command.add_argument("--data", type=Path, required=True, metavar="FILE", help="CSV or Parquet file")
-    command.add_argument(
-        "--out", type=Path, metavar="FILE", help="CSV (also .gz, .zip, .zst) or Parquet (default: CSV to stdout)"
-    )
-    command.add_argument(
-        "--coverage", type=float, metavar="C", help="share of targets that the intervals cover (default: 0.9)"
-    )
+SUMMARY = "predict the rows of a file with a saved model"
+DESCRIPTION = (
+    "Predict the rows of a data file with a model that `energyknn fit` wrote. The file needs the model's columns; the "
+    "target and text may be missing."
+)
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    text = "a model's file, or a folder with model.safetensors"
+    add_option(command, "--model", "MODEL", text, type=Path, required=True)
+    add_data(command, required=True)
+    add_option(command, "--out", "FILE", WRITABLE, type=Path, shown="CSV to stdout")
+    add_option(command, "--coverage", "C", "share of targets that the intervals cover", type=float, shown=0.9)
     command.add_argument(
         "--why",
         type=int,
@@ -44,10 +40,10 @@ def add_command(commands: Any) -> None:
         "share in their distance, instead of CSV",
     )
     command.add_argument("--json", action="store_true", help="print JSON, one object a row, instead of CSV")
-    command.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
     from energyknn._shared.saving import save_table
     from energyknn.loading import read_table
     from energyknn.modelfile import load_model, tabulate_predictions

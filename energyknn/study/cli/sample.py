@@ -5,35 +5,24 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
-from energyknn.study.cli.options import UserError
+from energyknn.study.cli.options import WRITABLE, UserError, add_option
 
-
-def add_command(commands: Any) -> None:
-    """Add the command to the parser's commands."""
-    command = commands.add_parser(
-        "sample",
-        help="make synthetic tracks of any size",
-        description="Make seeded synthetic tracks with the notebook's 19 columns; the same call gives the same file.",
-    )
-    command.add_argument("--rows", type=int, required=True, metavar="N", help="number of tracks")
-    command.add_argument(
-        "--out", type=Path, metavar="FILE", help="CSV (also .gz, .zip, .zst) or Parquet (default: stdout)"
-    )
-    command.add_argument("--random-state", type=int, default=0, metavar="SEED", help="seed (default: 0)")
-    command.add_argument(
-        "--missing-key",
-        type=int,
-        action="append",
-        default=[],
-        metavar="KEY",
-        help="leave a key out; may be repeated",
-    )
-    command.set_defaults(run=_run)
+SUMMARY = "make synthetic tracks of any size"
+DESCRIPTION = "Make seeded synthetic tracks with the notebook's 19 columns. The same call gives the same file."
 
 
-def _run(options: argparse.Namespace) -> None:
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    add_option(command, "--rows", "N", "number of tracks", type=int, required=True)
+    add_option(command, "--out", "FILE", WRITABLE, type=Path, shown="stdout")
+    add_option(command, "--random-state", "SEED", "seed", 0)
+    text = "leave a key out; may be repeated"
+    add_option(command, "--missing-key", "KEY", text, [], type=int, action="append", shown=None)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
     from energyknn._shared.saving import save_table
     from energyknn.study.synthesis import synthesise_tracks
 

@@ -7,95 +7,74 @@ import json
 import sys
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from energyknn.progress import track_on_stderr, track_silently
-from energyknn.study.cli.options import UserError, add_columns, choose_schema, parse_numbers, parse_sizes
+from energyknn.study.cli import options as shared
+
+SUMMARY = "score every candidate from one search per fold"
+DESCRIPTION = (
+    "Cross-validate every number of neighbours and weighting on the training rows (four fifths, as in the study), with "
+    "one neighbour search for each fold."
+)
 
 
-def add_command(commands: Any) -> None:
-    """Add the command to the parser's commands."""
-    command = commands.add_parser(
-        "tune",
-        help="score every candidate from one search per fold",
-        description="Cross-validate every number of neighbours and weighting on the training rows (four fifths, as in "
-        "the study), with one neighbour search for each fold.",
-    )
-    command.add_argument("--data", type=Path, required=True, metavar="FILE", help="CSV or Parquet file")
-    command.add_argument(
-        "--n-neighbors",
-        type=parse_sizes,
-        default=parse_sizes("1:51"),
-        metavar="K",
-        help="candidates: 1:51, 1:51:10 or 5,7,9 (default: 1:51)",
-    )
-    command.add_argument(
-        "--weights", default="uniform", metavar="NAMES", help="uniform, distance or a kernel (default: uniform)"
-    )
-    command.add_argument("--p", default="2", metavar="P", help="1 Manhattan, 2 Euclidean, 1,2 for both (default: 2)")
-    command.add_argument(
-        "--mismatch-cost", default="8", metavar="COSTS", help="what a differing category costs: 8,1,0 (default: 8)"
-    )
-    command.add_argument(
-        "--scaler",
-        default="as it is",
-        metavar="NAMES",
-        help="what scales the numbers once more, fold by fold: standard, robust, minmax (default: as it is)",
-    )
-    command.add_argument(
-        "--without",
-        action="append",
-        metavar="NAMES",
-        help="columns to leave out; each time it is given is one more choice, beside all columns",
-    )
-    command.add_argument("--cv", type=int, default=4, metavar="N", help="number of folds (default: 4)")
-    command.add_argument("--scoring", default="r2", metavar="NAME", help="a scikit-learn scorer (default: r2)")
-    command.add_argument("--reference-year", type=int, default=2021, metavar="Y", help="as in reproduce")
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    shared.add_data(command, required=True)
+    text, whole = "candidates: 1:51, 1:51:10 or 5,7,9", shared.parse_sizes("1:51")
+    shared.add_option(command, "--n-neighbors", "K", text, whole, type=shared.parse_sizes, shown="1:51")
+    shared.add_option(command, "--weights", "NAMES", "uniform, distance or a kernel", "uniform")
+    shared.add_option(command, "--p", "P", "1 Manhattan, 2 Euclidean, 1,2 for both", "2")
+    shared.add_option(command, "--mismatch-cost", "COSTS", "what a differing category costs: 8,1,0", "8")
+    text = "what scales the numbers once more, fold by fold: standard, robust, minmax"
+    shared.add_option(command, "--scaler", "NAMES", text, "as it is")
+    text = "columns to leave out; each time it is given adds one more choice to that of all columns"
+    shared.add_option(command, "--without", "NAMES", text, [], type=shared.split_names, action="append", shown=None)
+    shared.add_option(command, "--cv", "N", "number of folds", 4)
+    shared.add_option(command, "--scoring", "NAME", "a scikit-learn scorer", "r2")
+    shared.add_reference_year(command)
     command.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    ray = command.add_argument_group("on a Ray cluster", "The same scores, to the last bit, past one machine.")
+    ray = command.add_argument_group("on a Ray cluster", "The same bits as on one machine, for files past one machine.")
     ray.add_argument(
         "--ray",
         nargs="?",
         const="",
         metavar="ADDRESS",
-        help="score on the Ray cluster at host:port, or 'auto' for the one on this machine; without an address on what "
-        "RAY_ADDRESS names, else on a Ray that is started for it and shut down",
+        help="score on the Ray cluster at host:port, or at 'auto' on the one of this machine. Without an address, "
+        "RAY_ADDRESS names the cluster; where it is not set, a local Ray is started and shut down again",
     )
-    ray.add_argument(
-        "--journal",
-        metavar="DIR",
-        help="keep every finished piece in a folder of its own (a path or an fsspec address), and go on from there",
-    )
-    add_columns(command)
-    command.set_defaults(run=_run)
+    text = "a folder (a path or an fsspec address) that keeps every finished piece; the same call goes on from there"
+    shared.add_option(ray, "--journal", "DIR", text)
+    shared.add_columns(command)
 
 
-def _run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
     from energyknn.study.jobs.tune import tune
     from energyknn.study.protocol import Protocol
     from energyknn.tuning import SearchInterrupted
 
     if options.cv < 2:
         message = f"cv is {options.cv}. It must be at least 2 folds"
-        raise UserError(message)
+        raise shared.UserError(message)
     if options.journal is not None and options.ray is None:
         message = "--journal is for --ray. Add --ray, or leave the journal out."
-        raise UserError(message)
+        raise shared.UserError(message)
     try:
         outcome = tune(
             options.data,
             Protocol(reference_year=options.reference_year, n_splits=options.cv),
             n_neighbors=options.n_neighbors,
-            weights=[name for name in options.weights.split(",") if name],
-            p=parse_numbers(options.p, int, name="p"),
-            mismatch_cost=parse_numbers(options.mismatch_cost, float, name="mismatch-cost"),
-            scaler=[name.strip() for name in options.scaler.split(",") if name],
-            without=[(), *([name for name in names.split(",") if name] for names in options.without or ())],
+            weights=shared.split_names(options.weights),
+            p=shared.parse_numbers(options.p, int, name="p"),
+            mismatch_cost=shared.parse_numbers(options.mismatch_cost, float, name="mismatch-cost"),
+            scaler=shared.split_names(options.scaler),
+            without=[(), *options.without],
             scoring=options.scoring,
-            schema=choose_schema(options),
+            schema=shared.choose_schema(options),
             latest_year=date.today().year,
             track=track_on_stderr if sys.stderr.isatty() else track_silently,
             score=_choose_score(options.ray, options.journal),
@@ -104,7 +83,7 @@ def _run(options: argparse.Namespace) -> None:
         _show_finished(interrupt)
         raise
     except ValueError as error:
-        raise UserError(str(error)) from error
+        raise shared.UserError(str(error)) from error
     if options.json:
         sys.stdout.write(json.dumps(outcome.results, indent=1) + "\n")
         return
