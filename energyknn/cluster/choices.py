@@ -23,6 +23,7 @@ from energyknn.cluster.pool import Outcome, Task, Unit, WorkerPool, use_pool
 from energyknn.cluster.session import ClusterOptions
 from energyknn.errors import ClusterError, import_extra
 from energyknn.neighbors.engines import Engine
+from energyknn.neighbors.metrics import METRICS
 from energyknn.neighbors.weighting import Weights
 from energyknn.splitting import Split
 from energyknn.tuning.candidates import Candidate, check_sizes, score_candidates
@@ -236,7 +237,7 @@ def _count_choices(choices: _Choices, method: Method) -> float:
             message = f"{name!r} has no values. Give at least one."
             raise ValueError(message)
     distances = choices.get("p", (2,))
-    if isinstance(distances, Range) or not set(distances) <= {1, 2}:
+    if isinstance(distances, Range) or not set(distances) <= METRICS.keys():
         message = f"p is {distances!r}. It can be chosen from 1 (Manhattan) and 2 (Euclidean)."
         raise ValueError(message)
     return prod(inf if isinstance(values, Range) else len(values) for values in choices.values())

@@ -11,6 +11,7 @@ from energyknn._shared.threads import run_slices
 from energyknn.cluster.sharing import open_array
 from energyknn.neighbors import NeighborIndex, Neighbors
 from energyknn.neighbors.contract import measure_candidates
+from energyknn.neighbors.metrics import METRICS
 from energyknn.neighbors.search import plan_search
 
 NO_ROW = np.iinfo(np.int64).max
@@ -74,7 +75,7 @@ def search_shard(
 
     Notes
     -----
-    For p = 2, the n_query * k distances are measured again to get their sums.
+    The n_query * k distances are measured again to get their sums.
     """
     n_shard = len(index.X_train)
     found = no_nearest(len(X_query), n_neighbors)
@@ -97,8 +98,6 @@ def _measure(
     index: NeighborIndex, X_query: NDArray[np.float64], neighbors: Neighbors, *, n_jobs: int | None
 ) -> NDArray[np.float64]:
     """Return the sums that the neighbours were ordered by."""
-    if index.p == 1:
-        return neighbors.distances
     k = neighbors.indices.shape[1]
     search = plan_search(index.X_train, X_query, k, p=index.p, n_jobs=n_jobs)
     measures = np.empty(neighbors.indices.shape)
@@ -141,4 +140,4 @@ def merge_nearest(first: Nearest, second: Nearest) -> Nearest:
 
 def finish_nearest(nearest: Nearest, *, p: int) -> Neighbors:
     """Turn the merged sums into distances, with the same bits as those of `search_neighbors`."""
-    return Neighbors(np.sqrt(nearest.measures) if p == 2 else nearest.measures, nearest.indices)
+    return Neighbors(METRICS[p].take_distances(nearest.measures), nearest.indices)

@@ -12,6 +12,7 @@ from sklearn.utils import _safe_indexing
 
 from energyknn.estimators.neighborhoods import Neighborhood, WeightedRows, list_neighborhoods, weigh_training_rows
 from energyknn.inspection.shares import ROUNDING, TOLERANCE, Columns, change_by_orders, resolve_columns, split_rows
+from energyknn.neighbors.metrics import METRICS
 
 
 class Explanation(NamedTuple):
@@ -106,7 +107,7 @@ def explain_predictions(
     parts = np.sum([_split_distances(found, X, X_train, groups, indices) for found in neighborhoods], axis=0)
     sums = parts.sum(axis=2, keepdims=True)
     shares = np.divide(parts, sums, out=np.zeros_like(parts), where=sums > 0)
-    distances = sums[:, :, 0] if neighborhoods[0].model.index_.p == 1 else np.sqrt(sums[:, :, 0])
+    distances = METRICS[neighborhoods[0].model.index_.p].take_distances(sums[:, :, 0])
     return Explanation(np.asarray(model.predict(X)), indices, weights, distances, shares, tuple(groups))
 
 

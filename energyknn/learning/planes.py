@@ -50,6 +50,7 @@ class Planes(NamedTuple):
     residuals: NDArray[Any]
 
 
+@np.errstate(invalid="ignore")  # a BLAS kernel may raise the flag although all values are finite
 def fit_planes(offsets: NDArray[Any], weights: NDArray[Any], targets: NDArray[Any], *, ridge: float) -> Planes:
     """Fit a plane to the neighbours of each query, and differentiate its prediction.
 

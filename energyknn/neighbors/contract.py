@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energyknn._shared.threads import run_slices
+from energyknn.neighbors.metrics import METRICS
 
 _SLICE_VALUES = 1 << 15  # float64 values of a temporary: 256 KiB, which stay in the second cache
 
@@ -88,11 +89,7 @@ def measure_candidates(search: Search, queries: slice, candidates: NDArray[np.in
     for train_column, query_column in zip(search.X_train.T, search.X_query[queries].T, strict=True):
         differences = train_column[candidates]
         differences -= query_column[:, np.newaxis]
-        if search.p == 2:
-            np.multiply(differences, differences, out=differences)
-        else:
-            np.abs(differences, out=differences)
-        totals += differences
+        totals += METRICS[search.p].take_terms(differences)
     return totals
 
 
@@ -139,7 +136,7 @@ def finish_search(search: Search, candidates: Candidates) -> tuple[Neighbors, ND
         measures, indices = rank_candidates(search, queries, candidates.indices[queries])
         settled[queries] = measures[:, -1] < candidates.outside[queries]
         neighbors.indices[queries] = indices
-        neighbors.distances[queries] = np.sqrt(measures) if search.p == 2 else measures
+        neighbors.distances[queries] = METRICS[search.p].take_distances(measures)
 
     step = max(1, _SLICE_VALUES // candidates.indices.shape[1])
     slices = (slice(start, start + step) for start in range(0, n_query, step))

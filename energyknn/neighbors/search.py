@@ -22,6 +22,7 @@ from energyknn._shared.threads import count_threads
 from energyknn.neighbors.auto import HISTORY, choose_engine, count_work
 from energyknn.neighbors.contract import Neighbors, Search, finish_search
 from energyknn.neighbors.engines import ENGINES, Engine, brute, find_entry, load_engine
+from energyknn.neighbors.metrics import METRICS
 
 if TYPE_CHECKING:
     from energyknn.neighbors.engines.blocked.tree import Tree
@@ -210,10 +211,6 @@ def build_index(X_train: ArrayLike, *, p: int = 2, engine: Engine = "auto", n_jo
     --------
     search_neighbors : Search once.
 
-    See Also
-    --------
-    search_neighbors : Search once.
-
     Examples
     --------
     >>> index = build_index([[0.0], [1.0], [3.0]])
@@ -244,7 +241,7 @@ def plan_search(
     `train` comes from `check_rows`, and `train_range` is its smallest and largest value where they are known. The
     other parameters, and the errors, are those of `search_neighbors` and of `NeighborIndex.search`.
     """
-    check_choice(p, (1, 2), name="p")
+    check_choice(p, tuple(METRICS), name="p")
     query = train if X_query is None or X_query is train else check_rows(X_query, name="X_query")
     check_width(query, train.shape[1])
     if own is not None:
@@ -265,9 +262,13 @@ def _count_work(search: Search) -> int:
 
 def _resolve_engine(engine: Engine, search: Search) -> Engine:
     """Replace "auto" by the engine that it stands for."""
-    if engine != "auto":
-        return engine
-    return choose_engine(_count_work(search), HISTORY.work, is_ready=HISTORY.is_ready)
+    if engine == "auto":
+        engine = choose_engine(_count_work(search), HISTORY.work, is_ready=HISTORY.is_ready)
+        return engine if find_entry(engine).serves(search.p) else "brute"
+    if not find_entry(engine).serves(search.p):
+        message = f'engine is {engine!r}, which does not search by p = {search.p}. Use "auto" or "brute" for that.'
+        raise ValueError(message)
+    return engine
 
 
 def _build_tree(search: Search, engine: Engine) -> Tree | None:

@@ -11,7 +11,8 @@ from sklearn.neighbors import KNeighborsRegressor
 from energyknn.progress import Track, track_silently
 from energyknn.study.notebook import RANDOM_STATE
 from energyknn.study.protocol import Prepared
-from energyknn.tuning import Candidate, ScoreTable, score_candidates, scores_from_cv_results, search_grid
+from energyknn.tuning import Candidate, ScoreTable, score_candidates
+from energyknn.tuning.grid import scores_from_cv_results, search_grid
 
 ToolName = Literal["one-search", "grid", "tune-sklearn", "ray"]
 TOOLS: Mapping[ToolName, tuple[str, str]] = {

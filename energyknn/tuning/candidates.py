@@ -19,6 +19,7 @@ from sklearn.exceptions import FitFailedWarning
 
 from energyknn._shared.checks import check_choice, check_integer, check_rows
 from energyknn.neighbors.engines import Engine
+from energyknn.neighbors.metrics import METRICS
 from energyknn.neighbors.weighting import KERNELS, Weights, needs_bandwidth
 from energyknn.progress import Track, track_silently
 from energyknn.splitting import Split
@@ -364,7 +365,7 @@ def _check_candidate(candidate: Any) -> None:
             "and functions of the distances."
         )
         raise ValueError(message)
-    check_choice(candidate.p, (1, 2), name="p")
+    check_choice(candidate.p, tuple(METRICS), name="p")
     if transformer is not None and not (hasattr(transformer, "fit") and hasattr(transformer, "transform")):
         message = f"transformer is {transformer!r}. It must have fit and transform, as scikit-learn's have."
         raise ValueError(message)

@@ -46,15 +46,8 @@ from energyknn.estimators import (
 from energyknn.estimators.neighborhoods import list_neighborhoods
 from energyknn.learning.planes import weigh_softly
 from energyknn.loading import load_table
-from energyknn.modelfile import (
-    describe_model,
-    files,
-    fit_model,
-    load_model,
-    save_model,
-    states,
-    tabulate_predictions,
-)
+from energyknn.modelfile import files, fit_model, load_model, save_model, states
+from energyknn.modelfile.model import describe_model, tabulate_predictions
 from energyknn.modelfile.texts import Texts
 from energyknn.schema import make_schema
 from energyknn.study.comparison.models import list_models

@@ -16,14 +16,18 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+from sklearn.model_selection import KFold
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
+from energyknn import KNNRegressor, KNNSearchCV
 from energyknn._shared.threads import count_threads, run_slices
 from energyknn.neighbors import build_index, search_neighbors
 from energyknn.neighbors.auto import History, choose_engine, count_work
 from energyknn.neighbors.engines import _ENTRIES, ENGINES, load_engine
 from energyknn.neighbors.engines import torch as engine_torch
+from energyknn.neighbors.metrics import METRICS, Metric
 
 SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -272,3 +276,32 @@ def test_an_interrupt_leaves_the_rest_of_a_search_undone(monkeypatch, engine):
     finally:
         signal.signal(signal.SIGINT, previous)
     assert 2 <= len(done) < n_slices
+
+
+@pytest.fixture
+def cubic(monkeypatch):
+    """Add a metric for the length of a test: the sum of cubed absolute differences, then its cube root."""
+    metric = Metric(("cubic",), lambda terms: np.power(np.abs(terms, out=terms), 3, out=terms), np.cbrt)
+    monkeypatch.setitem(METRICS, 3, metric)
+
+
+@pytest.mark.usefixtures("cubic")
+def test_a_metric_joins_every_search_by_one_entry():
+    random = np.random.default_rng(0)
+    X, queries = random.normal(size=(300, 4)), random.normal(size=(40, 4))
+    found = search_neighbors(X, queries, 7, p=3)
+    expected = cdist(queries, X, "minkowski", p=3)
+    np.testing.assert_array_equal(found.indices, np.argsort(expected, axis=1)[:, :7])
+    np.testing.assert_allclose(found.distances, np.sort(expected, axis=1)[:, :7], rtol=1e-12)
+    search = KNNSearchCV({"n_neighbors": [3, 5], "p": [2, 3]}, cv=3).fit(X, X[:, 0])
+    model = KNNRegressor(5, p=3)
+    folds = [model.fit(X[train], X[train, 0]).score(X[test], X[test, 0]) for train, test in KFold(3).split(X)]
+    place = search.cv_results_["params"].index({"n_neighbors": 5, "p": 3})
+    assert search.cv_results_["mean_test_score"][place] == pytest.approx(np.mean(folds))
+
+
+@pytest.mark.usefixtures("cubic")
+@pytest.mark.parametrize("engine", ["blocked", "sklearn"])
+def test_an_engine_that_does_not_know_a_metric_is_refused(engine):
+    with pytest.raises(ValueError, match=rf"engine is '{engine}', which does not search by p = 3. Use \"auto\" or"):
+        search_neighbors([[0.0], [1.0]], n_neighbors=1, p=3, engine=engine)

@@ -18,7 +18,8 @@ from energyknn.encoding import encode_features, fit_levels
 from energyknn.estimators import KNNRegressor, LocalLinearRegressor
 from energyknn.estimators.intervals import IntervalRegressor
 from energyknn.estimators.neighborhoods import list_neighborhoods
-from energyknn.modelfile import describe_model, files, fit_model, load_model
+from energyknn.modelfile import files, fit_model, load_model
+from energyknn.modelfile.model import describe_model
 from energyknn.study.cli import main
 from energyknn.study.notebook import SPOTIFY
 

@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from energyknn.splitting import fold_rows
 from energyknn.study.tools import choose_tool
-from energyknn.tuning import scores_from_cv_results, search_grid
+from energyknn.tuning.grid import scores_from_cv_results, search_grid
 
 
 @pytest.fixture

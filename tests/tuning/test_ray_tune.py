@@ -20,7 +20,7 @@ from real_ray import start_ray
 from energyknn._shared import ray_session as module
 from energyknn._shared.ray_session import open_ray
 from energyknn.splitting import fold_rows
-from energyknn.tuning import scores_from_cv_results, search_grid
+from energyknn.tuning.grid import scores_from_cv_results, search_grid
 from energyknn.tuning.ray_tune import _collect, _score_candidate, open_tune, search_ray_tune
 
 X, y = make_rows(400)

@@ -21,11 +21,16 @@ class _Entry(NamedTuple):
     module: str  # imported when the engine is first asked for: scikit-learn, Numba and PyTorch take their time to load
     prepares: bool = False  # whether it has `build_tree` and `search_tree`
     copies_rows: bool = False  # whether a search takes the memory of a copy of all rows
+    powers: tuple[int, ...] | None = (1, 2)  # the metrics, by p, for which it can rule rows out; None for all
+
+    def serves(self, p: int) -> bool:
+        """Tell whether the engine can search by a metric."""
+        return self.powers is None or p in self.powers
 
 
 _ENTRIES: dict[str, _Entry] = {
     "blocked": _Entry("blocked.engine", prepares=True),
-    "brute": _Entry("brute"),
+    "brute": _Entry("brute", powers=None),
     "sklearn": _Entry("sklearn", copies_rows=True),
     "torch": _Entry("torch", copies_rows=True),
 }

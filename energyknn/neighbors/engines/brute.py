@@ -1,6 +1,6 @@
 """The oracle: every distance, in plain NumPy, in the order that the contract asks for.
 
-Short enough to be read and believed; every other engine is held against it, bit for bit.
+It is short enough to check by reading. Tests compare every other engine with it, bit for bit.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from energyknn._shared.threads import run_slices
 from energyknn.neighbors.contract import Candidates, Search
+from energyknn.neighbors.metrics import METRICS
 
 _SLICE_VALUES = 1 << 17  # distances held at once by a thread
 
@@ -51,8 +52,7 @@ def _measure_all(search: Search, columns: NDArray[np.float64], queries: range) -
     """Sum the squared or absolute differences of some queries to all rows, column after column."""
     totals = np.zeros((len(queries), columns.shape[1]))
     for column, values in zip(columns, search.X_query[queries.start : queries.stop].T, strict=True):
-        differences = column - values[:, np.newaxis]
-        totals += differences * differences if search.p == 2 else np.abs(differences)
+        totals += METRICS[search.p].take_terms(column - values[:, np.newaxis])
     return totals
 
 

@@ -8,6 +8,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from energyknn.neighbors.contract import Candidates, Search
 from energyknn.neighbors.engines.margins import centre_rows, drop_own_rows, expansion_margin
+from energyknn.neighbors.metrics import METRICS
 
 _EXTRA = 8  # candidates beyond k: the last bounds the rows that are left out, and a few ties find room
 _SLICE_VALUES = 1 << 33  # products in a slice: about 0.1 s
@@ -24,7 +25,7 @@ def find_candidates(search: Search) -> Candidates:
     Returns
     -------
     Candidates
-        The rows that scikit-learn holds for nearest, a few more than k, and the bound that its rounding allows.
+        The rows that scikit-learn finds nearest, a few more than k, and the bound that its rounding allows.
 
     Notes
     -----
@@ -33,7 +34,7 @@ def find_candidates(search: Search) -> Candidates:
     n_query, n_train = len(search.X_query), len(search.X_train)
     n_found = min(n_train, search.n_neighbors + (search.own is not None) + _EXTRA)
     train, query = centre_rows(search)
-    metric = "euclidean" if search.p == 2 else "manhattan"
+    metric = METRICS[search.p].names[0]
     indices = np.empty((n_query, n_found), dtype=np.int64)
     farthest = np.empty(n_query)
     step = max(256, _SLICE_VALUES // train.size)

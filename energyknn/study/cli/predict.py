@@ -46,7 +46,8 @@ def run(options: argparse.Namespace) -> None:
     """Run the command."""
     from energyknn._shared.saving import save_table
     from energyknn.loading import read_table
-    from energyknn.modelfile import load_model, tabulate_predictions
+    from energyknn.modelfile import load_model
+    from energyknn.modelfile.model import tabulate_predictions
 
     model, latest_year = load_model(options.model), date.today().year
     rows = read_table(options.data, model.schema)
