@@ -107,21 +107,26 @@ def check_own(own: ArrayLike, *, n_query: int, n_train: int) -> NDArray[np.int64
     return np.ascontiguousarray(numbers, dtype=np.int64)
 
 
-def check_integer(value: Any, *, name: str, rule: str) -> int:
-    """Require an integer, of Python's or of NumPy's kind, that is not a truth value.
+def check_integer(value: Any, *, name: str, rule: str, least: int | None = None) -> int:
+    """Require an integer, of Python's or of NumPy's kind, that is not a truth value, and is `least` or more.
 
     Raises
     ------
     TypeError
-        If it is none.
+        If it is no such integer.
+    ValueError
+        If it is less than `least`.
     """
     message = f"{name} is {value!r}. It must be {rule}."
     if isinstance(value, bool | np.bool_):
         raise TypeError(message)
     try:
-        return index(value)
+        number = index(value)
     except TypeError:
         raise TypeError(message) from None
+    if least is not None and number < least:
+        raise ValueError(message)
+    return number
 
 
 def check_reach(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event, Lock
 from typing import Any
 
 from energyknn._shared.checks import check_integer
@@ -67,26 +67,23 @@ def run_slices(work: Callable[[Any], object], slices: Iterable[Any], *, n_thread
     Exception
         The first that `work` raised.
     """
-    items = list(slices)
-    n_threads = min(n_threads, len(items))
-    if n_threads == 1:
-        for item in items:
-            work(item)
-        return
-    queue = iter(items)
-    lock, stop = Lock(), Event()
+    queue = deque(slices)
 
     def drain() -> None:
-        while not stop.is_set():
-            with lock:
-                item = next(queue, stop)
-            if item is stop:
+        while queue:
+            try:
+                item = queue.popleft()
+            except IndexError:  # another thread took the last
                 return
             work(item)
 
+    n_threads = min(n_threads, len(queue))
+    if n_threads == 1:
+        drain()
+        return
     with ThreadPoolExecutor(n_threads) as pool:
         try:
             for future in [pool.submit(drain) for _ in range(n_threads)]:
                 future.result()
         finally:
-            stop.set()
+            queue.clear()

@@ -27,6 +27,7 @@ from energyknn.neighbors.metrics import METRICS
 from energyknn.neighbors.weighting import Weights
 from energyknn.splitting import Split
 from energyknn.tuning.candidates import Candidate, check_sizes, score_candidates
+from energyknn.tuning.scores import CandidateScores
 from energyknn.tuning.scoring import resolve_scoring
 
 Method = Literal["random", "grid", "optuna"]
@@ -189,7 +190,8 @@ def search_choices(
     n_trials = _count_trials(n_trials, known, size)
     chooser = _Chooser(known, method, random_state)
     pairs = tuple((int(k), name) for name in dict.fromkeys(weights) for k in dict.fromkeys(n_neighbors))
-    work = partial(_score, pairs, tuple(folds), make_transformer, scoring, engine)
+    score = partial(score_candidates, folds=tuple(folds), scoring=scoring, error_score="raise", engine=engine)
+    work = partial(_score, score, pairs, make_transformer)
     tried: dict[int, _Key] = {}
     tables: dict[int, NDArray[np.float64]] = {}
     with use_pool(pool, options) as used, used.open_job(Task(_hold, work, uses_gpu=engine == "torch")) as job:
@@ -249,10 +251,10 @@ def _count_trials(n_trials: int | None, choices: _Choices, size: float) -> int:
         ranges = [name for name, values in choices.items() if isinstance(values, Range)]
         message = f"n_trials is None, but {ranges[0]!r} is a range. Say how many choices to try."
         raise ValueError(message)
-    if n_trials is not None and check_integer(n_trials, name="n_trials", rule="an integer or None") < 1:
-        message = f"n_trials is {n_trials}. It must be at least 1, or None for all."
-        raise ValueError(message)
-    return int(size if n_trials is None else min(n_trials, size))
+    if n_trials is None:
+        return int(size)
+    rule = "an integer of at least 1, or None for all"
+    return int(min(check_integer(n_trials, name="n_trials", rule=rule, least=1), size))
 
 
 def _read(choices: _Choices, key: _Key) -> dict[str, Any]:
@@ -313,11 +315,9 @@ def _hold(X: Any, y: NDArray[np.float64], *, n_jobs: int) -> tuple[Any, NDArray[
 
 
 def _score(
+    score: Callable[..., CandidateScores],
     pairs: Sequence[tuple[int, Weights]],
-    folds: Sequence[Split],
     make_transformer: MakeTransformer | None,
-    scoring: Any,
-    engine: Engine,
     data: tuple[Any, NDArray[np.float64]],
     values: Mapping[str, Any],
     *,
@@ -325,15 +325,6 @@ def _score(
 ) -> Outcome:
     """Score a choice on a worker: the body of a trial."""
     transformer = None if make_transformer is None else make_transformer(values)
-    p = int(values.get("p", 2))
-    scores = score_candidates(
-        *data,
-        candidates=[Candidate(k, name, p, transformer) for k, name in pairs],
-        folds=folds,
-        scoring=scoring,
-        error_score="raise",
-        engine=engine,
-        n_jobs=n_jobs,
-    )
-    (table,) = scores.test.values()
+    candidates = [Candidate(k, name, int(values.get("p", 2)), transformer) for k, name in pairs]
+    (table,) = score(*data, candidates=candidates, n_jobs=n_jobs).test.values()
     return Outcome({"fold_scores": table.values})

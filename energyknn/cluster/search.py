@@ -165,10 +165,7 @@ def _make_plan(search: Search, engine: Engine, n_shards: int, block_rows: int | 
         raise ValueError(message)
     if block_rows is None:
         block_rows = int(np.clip(-(-n_query // _N_BLOCKS), _FEWEST_ROWS, _MOST_ROWS))
-    block_rows = check_integer(block_rows, name="block_rows", rule="an integer of at least 1, or None")
-    if block_rows < 1:
-        message = f"block_rows is {block_rows}. It must be at least 1, or None."
-        raise ValueError(message)
+    block_rows = check_integer(block_rows, name="block_rows", rule="an integer of at least 1, or None", least=1)
     edges = [n_train * number // n_shards for number in range(n_shards + 1)]
     blocks: list[Any] = [slice(start, start + block_rows) for start in range(0, n_query, block_rows)]
     suited = choose_engine(count_work(-(-n_train // n_shards), n_query, search.X_train.shape[1]), 0, is_ready=False)

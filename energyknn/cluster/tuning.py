@@ -132,9 +132,8 @@ def score_candidates_on_ray(
     BLAS.
     """
     options = ClusterOptions(address, num_cpus, cpus_per_worker, gpus_per_worker, max_retries)
-    if block_rows is not None and check_integer(block_rows, name="block_rows", rule="an integer or None") < 1:
-        message = f"block_rows is {block_rows}. It must be at least 1, or None."
-        raise ValueError(message)
+    if block_rows is not None:
+        check_integer(block_rows, name="block_rows", rule="an integer of at least 1, or None", least=1)
     job = Job(X, y, candidates, folds, scoring, with_train, error_score, shared=False, engine=engine, n_jobs=1)
     needs_frame = any(candidate.transformer is not None for candidate in job.candidates)
     rows = job.X if needs_frame else job.rows

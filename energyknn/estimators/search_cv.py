@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import product
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 from sklearn import config_context
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, clone
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import check_array, check_consistent_length
@@ -25,7 +25,7 @@ from energyknn.neighbors.engines import Engine
 from energyknn.progress import track_on_stderr, track_silently
 from energyknn.splitting import Split
 from energyknn.tuning.candidates import Candidate, Job, run_here, run_job
-from energyknn.tuning.scores import CandidateScores, ScoreTable, SearchInterrupted
+from energyknn.tuning.scores import CandidateScores, SearchInterrupted
 
 _MOST_ROW_NUMBERS = 1 << 30  # 8 GiB
 
@@ -169,12 +169,16 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         try:
             scores = run_job(job, partial(run_here, track=track_on_stderr if self.verbose else track_silently))
         except SearchInterrupted as interrupt:
-            self.cv_results_ = _tabulate(interrupt.scores, seconds=np.nan)
+            self.cv_results_ = self._tabulate(interrupt.scores)
             raise
         seconds = time.perf_counter() - start
-        self.cv_results_ = _tabulate(scores, seconds=seconds / len(folds) / len(job.candidates))
+        self.cv_results_ = self._tabulate(scores, seconds=seconds / len(folds) / len(job.candidates))
         if self.refit or not self.multimetric_:
-            self._choose()
+            metric = self.refit if self.multimetric_ else "score"
+            self.best_index_ = int(BaseSearchCV._select_best_index(self.refit, metric, self.cv_results_))
+            self.best_params_ = self.cv_results_["params"][self.best_index_]
+            if not callable(self.refit):
+                self.best_score_ = float(self.cv_results_[f"mean_test_{metric}"][self.best_index_])
         if self.refit:
             self._refit(X, y)
         return self
@@ -199,15 +203,23 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
             )
             raise ValueError(message)
 
-    def _choose(self) -> None:
-        """Set what was best."""
-        if callable(self.refit):
-            self.best_index_ = int(self.refit(self.cv_results_))
-        else:
-            metric = self.refit if self.multimetric_ else "score"
-            self.best_index_ = int(self.cv_results_[f"rank_test_{metric}"].argmin())
-            self.best_score_ = float(self.cv_results_[f"mean_test_{metric}"][self.best_index_])
-        self.best_params_ = self.cv_results_["params"][self.best_index_]
+    def _tabulate(self, scores: CandidateScores, *, seconds: float = np.nan) -> dict[str, Any]:
+        """Lay scores out as GridSearchCV does. Means leave out folds that an interrupt left without any score."""
+        sides = {"test": scores.test, "train": scores.train or {}}
+        values = np.stack([table.values for table in scores.test.values()])
+        finished = np.flatnonzero(np.isfinite(seconds) | ~np.isnan(values).all(axis=(0, 1)))
+        folds = finished if len(finished) else range(self.n_splits_)
+        fits: list[dict[str, Any]] = []
+        for row, fold in product(range(len(scores.candidates)), folds):
+            fits.append({"fit_time": 0.0, "score_time": seconds})
+            for side, tables in sides.items():
+                fits[-1][f"{side}_scores"] = {name: table[row, fold] for name, table in tables.items()}
+        params = [candidate.label for candidate in scores.candidates]
+        results: dict[str, Any] = BaseSearchCV._format_results(self, params, len(folds), fits)
+        for side, tables in sides.items():
+            for name, table in tables.items():
+                results |= {f"split{fold}_{side}_{name}": table[:, fold] for fold in range(self.n_splits_)}
+        return results
 
     def _refit(self, X: ArrayLike, y: ArrayLike) -> None:
         """Fit the best candidate on all rows."""
@@ -292,44 +304,6 @@ def _check_size(n_splits: int, n_rows: int) -> None:
             "fewer folds, or energyknn.tuning.score_leave_one_out, which needs one search."
         )
         raise ValueError(message)
-
-
-def _tabulate(scores: CandidateScores, *, seconds: float) -> dict[str, Any]:
-    """Lay scores out as GridSearchCV's `cv_results_`."""
-    params = [candidate.label for candidate in scores.candidates]
-    times = {"mean_fit_time": 0.0, "std_fit_time": 0.0, "mean_score_time": seconds, "std_score_time": 0.0}
-    results: dict[str, Any] = {name: np.full(len(params), value) for name, value in times.items()}
-    for name in sorted({name for values in params for name in values}):
-        column = np.ma.MaskedArray(np.empty(len(params), dtype=object), mask=True)
-        for number, values in enumerate(params):
-            if name in values:
-                column[number] = values[name]
-        results[f"param_{name}"] = column
-    results["params"] = params
-    for side, tables in (("test", scores.test), ("train", scores.train)):
-        for metric, table in (tables or {}).items():
-            results |= {f"split{fold}_{side}_{metric}": table[:, fold] for fold in range(table.shape[1])}
-            finished = _drop_unfinished(table) if np.isnan(seconds) else table
-            results |= {f"mean_{side}_{metric}": finished.mean, f"std_{side}_{metric}": finished.std}
-            if side == "test":
-                results[f"rank_test_{metric}"] = _rank(finished.mean)
-    return results
-
-
-def _drop_unfinished(table: ScoreTable) -> ScoreTable:
-    """Drop the folds that an interrupt left without any score, so that means are of the others; keep one at least."""
-    finished = ~np.isnan(table.values).all(axis=0)
-    return ScoreTable(table.candidates, table[:, finished]) if finished.any() else table
-
-
-def _rank(means: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Rank means, 1 for the largest. NaN ranks last."""
-    if not np.isfinite(means).all():
-        warnings.warn("Some test scores are not finite: their candidates rank last.", stacklevel=4)
-    finite = means[np.isfinite(means)]
-    filled = np.nan_to_num(means, nan=(finite.min() if len(finite) else 0.0) - 1)
-    ranks: NDArray[np.int32] = rankdata(-filled, method="min").astype(np.int32)
-    return ranks
 
 
 def from_grid_search(search: GridSearchCV) -> KNNSearchCV:

@@ -22,6 +22,8 @@ from energyknn.neighbors.engines import Engine
 from energyknn.splitting import Split
 
 Side = Literal["test", "train", "train_without_self"]
+_Found = tuple[int, bool, NDArray[np.int64], Neighbors]
+"""The fold, whether the rows are training rows, the rows, and their neighbours without themselves."""
 _VALUES_AT_ONCE = 1 << 23  # distances that are held at once: 64 MiB, and as much for the rows
 _SLICE_VALUES = 1 << 21
 _LARGEST_SLICE = 4096  # row numbers
@@ -205,24 +207,28 @@ class FoldSearch:
         FoldBlock
             One for test rows. Two for training rows: without themselves, then with themselves.
         """
-        if step.fold < 0:
-            yield from self._find_for_all(prepared, step)
-            return
-        train, rows = self.folds[step.fold].train, self.rows_of(step)
-        own = np.arange(*np.searchsorted(train, [step.start, step.stop])) if step.trains else None
-        k = min(self.n_neighbors, len(train) - step.trains)
-        found = self._search(prepared, rows, k, own)
-        found = found._replace(indices=train[found.indices])
-        yield from self._name_sides(step.fold, step.trains, rows, found, prepared.X.shape[1])
+        n_features = prepared.X.shape[1]
+        for number, trains, rows, found in (self._find_in_all if step.fold < 0 else self._find_in_fold)(prepared, step):
+            yield FoldBlock(number, "train_without_self" if trains else "test", rows, found, n_features)
+            if trains:
+                k = min(self.n_neighbors, len(self.folds[number].train))
+                yield FoldBlock(number, "train", rows, insert_own(found, rows, k), n_features)
 
     def rows_of(self, step: Step) -> NDArray[np.int64]:
         """Return the queries of a step of one fold."""
         fold = self.folds[step.fold]
         return _cut(fold.train if step.trains else fold.test, step.start, step.stop)
 
-    def _find_for_all(self, prepared: PreparedFold, step: Step) -> Iterator[FoldBlock]:
+    def _find_in_fold(self, prepared: PreparedFold, step: Step) -> Iterator[_Found]:
+        """Search on the training side of a fold."""
+        train, rows = self.folds[step.fold].train, self.rows_of(step)
+        own = np.arange(*np.searchsorted(train, [step.start, step.stop])) if step.trains else None
+        found = self._search(prepared, rows, min(self.n_neighbors, len(train) - step.trains), own)
+        yield step.fold, step.trains, rows, found._replace(indices=train[found.indices])
+
+    def _find_in_all(self, prepared: PreparedFold, step: Step) -> Iterator[_Found]:
         """Search among all rows once, and pick out the neighbours of each fold."""
-        n_rows, n_features = prepared.X.shape
+        n_rows = len(prepared.X)
         rows = np.arange(step.start, min(step.stop, n_rows))
         found = self._search(prepared, rows, _estimate_reach(self.n_neighbors, self.folds, n_rows), rows)
         for number, fold in enumerate(self.folds):
@@ -233,8 +239,7 @@ class FoldSearch:
                 if len(asked):
                     part = Neighbors(found.distances[asked - step.start], found.indices[asked - step.start])
                     k = min(self.n_neighbors, len(fold.train) - trains)
-                    taken = self._take(prepared, asked, part, member, k)
-                    yield from self._name_sides(number, trains, asked, taken, n_features)
+                    yield number, trains, asked, self._take(prepared, asked, part, member, k)
 
     def _take(
         self, prepared: PreparedFold, rows: NDArray[np.int64], found: Neighbors, member: NDArray[np.bool_], k: int
@@ -263,17 +268,6 @@ class FoldSearch:
         if k == 0:
             return Neighbors(np.empty((len(rows), 0)), np.empty((len(rows), 0), dtype=np.int64))
         return prepared.index.search(prepared.X[rows], k, own=own, n_jobs=self.n_jobs)
-
-    def _name_sides(
-        self, fold: int, trains: bool, rows: NDArray[np.int64], found: Neighbors, n_features: int
-    ) -> Iterator[FoldBlock]:
-        """Yield the block of test rows, or training rows without themselves and with themselves."""
-        if not trains:
-            yield FoldBlock(fold, "test", rows, found, n_features)
-            return
-        yield FoldBlock(fold, "train_without_self", rows, found, n_features)
-        k = min(self.n_neighbors, len(self.folds[fold].train))
-        yield FoldBlock(fold, "train", rows, insert_own(found, rows, k), n_features)
 
 
 def take_rows(X: Any, rows: NDArray[np.int64]) -> Any:

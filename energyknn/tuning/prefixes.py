@@ -35,7 +35,7 @@ def is_worth_compiling(n_query: int, weights: Sequence[Weights], sizes: Sequence
     bool
         True if kernels other than "uniform" and "distance" need more than 2²⁵ weights.
     """
-    n_kernels = sum(isinstance(name, str) and name in KERNELS for name in set(weights))
+    n_kernels = sum(name in KERNELS for name in set(weights))
     return n_kernels * n_query * sum(set(sizes)) >= _WORTH_COMPILING
 
 
@@ -79,19 +79,16 @@ def average_prefixes(
     and a training row is left out of its own neighbours. A row without neighbours has the mean NaN.
     """
     n_held = distances.shape[1]
+    if n_held == 0:
+        return dict.fromkeys(weights, np.full((len(sizes), len(targets), *targets.shape[2:]), np.nan))
     if n_held < sizes[-1]:
-        held = sorted({min(k, n_held) for k in sizes})
-        places = [held.index(min(k, n_held)) for k in sizes]
-        if n_held == 0:
-            blank = np.full((len(sizes), len(targets), *targets.shape[2:]), np.nan)
-            return dict.fromkeys(weights, blank)
-        found_all = average_prefixes(distances, targets, weights, held, n_features=n_features, compiled=compiled)
-        return {name: found[places] for name, found in found_all.items()}
+        held, places = np.unique(np.minimum(sizes, n_held), return_inverse=True)
+        fewer = average_prefixes(distances, targets, weights, held.tolist(), n_features=n_features, compiled=compiled)
+        return {name: means[places] for name, means in fewer.items()}
     means: dict[Weights, NDArray[np.float64]] = {}
-    together = [name for name in dict.fromkeys(weights) if compiled and isinstance(name, str) and name in KERNELS]
+    together = [name for name in dict.fromkeys(weights) if compiled and name in KERNELS]
     if together:
-        found = _average_together(distances, targets, together, sizes, n_features)
-        means = dict(zip(together, found, strict=True))
+        means = dict(zip(together, _average_together(distances, targets, together, sizes, n_features), strict=True))
     rest = [name for name in dict.fromkeys(weights) if name not in means]
     return means | {name: _average_each(distances, targets, name, sizes, n_features) for name in rest}
 
@@ -157,18 +154,14 @@ def _load_kernels():  # type: ignore[no-untyped-def]
 @cache
 def _describe_kernels(names: tuple[str, ...], sizes: tuple[int, ...], width: int, n_features: int):  # type: ignore[no-untyped-def]
     """Describe each kernel as a polynomial in the squared relative distance, for each size."""
-    shape = (len(names), len(sizes))
     quantiles = norm.ppf(1 - 1 / (2 * (np.array(sizes) + 1)))
     series = [[_expand(name, quantile) for quantile in quantiles] for name in names]
     n_even = np.array([[len(terms) for terms in row] for row in series], dtype=np.int64)
-    even = np.zeros((*shape, max(1, n_even.max())))
-    guards = np.zeros(shape)
-    for row, name in enumerate(names):
-        for column, k in enumerate(sizes):
-            terms = series[row][column]
-            even[row, column, : len(terms)] = terms
-            if name != "inverse":
-                guards[row, column] = _SAFE_SHARE * k * np.abs(terms).max(initial=1.0)
+    even = np.zeros((*n_even.shape, max(1, n_even.max())))
+    for place in np.ndindex(n_even.shape):
+        even[(*place, slice(n_even[place]))] = series[place[0]][place[1]]
+    guards = _SAFE_SHARE * np.array(sizes) * np.abs(even).max(axis=2, initial=1.0)
+    guards[np.array(names) == "inverse"] = 0.0
     order = 1 + 2 / n_features
     steps = np.diff(np.arange(width + 1.0) ** order)
     spreads = n_features / (2 * np.array(sizes) ** (2 / n_features))

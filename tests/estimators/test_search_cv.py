@@ -137,7 +137,7 @@ def test_a_score_that_is_no_number_ranks_last_with_a_warning(data):
     def scorer(estimator, X, _y):
         return np.nan if np.ptp(estimator.predict(X)) > 3 else 1.0
 
-    with pytest.warns(UserWarning, match="not finite"):
+    with pytest.warns(UserWarning, match="non-finite"):
         search = KNNSearchCV({"n_neighbors": [1, 150]}, cv=3, scoring=scorer).fit(*data)
     assert search.best_params_ == {"n_neighbors": 150}
     assert list(search.cv_results_["rank_test_score"]) == [2, 1]
@@ -246,7 +246,7 @@ def test_error_score_is_grid_search_cvs(data):
         return np.ones_like(distances)
 
     grid = {"n_neighbors": [4, 5], "weights": [weigh]}
-    with pytest.warns(FitFailedWarning, match="RuntimeError: five"), pytest.warns(UserWarning, match="not finite"):
+    with pytest.warns(FitFailedWarning, match="RuntimeError: five"), pytest.warns(UserWarning, match="non-finite"):
         search = KNNSearchCV(grid, cv=3).fit(*data)
     assert np.isnan(search.cv_results_["mean_test_score"][1])
     with pytest.raises(RuntimeError, match="five"):
