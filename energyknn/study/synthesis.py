@@ -141,7 +141,7 @@ def synthesise_tracks(
     Returns
     -------
     DataFrame of shape (n_rows, 19)
-        Columns in the order of `energyknn.study.notebook.SPOTIFY`, dtypes as `pandas.read_csv` gives: float64 for
+        Columns in the order of `SPOTIFY`, dtypes as `pandas.read_csv` gives: float64 for
         measures, int64 for counts and codes, str for text. No value is missing; every `id` is unique. The same
         arguments give the same rows.
 

@@ -103,7 +103,8 @@ def reproduce(
     latest_year : int or None, default=None
         The last calendar year that the file may hold. None allows any.
     tool : {"one-search", "grid", "tune-sklearn", "ray"}, default="one-search"
-        What scores the candidates; see `energyknn.study.tools.choose_tool`.
+        What scores the candidates: one neighbour search per fold, GridSearchCV, tune-sklearn and then GridSearchCV, or
+        Ray Tune.
     use_gpu : bool, default=False
         Whether each trial of "ray" and "tune-sklearn" reserves a GPU.
     honest : bool, default=True
