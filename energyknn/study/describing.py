@@ -6,28 +6,17 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast
 
 from energyknn.fitting import Scores
-from energyknn.study import notebook
+from energyknn.study import notebook, results
+from energyknn.study.comparison import diagnostics
 from energyknn.study.comparison.columns import ColumnReport
 from energyknn.study.comparison.coverage import IntervalReport
-from energyknn.study.comparison.diagnostics import CurvePoint, Effect, GroupErrors, NestedEstimate
 from energyknn.study.comparison.models import ModelScore
-from energyknn.study.results import (
-    ByModel,
-    ComparedModel,
-    EnvironmentPart,
-    HonestPart,
-    ModelPart,
-    NotebookPart,
-    PrintedModel,
-    ProtocolPart,
-    SearchPart,
-    StudyPart,
-)
 from energyknn.study.run import ModelFigures, Study, best_k
 from energyknn.study.tools import TOOLS, ToolName
 from energyknn.tuning import ScoreTable
@@ -35,7 +24,7 @@ from energyknn.tuning import ScoreTable
 _PACKAGES = ["energyknn", "numpy", "pandas", "scikit-learn", "scipy", "joblib", "numba", "ray", "tune-sklearn", "torch"]
 
 
-def describe_study(study: Study, honest: Study | None = None, *, tool: ToolName = "grid") -> StudyPart:
+def describe_study(study: Study, honest: Study | None = None, *, tool: ToolName = "grid") -> results.StudyPart:
     """Describe the figures of a study, and of the same study without leaks where there is one.
 
     Parameters
@@ -55,7 +44,7 @@ def describe_study(study: Study, honest: Study | None = None, *, tool: ToolName 
     figures = _describe_figures(study)
     coarse_tool, micro_tool = TOOLS[tool]
 
-    def both(name: str) -> ByModel:
+    def both(name: str) -> results.ByModel:
         return {"base": getattr(study.base.gap, name), "tuned": getattr(study.tuned.gap, name)}
 
     described: dict[str, Any] = {
@@ -77,10 +66,10 @@ def describe_study(study: Study, honest: Study | None = None, *, tool: ToolName 
     if honest is not None:
         described["honest"] = _describe_figures(honest)
         described["seconds"]["honest"] = sum(honest.seconds.values())
-    return cast("StudyPart", described)
+    return cast("results.StudyPart", described)
 
 
-def _describe_figures(study: Study) -> HonestPart:
+def _describe_figures(study: Study) -> results.HonestPart:
     return {
         "protocol": _describe_protocol(study),
         "base": _describe_model(study.base),
@@ -90,29 +79,18 @@ def _describe_figures(study: Study) -> HonestPart:
     }
 
 
-def _describe_protocol(study: Study) -> ProtocolPart:
-    protocol = study.protocol
-    return {
-        "scaling": protocol.scaling,
-        "reference_year": protocol.reference_year,
-        "test_size": protocol.test_size,
-        "random_state": protocol.random_state,
-        "groups": protocol.groups,
-        "train_rows": len(study.data.y_train),
-        "test_rows": len(study.data.y_test),
-    }
+def _describe_protocol(study: Study) -> results.ProtocolPart:
+    choices = {name: value for name, value in asdict(study.protocol).items() if name != "n_splits"}
+    rows = {"train_rows": len(study.data.y_train), "test_rows": len(study.data.y_test)}
+    return cast("results.ProtocolPart", choices | rows)
 
 
-def _describe_model(model: ModelFigures) -> ModelPart:
-    return {
-        "n_neighbors": model.n_neighbors,
-        "train": _make_plain(model.train),
-        "train_without_self": _make_plain(model.train_without_self),
-        "test": _make_plain(model.test),
-    }
+def _describe_model(model: ModelFigures) -> results.ModelPart:
+    scores = {side: getattr(model, side)._asdict() for side in ("train", "train_without_self", "test")}
+    return cast("results.ModelPart", {"n_neighbors": model.n_neighbors, **scores})
 
 
-def _describe_scores(scores: ScoreTable) -> SearchPart:
+def _describe_scores(scores: ScoreTable) -> results.SearchPart:
     return {
         "n_neighbors": list(scores.n_neighbors),
         "fold_test_scores": scores.values.tolist(),
@@ -122,19 +100,19 @@ def _describe_scores(scores: ScoreTable) -> SearchPart:
     }
 
 
-def describe_models(scores: Mapping[str, ModelScore]) -> dict[str, ComparedModel]:
+def describe_models(scores: Mapping[str, ModelScore]) -> dict[str, results.ComparedModel]:
     """Describe the models beyond the notebook, by name."""
     plain = _make_plain(scores, leave_out="predicted_test")
-    return cast("dict[str, ComparedModel]", plain)
+    return cast("dict[str, results.ComparedModel]", plain)
 
 
 def describe_analyses(
     *,
     missing: Mapping[str, str],
-    errors: Mapping[str, Mapping[str, Sequence[GroupErrors]]],
-    learning_curve: Mapping[str, Sequence[CurvePoint]],
-    effects: tuple[str, Sequence[Effect]],
-    nested: NestedEstimate,
+    errors: Mapping[str, Mapping[str, Sequence[diagnostics.GroupErrors]]],
+    learning_curve: Mapping[str, Sequence[diagnostics.CurvePoint]],
+    effects: tuple[str, Sequence[diagnostics.Effect]],
+    nested: diagnostics.NestedEstimate,
 ) -> dict[str, Any]:
     """Describe the errors of the models and what the protocol does to them.
 
@@ -193,7 +171,7 @@ def _make_plain(value: Any, *, leave_out: str = "") -> Any:
     return [_make_plain(part) for part in value] if isinstance(value, tuple | list) else value
 
 
-def describe_notebook() -> NotebookPart:
+def describe_notebook() -> results.NotebookPart:
     """Describe what the notebook printed."""
     return {
         "rows": notebook.ROWS,
@@ -209,15 +187,11 @@ def describe_notebook() -> NotebookPart:
     }
 
 
-def _describe_printed(n_neighbors: int, scores: Mapping[str, Scores]) -> PrintedModel:
-    return {
-        "n_neighbors": n_neighbors,
-        "train": _make_plain(scores["train"]),
-        "test": _make_plain(scores["test"]),
-    }
+def _describe_printed(n_neighbors: int, scores: Mapping[str, Scores]) -> results.PrintedModel:
+    return cast("results.PrintedModel", {"n_neighbors": n_neighbors, **_make_plain(scores)})
 
 
-def describe_environment(engine: str) -> EnvironmentPart:
+def describe_environment(engine: str) -> results.EnvironmentPart:
     """Describe this machine and the versions of the packages.
 
     Parameters

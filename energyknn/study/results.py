@@ -39,13 +39,18 @@ class ScorePair(TypedDict):
     rmse: float
 
 
-class ModelPart(TypedDict):
-    """A model of `n_neighbors` neighbours and its scores."""
+class PrintedModel(TypedDict):
+    """A model and the scores that the notebook printed."""
 
     n_neighbors: int
     train: ScorePair
-    train_without_self: ScorePair
     test: ScorePair
+
+
+class ModelPart(PrintedModel):
+    """A model of `n_neighbors` neighbours and its scores."""
+
+    train_without_self: ScorePair
 
 
 class SearchPart(TypedDict):
@@ -77,7 +82,7 @@ class OverfittingPart(TypedDict):
 
 
 class HonestPart(TypedDict):
-    """The study without leaks."""
+    """The figures that both studies have; the second study is the one without leaks."""
 
     protocol: ProtocolPart
     base: ModelPart
@@ -174,14 +179,6 @@ class Analyses(TypedDict):
     seconds: float
 
 
-class PrintedModel(TypedDict):
-    """A model and the scores that the notebook printed."""
-
-    n_neighbors: int
-    train: ScorePair
-    test: ScorePair
-
-
 class PrintedSearch(TypedDict):
     """The second search, of which the notebook printed no scores."""
 
@@ -229,15 +226,10 @@ class EnvironmentPart(TypedDict):
     device: str
 
 
-class StudyPart(TypedDict):
+class StudyPart(HonestPart):
     """The figures of the study."""
 
-    protocol: ProtocolPart
-    base: ModelPart
-    coarse: SearchPart
-    micro: SearchPart
     curve: NotRequired[SearchPart]
-    tuned: ModelPart
     overfitting: OverfittingPart
     honest: NotRequired[HonestPart]
     seconds: SecondsPart

@@ -1,4 +1,4 @@
-"""What the figures are worth: effects of the protocol, errors by group, the learning curve, a nested estimate."""
+"""How sure the figures are: effects of the protocol, errors by group, the learning curve, a nested estimate."""
 
 from __future__ import annotations
 
@@ -16,20 +16,14 @@ from energyknn.fitting import evaluate
 from energyknn.progress import Track, track_silently
 from energyknn.schema import Schema
 from energyknn.splitting import fold_groups, fold_rows
-from energyknn.study.comparison.bootstrap import (
-    Estimate,
-    estimate_mean,
-    estimate_over_splits,
-    estimate_rmse,
-    estimate_rmse_difference,
-)
+from energyknn.study.comparison import bootstrap
 from energyknn.study.notebook import N_FOLDS, SPOTIFY
 from energyknn.study.protocol import Prepared, Protocol, prepare
 from energyknn.study.songs import label_songs
 from energyknn.tuning import Candidate, score_candidates
 
 OTHER_REFERENCE_YEAR = 1900
-"""A year far from every reference year that anybody would choose."""
+"""A reference year far from the usual one."""
 
 _FEWEST_ROWS = 20  # of a group whose errors are worth a line
 _FEWEST_TO_LEARN = 64  # rows that serve every k of the study
@@ -45,7 +39,7 @@ class Effect(NamedTuple):
     usual, other : float
         RMSE with the notebook's choice and with the other one, in the target's unit.
     difference : Estimate
-        `other` less `usual`: above 0 where the notebook's choice flatters.
+        `other` less `usual`. Above 0, the notebook's choice flatters.
     n_train : int
         Training rows of both.
     """
@@ -53,7 +47,7 @@ class Effect(NamedTuple):
     name: str
     usual: float
     other: float
-    difference: Estimate
+    difference: bootstrap.Estimate
     n_train: int
 
 
@@ -74,8 +68,8 @@ class GroupErrors(NamedTuple):
 
     group: str
     n_rows: int
-    rmse: Estimate
-    residual: Estimate
+    rmse: bootstrap.Estimate
+    residual: bootstrap.Estimate
 
 
 class CurvePoint(NamedTuple):
@@ -90,29 +84,30 @@ class CurvePoint(NamedTuple):
     """
 
     n_train: int
-    rmse: Estimate
+    rmse: bootstrap.Estimate
 
 
 class NestedEstimate(NamedTuple):
-    """What choosing k costs in honesty.
+    """How much choosing k on the validation rows flatters their error.
 
     Attributes
     ----------
     n_neighbors : tuple of int
-        What each fold's training rows alone choose.
+        The k that the training rows of each fold choose.
     best : int
-        What all folds together choose.
+        The k that all folds together choose.
     nested_rmse, plain_rmse : tuple of float
-        RMSE of each fold's validation rows at its own choice, and at the common one, which these rows took part in.
+        RMSE of the validation rows of each fold, with the k of its training rows, and with the common k. The validation
+        rows took part in choosing the common k.
     optimism : Estimate
-        Mean of nested less plain: above 0 where the plain figure flatters.
+        Mean of nested less plain. Above 0, the plain figure flatters.
     """
 
     n_neighbors: tuple[int, ...]
     best: int
     nested_rmse: tuple[float, ...]
     plain_rmse: tuple[float, ...]
-    optimism: Estimate
+    optimism: bootstrap.Estimate
 
 
 def measure_effects(
@@ -139,7 +134,7 @@ def measure_effects(
     schema : Schema, default=SPOTIFY
         The role of each column.
     track : Track, default=track_silently
-        Shows progress by fits.
+        Shows progress by choices.
 
     Returns
     -------
@@ -161,20 +156,16 @@ def measure_effects(
         "scale learned from all rows": replace(protocol, scaling="train_only"),
         "reference year": replace(protocol, reference_year=OTHER_REFERENCE_YEAR),
     }
+    predicted, effects = _predict(model, usual), []
+    for name in track(list(others), "Measure the protocol"):
+        changed = _predict(model, prepare(table, others[name], schema=schema))
+        effects.append(_compare(name, usual, (predicted, changed), len(usual.y_train)))
     songs = label_songs(table, schema)
     rest, control = _part_songs(songs, usual, protocol.random_state)
-    steps = [None, *others, *(["songs on both sides"] if rest is not None else [])]
-    effects: list[Effect] = []
-    predicted = np.empty(0)
-    for name in track(steps, "Measure the protocol"):
-        if name is None:
-            predicted = _predict(model, usual)
-        elif name in others:
-            changed = _predict(model, prepare(table, others[name], schema=schema))
-            effects.append(_compare(name, usual, (predicted, changed), len(usual.y_train)))
-        else:
-            pair = _predict(model, usual, control), _predict(model, usual, rest)
-            effects.append(_compare(name, usual, pair, len(control), groups=songs[usual.X_test.index]))
+    if rest is not None:
+        pair = _predict(model, usual, control), _predict(model, usual, rest)
+        groups = songs[usual.X_test.index]
+        effects.append(_compare("songs on both sides", usual, pair, len(control), groups=groups))
     return tuple(effects)
 
 
@@ -198,7 +189,7 @@ def _compare(
     name: str, data: Prepared, pair: tuple[NDArray[np.float64], NDArray[np.float64]], n_train: int, **options: Any
 ) -> Effect:
     usual, other = pair
-    difference = estimate_rmse_difference(data.y_test, other, usual, **options)
+    difference = bootstrap.estimate_rmse_difference(data.y_test, other, usual, **options)
     return Effect(name, evaluate(data.y_test, usual).rmse, evaluate(data.y_test, other).rmse, difference, n_train)
 
 
@@ -218,8 +209,8 @@ def measure_learning_curve(
     model : estimator
         What is fitted; it is cloned.
     shares : sequence of float
-        Shares of the fold's training rows, from its beginning: they are in random order. Those that leave fewer than
-        64 rows are passed over, but for the largest.
+        Shares of the training rows of the fold, taken from its beginning. The rows are in random order. A share of
+        fewer than 64 rows is left out, unless it is the largest.
     track : Track, default=track_silently
         Shows progress by fits.
 
@@ -236,7 +227,7 @@ def measure_learning_curve(
     for size in track([*enough, sizes[-1]], "Measure the learning curve"):
         rows = fold.train[:size]
         fitted = clone(model).fit(data.X_train.iloc[rows], data.y_train[rows])
-        points.append(CurvePoint(len(rows), estimate_rmse(y, fitted.predict(X))))
+        points.append(CurvePoint(len(rows), bootstrap.estimate_rmse(y, fitted.predict(X))))
     return tuple(points)
 
 
@@ -252,7 +243,7 @@ def tabulate_errors(
     groups : array-like or Categorical of shape (n_rows,)
         Label of each row, as of `label_decades` or `label_bins`.
     fewest : int, default=20
-        Groups of fewer rows are left out: their intervals say nothing.
+        Groups of fewer rows are left out.
 
     Returns
     -------
@@ -261,22 +252,19 @@ def tabulate_errors(
 
     Notes
     -----
-    By the actual target, the mean residual is below 0 at the low end and above 0 at the high end for any model that
-    errs: predictions lie nearer the mean than targets do.
+    Predictions lie nearer the mean than targets do. So, grouped by the actual target, the mean residual of any model is
+    below 0 at the low end and above 0 at the high end.
     """
     actual, predicted = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
     labels = pd.Categorical(cast("Any", groups))
-    members = [(str(label), np.flatnonzero(labels.codes == code)) for code, label in enumerate(labels.categories)]
-    return tuple(
-        GroupErrors(
-            label,
-            len(rows),
-            estimate_rmse(actual[rows], predicted[rows]),
-            estimate_mean(actual[rows] - predicted[rows]),
-        )
-        for label, rows in members
-        if len(rows) >= max(fewest, 2)
-    )
+    tabulated = []
+    for code, label in enumerate(labels.categories):
+        rows = np.flatnonzero(labels.codes == code)
+        if len(rows) >= max(fewest, 2):
+            rmse = bootstrap.estimate_rmse(actual[rows], predicted[rows])
+            residual = bootstrap.estimate_mean(actual[rows] - predicted[rows])
+            tabulated.append(GroupErrors(str(label), len(rows), rmse, residual))
+    return tuple(tabulated)
 
 
 def label_decades(years: ArrayLike) -> pd.Categorical[str]:
@@ -298,13 +286,11 @@ def label_decades(years: ArrayLike) -> pd.Categorical[str]:
     ['2020s', '1990s']
     """
     decades, places = np.unique(np.asarray(years).astype(np.int64) // 10 * 10, return_inverse=True)
-    names = pd.Index([f"{decade}s" for decade in decades.tolist()])
-    labels: pd.Categorical[str] = pd.Categorical.from_codes(places, categories=names, ordered=True)
-    return labels
+    return _label(places, [f"{decade}s" for decade in decades.tolist()])
 
 
 def label_bins(values: ArrayLike, *, n_bins: int = 10) -> pd.Categorical[str]:
-    """Label values by equally wide bins: of 0 to 1 where all lie there, else between the least and the largest.
+    """Label values by equally wide bins from 0 to 1, or from the least to the largest where some lie outside.
 
     Parameters
     ----------
@@ -327,7 +313,11 @@ def label_bins(values: ArrayLike, *, n_bins: int = 10) -> pd.Categorical[str]:
     low, high = float(numbers.min()), float(numbers.max())
     edges = np.linspace(0, 1, n_bins + 1) if low >= 0 and high <= 1 else np.linspace(low, high, n_bins + 1)
     places = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, n_bins - 1)
-    names = [f"{start:.6g} to {end:.6g}" for start, end in pairwise(edges)]
+    return _label(places, [f"{start:.6g} to {end:.6g}" for start, end in pairwise(edges)])
+
+
+def _label(places: NDArray[np.intp], names: Sequence[str]) -> pd.Categorical[str]:
+    """Return the ordered name of each place."""
     labels: pd.Categorical[str] = pd.Categorical.from_codes(places, categories=pd.Index(names), ordered=True)
     return labels
 
@@ -362,8 +352,9 @@ def estimate_nested(
 
     Notes
     -----
-    One search for each fold, inner or outer, scores every k (Varma and Simon, Bias in error estimation when using
-    cross-validation for model selection, 2006, on why the choice has to be made inside).
+    One search for each fold, inner or outer, scores every k. The choice has to be made inside each fold, because rows
+    that take part in it score too well: Varma and Simon, Bias in error estimation when using cross-validation for model
+    selection, 2006.
     """
     scoring = {"r2": "r2", "rmse": "neg_root_mean_squared_error"}
     candidates = [Candidate(k) for k in n_neighbors]
@@ -372,12 +363,10 @@ def estimate_nested(
     chosen = []
     for fold in track(list(data.folds), "Choose inside each fold"):
         rows = fold.train
-        inner = (
-            fold_rows(len(rows), n_splits=n_splits) if labels is None else fold_groups(labels[rows], n_splits=n_splits)
-        )
-        scores = score_candidates(
-            data.X_train.iloc[rows], data.y_train[rows], candidates=candidates, folds=inner, scoring=scoring
-        )
+        split = {"n_splits": n_splits}
+        inner = fold_rows(len(rows), **split) if labels is None else fold_groups(labels[rows], **split)
+        X, y = data.X_train.iloc[rows], data.y_train[rows]
+        scores = score_candidates(X, y, candidates=candidates, folds=inner, scoring=scoring)
         chosen.append(scores.test["r2"].best)
     errors = -np.asarray(outer.test["rmse"], dtype=np.float64)
     best = outer.test["r2"].best
@@ -387,5 +376,5 @@ def estimate_nested(
         candidates[best].n_neighbors,
         tuple(nested.tolist()),
         tuple(plain.tolist()),
-        estimate_over_splits(nested, plain, test_share=1 / (len(chosen) - 1)),
+        bootstrap.estimate_over_splits(nested, plain, test_share=1 / (len(chosen) - 1)),
     )

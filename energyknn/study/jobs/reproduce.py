@@ -17,35 +17,12 @@ from energyknn._shared.saving import staged_folder
 from energyknn.loading import hash_file, load_table, sample_path
 from energyknn.progress import Track, track_silently
 from energyknn.schema import Schema
+from energyknn.study import describing
+from energyknn.study.comparison import diagnostics, models
 from energyknn.study.comparison.columns import measure_columns
 from energyknn.study.comparison.coverage import measure_intervals_by_decade
-from energyknn.study.comparison.diagnostics import (
-    GroupErrors,
-    estimate_nested,
-    label_bins,
-    label_decades,
-    measure_effects,
-    measure_learning_curve,
-    tabulate_errors,
-)
-from energyknn.study.comparison.models import (
-    LEARNED,
-    NOTEBOOK,
-    ONE_MAP,
-    TUNED_TREES,
-    ModelScore,
-    compare_models,
-    list_models,
-)
+from energyknn.study.comparison.models import LEARNED, NOTEBOOK, ONE_MAP, TUNED_TREES
 from energyknn.study.comparison.trees import find_missing_libraries
-from energyknn.study.describing import (
-    describe_analyses,
-    describe_environment,
-    describe_intervals_and_columns,
-    describe_models,
-    describe_notebook,
-    describe_study,
-)
 from energyknn.study.notebook import LARGEST_N_NEIGHBORS, REFERENCE_YEAR, SPOTIFY
 from energyknn.study.protocol import Prepared, Protocol, check_size
 from energyknn.study.reporting.page import render_report
@@ -145,6 +122,7 @@ def reproduce(
     protocol = Protocol(scaling=scaling, reference_year=reference_year)
     without_leaks = replace(protocol, scaling="train_only", groups="songs")
     options: dict[str, Any] = {"callbacks": callbacks, "track": track}
+    engine = "energyknn" if tool == "one-search" else "scikit-learn brute"
     with staged_folder(out_dir) as staged:
         first = choose_tool(tool, random_state=protocol.random_state, use_gpu=use_gpu, **options)
         study = run_study(table, protocol, first, schema=schema, track=track)
@@ -163,9 +141,9 @@ def reproduce(
                 "sha256": hash_file(path),
                 "synthetic": are_synthetic(table),
             },
-            **describe_study(study, second, tool=tool),
-            "notebook": describe_notebook(),
-            "environment": describe_environment("energyknn" if tool == "one-search" else "scikit-learn brute"),
+            **describing.describe_study(study, second, tool=tool),
+            "notebook": describing.describe_notebook(),
+            "environment": describing.describe_environment(engine),
         }
         results = cast("Results", found)
         if beyond:
@@ -189,32 +167,35 @@ def _compare(
 ) -> tuple[dict[str, ComparedModel], Analyses]:
     """Compare models on the study's rows and analyse their errors."""
     started, data, protocol = time.perf_counter(), study.data, study.protocol
-    models = list_models(data.X_train.columns.tolist(), n_neighbors=study.tuned.n_neighbors, schema=schema)
-    scores = compare_models(data, models, track=track)
+    listed = models.list_models(data.X_train.columns.tolist(), n_neighbors=study.tuned.n_neighbors, schema=schema)
+    scores = models.compare_models(data, listed, track=track)
     inner = min(len(fold.train) for fold in data.folds) * (protocol.n_splits - 1) // protocol.n_splits
-    analyses = describe_analyses(
+    plain = listed[NOTEBOOK]
+    analyses = describing.describe_analyses(
         missing=find_missing_libraries(),
         errors=_tabulate_errors(table, data, scores, schema),
-        learning_curve={name: measure_learning_curve(data, models[name], track=track) for name in _WITH_CURVES},
-        effects=(NOTEBOOK, measure_effects(table, protocol, models[NOTEBOOK], data=data, schema=schema, track=track)),
-        nested=estimate_nested(data, list_candidates(1, inner, n=LARGEST_N_NEIGHBORS), track=track),
-    ) | describe_intervals_and_columns(
-        measure_intervals_by_decade(table, data, models[LEARNED], schema=schema),
-        measure_columns(data, models[ONE_MAP], schema=schema),
+        learning_curve={n: diagnostics.measure_learning_curve(data, listed[n], track=track) for n in _WITH_CURVES},
+        effects=(NOTEBOOK, diagnostics.measure_effects(table, protocol, plain, data=data, schema=schema, track=track)),
+        nested=diagnostics.estimate_nested(data, list_candidates(1, inner, n=LARGEST_N_NEIGHBORS), track=track),
+    ) | describing.describe_intervals_and_columns(
+        measure_intervals_by_decade(table, data, listed[LEARNED], schema=schema),
+        measure_columns(data, listed[ONE_MAP], schema=schema),
     )
     analyses["seconds"] = time.perf_counter() - started
-    return describe_models(scores), cast("Analyses", analyses)
+    return describing.describe_models(scores), cast("Analyses", analyses)
 
 
 def _tabulate_errors(
-    table: pd.DataFrame, data: Prepared, scores: Mapping[str, ModelScore], schema: Schema
-) -> dict[str, dict[str, tuple[GroupErrors, ...]]]:
+    table: pd.DataFrame, data: Prepared, scores: Mapping[str, models.ModelScore], schema: Schema
+) -> dict[str, dict[str, tuple[diagnostics.GroupErrors, ...]]]:
     """Tabulate the errors of three models by target, and by decade where the table has years."""
-    groups = {"target": label_bins(data.y_test)}
+    groups = {"target": diagnostics.label_bins(data.y_test)}
     if schema.years:
-        groups["decade"] = label_decades(table[schema.years[0]].to_numpy()[data.X_test.index])
+        groups["decade"] = diagnostics.label_decades(table[schema.years[0]].to_numpy()[data.X_test.index])
     tables = {
-        what: {name: tabulate_errors(data.y_test, scores[name].predicted_test, labels) for name in _BY_GROUP}
+        what: {
+            name: diagnostics.tabulate_errors(data.y_test, scores[name].predicted_test, labels) for name in _BY_GROUP
+        }
         for what, labels in groups.items()
     }
     return {what: table for what, table in tables.items() if all(table.values())}
