@@ -66,12 +66,8 @@ def fetch_tracks(path: str | Path, *, dataset: str = DATASET, file: str = FILE, 
         raise DataFileError(message)
     with staged_file(path) as staged:
         shutil.copyfile(downloaded, staged)
-    source = {
-        "dataset": dataset,
-        "file": file,
-        "sha256": found,
-        "fetched": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    fetched = datetime.now(UTC).isoformat(timespec="seconds")
+    source = {"dataset": dataset, "file": file, "sha256": found, "fetched": fetched}
     with staged_file(record) as staged:
         staged.write_text(json.dumps(source, indent=1) + "\n", encoding="utf-8")
     return Fetched(path, found, record)

@@ -1,4 +1,4 @@
-"""Is the model overfit? A verdict computed from the figures, in place of the notebook's closing paragraph."""
+"""A verdict on overfitting, computed from the figures. The notebook closes with a paragraph on it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ def r2_standard_error(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
     Notes
     -----
-    The delta method: with e² the squared errors and v the squared deviations from the mean, R² = 1 - mean(e²)/mean(v),
-    and its influence at a row is ``(e² - (1 - R²) v) / mean(v)``; the error is the sd of that over sqrt(n).
+    The delta method. Let e² be the squared error of a row and v its squared deviation from the mean. Then R² is
+    ``1 - mean(e²) / mean(v)``, and the influence of a row is ``(e² - (1 - R²) v) / mean(v)``. The standard error is the
+    standard deviation of the influence, divided by the square root of n.
     """
     actual, predicted = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
     squared_errors = (actual - predicted) ** 2
@@ -44,9 +45,9 @@ class Gap:
     Parameters
     ----------
     with_self : float
-        As the notebook compares them: each training row is among its own neighbours.
+        Each training row counts among its own neighbours, as in the notebook.
     without_self : float
-        With each training row's own self left out.
+        Each training row is left out of its own neighbours.
     standard_error : float
         Standard error of `without_self`.
     """
@@ -70,7 +71,7 @@ def measure_gap(train: Scores, without_self: Scores, test: Scores, *, errors: tu
     Parameters
     ----------
     train, without_self, test : Scores
-        On the training rows, on them with each row's own self left out, and on the test rows.
+        Scores on the training rows, on the training rows without self, and on the test rows.
     errors : tuple of two floats
         Standard errors of the last two.
 
@@ -85,14 +86,14 @@ def measure_gap(train: Scores, without_self: Scores, test: Scores, *, errors: tu
 def judge_overfitting(base: Gap, tuned: Gap) -> Verdict:
     """Judge the tuned model.
 
-    A neighbour model always scores better on rows that it holds, since each is its own nearest neighbour. That part
-    of the gap says nothing about new rows. What is left without self does: the model is called overfit when that
-    rest is above zero by more than two standard errors.
+    A training row is its own nearest neighbour, so a neighbour model scores better on training rows. That part of the
+    gap says nothing about new rows. The gap without self does. The model is called overfit when that gap is above zero
+    by more than two standard errors.
 
     Parameters
     ----------
     base, tuned : Gap
-        Before and after tuning.
+        The gaps before and after tuning.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Which rows are one song: equal titles, or equal values, or a chain of both."""
+"""Labels for rows of the same song: rows with equal titles or equal values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REMASTER = re.compile(r"\s*[-(\[]\s*(?:\d{4}\s+)?(?:digital(?:ly)?\s+)?re-?mast
 
 
 def normalise_title(title: str) -> str:
-    """Reduce a title to what tells songs apart: letters and digits, without case, accents or a remaster's mark.
+    """Reduce a title to its letters and digits, without case, accents or the mark of a remaster.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def normalise_title(title: str) -> str:
     Returns
     -------
     str
-        The normalised title; where nothing would be left of it, the title itself in lower case.
+        The normalised title. A title without letters and digits is returned in lower case.
 
     Examples
     --------
@@ -43,24 +43,24 @@ def normalise_title(title: str) -> str:
 def label_songs(
     table: pd.DataFrame, schema: Schema, *, title: Sequence[str] = ("name", "artists")
 ) -> NDArray[np.int64]:
-    """Give the rows of one song one label.
+    """Label the rows by song.
 
-    Two rows are one song if their normalised titles are equal, or if they agree in every number, category and
-    the target; and so are rows that a chain of such pairs connects.
+    Two rows are the same song if their normalised titles are equal, or if all their numbers, categories and targets are
+    equal. A chain of such pairs is one song too.
 
     Parameters
     ----------
     table : DataFrame of shape (n_rows, n_columns)
         A loaded table.
     schema : Schema
-        What its columns are.
+        The role of each column.
     title : sequence of str, default=("name", "artists")
         Text columns that together name a song. Where the table lacks one, only the values tell songs apart.
 
     Returns
     -------
     ndarray of shape (n_rows,), int64
-        Labels from 0, numbered by a song's first row.
+        Labels from 0, in the order of the first row of each song.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""How sure a figure is: intervals over test rows by bootstrap, and over splits that share rows."""
+"""Intervals of figures: over test rows by bootstrap, and over splits that share rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.stats import bootstrap, t
 from energyknn.tuning import compare_candidates
 
 CONFIDENCE = 0.95
-"""Share of the intervals that hold what they estimate."""
+"""The share of intervals that contain the true value."""
 
 _N_RESAMPLES = 999
 _NUMBERS_AT_ONCE = 1 << 21  # of resampled rows: 16 MiB
@@ -35,7 +35,7 @@ class Estimate(NamedTuple):
 
 
 def estimate_mean(values: ArrayLike, *, n_resamples: int = _N_RESAMPLES, random_state: int = 0) -> Estimate:
-    """Estimate a mean, with its interval over samples of rows.
+    """Estimate a mean and its 95 % interval by bootstrap over the rows.
 
     Parameters
     ----------
@@ -68,14 +68,14 @@ def estimate_rmse(
     n_resamples: int = _N_RESAMPLES,
     random_state: int = 0,
 ) -> Estimate:
-    """Estimate an RMSE, with its interval over samples of rows or of groups.
+    """Estimate an RMSE and its 95 % interval by bootstrap over rows or groups.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n_rows,)
         Actual and predicted targets.
     groups : array-like of shape (n_rows,) or None, default=None
-        Rows of a group err alike, so groups are drawn whole; None draws rows.
+        Label of each row. The bootstrap draws whole groups, because the errors in a group are alike. None draws rows.
     n_resamples : int, default=999
         Samples of the bootstrap.
     random_state : int, default=0
@@ -115,20 +115,24 @@ def estimate_rmse_difference(
     n_resamples: int = _N_RESAMPLES,
     random_state: int = 0,
 ) -> Estimate:
-    """Estimate the RMSE of some predictions less that of others of the same rows.
+    """Estimate the RMSE of the first predictions less the RMSE of the second, on the same rows.
 
     Parameters
     ----------
     y_true, first, second : array-like of shape (n_rows,)
         Actual targets and the two predictions.
-    groups, n_resamples, random_state
-        As in `estimate_rmse`.
+    groups : array-like of shape (n_rows,) or None, default=None
+        Label of each row. The bootstrap draws whole groups. None draws rows.
+    n_resamples : int, default=999
+        Samples of the bootstrap.
+    random_state : int, default=0
+        Seed of the samples.
 
     Returns
     -------
     Estimate
-        Below 0 where the first are better. Both are scored on the same sample each time, so what makes a row hard
-        for both cancels out.
+        Below 0 where the first predictions are better. Both are scored on the same samples, so errors that both share
+        cancel out.
 
     Raises
     ------
@@ -148,8 +152,8 @@ def estimate_over_splits(first: ArrayLike, second: ArrayLike, *, test_share: flo
     first, second : array-like of shape (n_splits,)
         Their scores on each split.
     test_share : float
-        Test rows of a split divided by its training rows: 1/4 where a fifth is held out. 0 gives the interval that
-        would hold if the splits shared no rows.
+        Test rows of a split divided by its training rows: 1/4 where a fifth is held out. 0 gives the interval for
+        splits that share no rows.
 
     Returns
     -------
@@ -163,8 +167,8 @@ def estimate_over_splits(first: ArrayLike, second: ArrayLike, *, test_share: flo
 
     Notes
     -----
-    A t-interval. Splits of one file share rows, so their differences vary less than those of fresh files would: the
-    variance is widened as in `energyknn.tuning.compare_candidates`.
+    A t-interval. Splits of one file share rows, so their differences vary less than the differences of independent
+    files. `energyknn.tuning.compare_candidates` widens the variance for that.
 
     Examples
     --------
@@ -208,18 +212,9 @@ def _resample(
     """Compute a statistic of columns and its percentile interval over samples of their rows."""
     n_rows = len(columns[0])
     if n_rows < 2:
-        message = f"{n_rows} row or group. An interval needs at least two, to tell a figure from chance."
+        message = f"{n_rows} row or group. An interval needs at least two."
         raise ValueError(message)
-    found = bootstrap(
-        columns,
-        statistic,
-        n_resamples=n_resamples,
-        batch=max(1, _NUMBERS_AT_ONCE // n_rows),
-        vectorized=True,
-        paired=True,
-        axis=-1,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(random_state),
-    ).confidence_interval
+    options: dict[str, Any] = {"vectorized": True, "paired": True, "axis": -1, "method": "percentile"}
+    options |= {"n_resamples": n_resamples, "batch": max(1, _NUMBERS_AT_ONCE // n_rows), "confidence_level": CONFIDENCE}
+    found = bootstrap(columns, statistic, rng=np.random.default_rng(random_state), **options).confidence_interval
     return Estimate(float(statistic(*columns, axis=-1)), float(found.low), float(found.high))

@@ -1,4 +1,4 @@
-"""What neighbours can do once their distance is learned, beside lines and trees, on the same rows and folds."""
+"""Neighbours with a learned distance beside lines and trees, on the same rows and folds."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ ONE_MAP = "neighbours, one learned map"
 
 
 class ModelScore(NamedTuple):
-    """How good a model is.
+    """The scores of a model.
 
     Attributes
     ----------
     cv_rmse : float
         Mean RMSE over the folds of the training rows, in the target's unit.
     test : Scores
-        R² and RMSE of the test rows, which nothing was fitted to or chosen by.
+        R² and RMSE of the test rows. No model was fitted to them or chosen by them.
     test_rmse : Estimate
-        The same RMSE with its interval over samples of test rows.
+        The same RMSE with its 95 % interval over samples of test rows.
     seconds : float
-        To fit all training rows and predict the test rows.
+        Time to fit all training rows and predict the test rows.
     predicted_test : ndarray of shape (n_test,)
         Predictions of the test rows, in the target's unit.
     """
@@ -69,52 +69,49 @@ def list_models(
     Parameters
     ----------
     columns : sequence of str
-        Of the design matrix.
+        Columns of the design matrix.
     n_neighbors : int
-        k of the notebook's tuned model.
+        The k of the notebook's tuned model.
     schema : Schema, default=SPOTIFY
-        What the columns are.
+        The role of each column.
     random_state : int, default=42
         Seed of forests, trees and maps.
     learning : mapping or None, default=None
-        Other options of `make_learned_regressor` than its defaults.
+        Options of `make_learned_regressor` that replace its defaults.
     tuning : mapping or None, default=None
-        Other options of `TunedTreesRegressor` than 4 trials.
+        Options of `TunedTreesRegressor` that replace its defaults and the 4 trials used here.
 
     Returns
     -------
     dict of str to estimator
-        From the plainest to tuned trees. Trees of libraries that are not installed are left out:
+        From the plainest model to tuned trees. Libraries that are not installed have no trees here;
         `find_missing_libraries` names them.
     """
     numbers = [name for name in columns if name in schema.numbers]
     indicators = [name for name in columns if name not in schema.numbers]
     options = {"random_state": random_state, **(learning or {})}
     of_map = {name: value for name, value in options.items() if name in MetricMap().get_params()}
+    forest: dict[str, Any] = {"min_samples_leaf": 2, "max_features": 1 / 3, "random_state": random_state}
     models: dict[str, Any] = {"mean": DummyRegressor()}
     if "loudness" in numbers:
-        models["loudness alone"] = make_pipeline(
-            make_column_transformer(("passthrough", ["loudness"])), LinearRegression()
-        )
+        loudness = make_column_transformer(("passthrough", ["loudness"]))
+        models["loudness alone"] = make_pipeline(loudness, LinearRegression())
+    diagonal = MetricMap(**{**of_map, "form": "diagonal", "n_maps": 1, "ridge": np.inf})
+    soft = KNNRegressor(of_map.get("n_neighbors", 100), weights=weigh_softly)
     return models | {
         "ordinary least squares": LinearRegression(),
         NOTEBOOK: KNNRegressor(n_neighbors),
-        "neighbours, one weight per column": make_pipeline(
-            MetricMap(**{**of_map, "form": "diagonal", "n_maps": 1, "ridge": np.inf}),
-            KNNRegressor(of_map.get("n_neighbors", 100), weights=weigh_softly),
-        ),
+        "neighbours, one weight per column": make_pipeline(diagonal, soft),
         ONE_MAP: make_learned_regressor(numbers, indicators, **{**options, "n_maps": 1}),
         LEARNED: make_learned_regressor(numbers, indicators, **options),
-        "random forest": RandomForestRegressor(
-            min_samples_leaf=2, max_features=1 / 3, n_jobs=-1, random_state=random_state
-        ),
+        "random forest": RandomForestRegressor(**forest, n_jobs=-1),
         "boosted trees": HistGradientBoostingRegressor(random_state=random_state),
         **_list_tuned_trees({"n_trials": 4, "random_state": random_state, **(tuning or {})}),
     }
 
 
 def _list_tuned_trees(options: Mapping[str, Any]) -> dict[str, TunedTreesRegressor]:
-    """List the tuned trees of the libraries that are installed; scikit-learn's always are."""
+    """List the tuned trees of the installed libraries; scikit-learn is always among them."""
     names = [name for name in LIBRARIES if name not in find_missing_libraries()]
     return {
         TUNED_TREES if name == "scikit-learn" else f"{name}, tuned": TunedTreesRegressor(name, **options)

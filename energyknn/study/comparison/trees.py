@@ -1,7 +1,7 @@
-"""Boosted trees of three libraries, tuned with the care that a learned distance gets: the rivals of the comparison.
+"""Tuned boosted trees of three libraries, which the learned distance is compared with.
 
-Settings are tried at a fast learning rate and scored on rows that are kept out. The best then gets a slow rate, and as
-many trees as serve these rows best; that many are grown on all rows.
+Settings are tried at a fast learning rate and scored on rows that are kept out. The best setting is used again at a
+slow rate. The kept-out rows choose the number of trees. Then so many trees are grown on all rows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from energyknn.splitting import split_rows
 FAST_RATE = 0.15
 """Learning rate of the trials."""
 
-_PATIENCE = 50  # trees that may bring nothing at the fast rate; a slower one is given more in proportion
+_PATIENCE = 50  # trees without a gain that end a trial at the fast rate; slower rates wait longer in proportion
 _MOST_TRIALS = 1000
 
 Rows = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -38,11 +38,11 @@ class Grown(NamedTuple):
     Attributes
     ----------
     predict : callable
-        Rows to predictions.
+        Takes rows and returns predictions.
     n_trees : int
-        Trees that serve the rows kept out best; all, where none were.
+        The number of trees with the least error on the kept-out rows; all trees where no rows were kept out.
     rmse : float or None
-        Of the rows kept out, with that many trees.
+        Error of the kept-out rows with so many trees; None where no rows were kept out.
     """
 
     predict: Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -56,11 +56,11 @@ class Library(NamedTuple):
     Attributes
     ----------
     module : str
-        What is imported.
+        The module that is imported.
     first : mapping
-        The first setting that is tried: one known to be good.
+        The first setting that is tried. It is known to be good.
     settings : mapping
-        Where the others are drawn from: lists, or distributions of `scipy.stats`.
+        Lists, or distributions of `scipy.stats`, that the other settings are drawn from.
     grow : callable
         ``grow(setting, rows, kept_out, n_trees, patience, random_state)`` returns `Grown`; `kept_out` is None or
         the rows that choose how many trees are used.
@@ -80,11 +80,11 @@ class Trial(NamedTuple):
     setting : dict
         The library's own parameters.
     n_trees : int
-        Trees that served the rows kept out best.
+        The number of trees with the least error on the kept-out rows.
     rmse : float
-        Of these rows, in the target's unit.
+        Error of the kept-out rows, in the target's unit.
     seconds : float
-        What it took.
+        Time that the trial took.
     """
 
     setting: dict[str, Any]
@@ -94,16 +94,16 @@ class Trial(NamedTuple):
 
 
 class TunedTrees(NamedTuple):
-    """What tuning found.
+    """The choice of `tune_trees`.
 
     Attributes
     ----------
     setting : dict
         The library's own parameters, with the slow learning rate.
     n_trees : int
-        Trees to grow on all rows.
+        The number of trees to grow on all rows.
     trials : tuple of Trial
-        All that was tried, the best setting at the slow rate last.
+        All trials. The last is that of the best setting at the slow rate.
     """
 
     setting: dict[str, Any]
@@ -114,14 +114,8 @@ class TunedTrees(NamedTuple):
 def _grow_scikit_learn(
     setting: Mapping[str, Any], rows: Rows, kept_out: Rows | None, *, n_trees: int, patience: int, random_state: int
 ) -> Grown:
-    model = HistGradientBoostingRegressor(
-        **setting,
-        max_iter=n_trees,
-        early_stopping=kept_out is not None,
-        n_iter_no_change=patience,
-        tol=0,
-        random_state=random_state,
-    )
+    stopping: dict[str, Any] = {"early_stopping": kept_out is not None, "n_iter_no_change": patience, "tol": 0}
+    model = HistGradientBoostingRegressor(**setting, **stopping, max_iter=n_trees, random_state=random_state)
     if kept_out is None:
         return Grown(model.fit(*rows).predict, n_trees)
     model.fit(*rows, X_val=kept_out[0], y_val=kept_out[1])
@@ -134,15 +128,8 @@ def _grow_lightgbm(
     setting: Mapping[str, Any], rows: Rows, kept_out: Rows | None, *, n_trees: int, patience: int, random_state: int
 ) -> Grown:
     lightgbm = import_extra("lightgbm", extra="trees")
-    options = {
-        **setting,
-        "objective": "regression",
-        "metric": "rmse",
-        "seed": random_state,
-        "deterministic": True,
-        "force_row_wise": True,
-        "verbosity": -1,
-    }
+    options = {**setting, "objective": "regression", "metric": "rmse", "seed": random_state}
+    options |= {"deterministic": True, "force_row_wise": True, "verbosity": -1}
     train = lightgbm.Dataset(*rows)
     if kept_out is None:
         return Grown(lightgbm.train(options, train, n_trees).predict, n_trees)
@@ -156,14 +143,8 @@ def _grow_catboost(
 ) -> Grown:
     catboost = import_extra("catboost", extra="trees")
     stopping = {} if kept_out is None else {"od_type": "Iter", "od_wait": patience, "use_best_model": True}
-    trees = catboost.CatBoostRegressor(
-        **setting,
-        **stopping,
-        iterations=n_trees,
-        random_seed=random_state,
-        allow_writing_files=False,
-        logging_level="Silent",
-    )
+    quiet = {"allow_writing_files": False, "logging_level": "Silent"}
+    trees = catboost.CatBoostRegressor(**setting, **stopping, **quiet, iterations=n_trees, random_seed=random_state)
     trees.fit(*rows, eval_set=kept_out)
     rmse = None if kept_out is None else float(trees.best_score_["validation"]["RMSE"])
     return Grown(trees.predict, int(trees.tree_count_), rmse)
@@ -215,7 +196,7 @@ def find_missing_libraries() -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        What to do, by the name of the library. Empty where all are there.
+        How to install each of them. Empty where all are installed.
     """
     return {
         name: "pip install 'energyknn[trees]'"
@@ -246,19 +227,19 @@ def tune_trees(
     y : array-like of shape (n_rows,)
         Their targets.
     library : {"scikit-learn", "LightGBM", "CatBoost"}
-        Whose trees.
+        The library that grows the trees.
     n_trials : int or None, default=8
-        Settings to try: the library's good one, then random ones. None tries as many as the budget allows.
+        Number of settings to try: the known good one, then random ones. None tries as many as the budget allows.
     time_budget : float or None, default=None
-        Seconds after which no trial begins; the first always does. With a budget, runs need not repeat.
+        Seconds after which no further trial begins. The first trial always runs. With a budget, two runs can differ.
     learning_rate : float, default=0.05
-        The slow rate, at which the best setting is used.
+        The slow learning rate, at which the best setting is used.
     max_trees : int, default=10000
-        Most trees.
+        The largest number of trees.
     validation_fraction : float, default=0.1
-        Share of the rows that are kept out, to score by and to stop by.
+        Share of the rows that are kept out. They score the settings and choose the number of trees.
     random_state : int, default=0
-        Seed of the rows kept out, of the settings and of the trees.
+        Seed of the kept-out rows, of the settings and of the trees.
     track : Track, default=track_silently
         Shows progress by trials.
 
@@ -314,25 +295,33 @@ def _draw_settings(library: str, random_state: int) -> Iterator[dict[str, Any]]:
 
 
 class TunedTreesRegressor(RegressorMixin, BaseEstimator):
-    """Predict by boosted trees that are tuned on the rows they are fitted to; see `tune_trees`.
+    """Predict by boosted trees that `tune_trees` tunes on the rows they are fitted to.
 
-    Cross-validated, each fold's trees are tuned on its own training rows: the estimate is nested.
+    In cross-validation, the trees of each fold are tuned on its training rows, so the estimate is nested.
 
     Parameters
     ----------
     library : {"scikit-learn", "LightGBM", "CatBoost"}, default="scikit-learn"
-        Whose trees.
-    n_trials, time_budget, learning_rate, max_trees, random_state
-        As in `tune_trees`.
+        The library that grows the trees.
+    n_trials : int or None, default=8
+        Number of settings to try. None tries as many as the budget allows.
+    time_budget : float or None, default=None
+        Seconds after which no further trial begins.
+    learning_rate : float, default=0.05
+        The slow learning rate, at which the best setting is used.
+    max_trees : int, default=10000
+        The largest number of trees.
+    random_state : int, default=0
+        Seed of the kept-out rows, of the settings and of the trees.
     chosen : mapping or None, default=None
-        `setting` and `n_trees` of an earlier choice, to use instead of tuning.
+        An earlier `chosen_`, which is used instead of tuning.
 
     Attributes
     ----------
     chosen_ : dict
         `setting` and `n_trees` of the choice.
     trials_ : tuple of Trial
-        What was tried; empty where nothing was.
+        All trials; empty where `chosen` was given.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -378,7 +367,7 @@ class TunedTreesRegressor(RegressorMixin, BaseEstimator):
         ImportError
             If the library is not installed.
         ValueError
-            As in `tune_trees`.
+            If the library is unknown, or neither `n_trials` nor `time_budget` is given.
         """
         rows, target = validate_data(self, X, y, dtype=np.float64, order="C", y_numeric=True, ensure_min_samples=10)
         target = np.asarray(target, dtype=np.float64)
@@ -388,14 +377,9 @@ class TunedTreesRegressor(RegressorMixin, BaseEstimator):
             options = {name: value for name, value in self.get_params().items() if name != "chosen"}
             setting, n_trees, self.trials_ = tune_trees(rows, target, **options)
             self.chosen_ = {"setting": setting, "n_trees": n_trees}
-        self.grown_ = LIBRARIES[self.library].grow(
-            self.chosen_["setting"],
-            (rows, target),
-            None,
-            n_trees=self.chosen_["n_trees"],
-            patience=_PATIENCE,
-            random_state=self.random_state,
-        )
+        setting, n_trees, seed = self.chosen_["setting"], self.chosen_["n_trees"], self.random_state
+        grow = LIBRARIES[self.library].grow
+        self.grown_ = grow(setting, (rows, target), None, n_trees=n_trees, patience=_PATIENCE, random_state=seed)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:

@@ -107,23 +107,16 @@ def tune(
     """
     table = load_table(data, schema, latest_year=latest_year)
     prepared = prepare(table, protocol, schema=schema, n_neighbors=max(n_neighbors))
-    distances = [
-        (
-            {"mismatch_cost": cost, "scaler": name, "without": ",".join(left_out)},
-            _make_transformer(schema, prepared.X_train.columns.tolist(), cost, name, left_out),
-        )
-        for cost, name, left_out in product(mismatch_cost, scaler, without)
+    distances = []
+    for cost, name, left_out in product(mismatch_cost, scaler, without):
+        transformer = _make_transformer(schema, prepared.X_train.columns.tolist(), cost, name, left_out)
+        distances.append(({"mismatch_cost": cost, "scaler": name, "without": ",".join(left_out)}, transformer))
+    candidates = [
+        Candidate(k, name, exponent, transformer, label)
+        for (label, transformer), exponent, name, k in product(distances, p, weights, n_neighbors)
     ]
-    scores = score(
-        *(prepared.X_train, prepared.y_train),
-        candidates=[
-            Candidate(k, name, exponent, transformer, label)
-            for (label, transformer), exponent, name, k in product(distances, p, weights, n_neighbors)
-        ],
-        folds=prepared.folds,
-        scoring={scoring: scoring},
-        track=track,
-    ).test[scoring]
+    options = {"candidates": candidates, "folds": prepared.folds, "scoring": {scoring: scoring}, "track": track}
+    scores = score(prepared.X_train, prepared.y_train, **options).test[scoring]
     rows = [
         {
             "n_neighbors": candidate.n_neighbors,
