@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, clone
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.neighbors import KNeighborsRegressor
@@ -164,7 +165,8 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         options = (self.scoring, self.return_train_score, self.error_score)
         job = Job(rows, target, candidates, folds, *options, engine=self.engine, n_jobs=self.n_jobs)
         self._check_refit(list(job.scorers))
-        self.scorer_ = job.scorers if self.multimetric_ else job.scorers["score"]
+        scorers = {name: get_scorer(scorer) for name, scorer in job.scorers.items()}
+        self.scorer_ = scorers if self.multimetric_ else scorers["score"]
         start = time.perf_counter()
         try:
             scores = run_job(job, partial(run_here, track=track_on_stderr if self.verbose else track_silently))

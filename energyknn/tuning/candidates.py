@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
@@ -222,8 +224,8 @@ class Job:
     ----------
     rows : ndarray of shape (n_rows, n_features), float64, or None
         `X` as finite numbers, if any candidate has no transformer.
-    scorers : dict of str to callable
-        By metric.
+    scorers : dict of str to str or callable
+        By metric, as `resolve_scoring` returns them.
     """
 
     X: Any
@@ -263,12 +265,11 @@ Executor = Callable[[Part], Iterable[BlockSums]]
 def run_here(part: Part, *, track: Track[Any] = track_silently) -> Iterator[BlockSums]:
     """Run the steps of a part in this process, one after another: the `Executor` of one machine."""
     what = "Search all rows once for all folds" if part.plan.shared else "Search each fold once"
-    prepared = None
-    for step in track(part.plan.list_steps(), what):
-        if prepared is None or step.fold != prepared.fold:
-            prepared = None  # never two indexes at a time
-            prepared = part.plan.prepare(step.fold)
-        yield from part.run(prepared, step)
+    for fold, steps in groupby(track(part.plan.list_steps(), what), key=attrgetter("fold")):
+        prepared = part.plan.prepare(fold)
+        for step in steps:
+            yield from part.run(prepared, step)
+        del prepared  # never two indexes at a time
 
 
 def run_job(job: Job, execute: Executor) -> CandidateScores:
@@ -300,10 +301,7 @@ def run_job(job: Job, execute: Executor) -> CandidateScores:
             tallies: dict[tuple[int, Side], Tally] = {}
             for block in execute(part):
                 key = block.fold, block.side
-                if key not in tallies:
-                    fold = part.plan.folds[block.fold]
-                    tallies[key] = Tally(part, fold.test if block.side == "test" else fold.train)
-                tallies[key].add(block)
+                tallies.setdefault(key, Tally(part, *key)).add(block)
                 if tallies[key].is_complete:
                     scores, failed = tallies.pop(key).score(job.X)
                     failures += failed

@@ -22,8 +22,8 @@ from energyknn.neighbors.engines import Engine
 from energyknn.splitting import Split
 
 Side = Literal["test", "train", "train_without_self"]
-_Found = tuple[int, bool, NDArray[np.int64], Neighbors]
-"""The fold, whether the rows are training rows, the rows, and their neighbours without themselves."""
+_QUERIED: tuple[Side, Side] = ("test", "train_without_self")
+"""The side that a search is for: of test rows, and of training rows."""
 _VALUES_AT_ONCE = 1 << 23  # distances that are held at once: 64 MiB, and as much for the rows
 _SLICE_VALUES = 1 << 21
 _LARGEST_SLICE = 4096  # row numbers
@@ -78,9 +78,8 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PreparedFold:
-    """A fold (-1 for all rows), all rows as its transformer returns them, and an index of its training rows."""
+    """All rows as a fold's transformer returns them, and an index of its training rows."""
 
-    fold: int
     X: NDArray[np.float64]
     index: NeighborIndex
 
@@ -134,9 +133,8 @@ class FoldSearch:
         shared = self.shared
         if shared is None:
             n_rows, k = len(self.X), self.n_neighbors
-            each = sum(
-                _estimate_work(len(fold.test) + self.with_train * len(fold.train), len(fold.train), k) for fold in folds
-            )
+            searches = [(len(test) + self.with_train * len(train), len(train)) for train, test in folds]
+            each = sum(_estimate_work(n_query, n_train, k) for n_query, n_train in searches)
             shared = _estimate_work(n_rows, n_rows, _estimate_reach(k, folds, n_rows)) < each
         object.__setattr__(self, "folds", folds)
         object.__setattr__(self, "shared", shared and can_share)
@@ -190,7 +188,7 @@ class FoldSearch:
             fitted = clone(self.transformer).fit(take_rows(self.X, train), self.y[train])
             X = check_rows(fitted.transform(self.X), name="What the transformer returned")
         indexed = X if number < 0 else X[self.folds[number].train]
-        return PreparedFold(number, X, build_index(indexed, p=self.p, engine=self.engine, n_jobs=self.n_jobs))
+        return PreparedFold(X, build_index(indexed, p=self.p, engine=self.engine, n_jobs=self.n_jobs))
 
     def find(self, prepared: PreparedFold, step: Step) -> Iterator[FoldBlock]:
         """Search for the neighbours of a step's rows, in the fold that was prepared for it.
@@ -207,28 +205,28 @@ class FoldSearch:
         FoldBlock
             One for test rows. Two for training rows: without themselves, then with themselves.
         """
-        n_features = prepared.X.shape[1]
-        for number, trains, rows, found in (self._find_in_all if step.fold < 0 else self._find_in_fold)(prepared, step):
-            yield FoldBlock(number, "train_without_self" if trains else "test", rows, found, n_features)
-            if trains:
-                k = min(self.n_neighbors, len(self.folds[number].train))
-                yield FoldBlock(number, "train", rows, insert_own(found, rows, k), n_features)
+        for block in (self._find_in_all if step.fold < 0 else self._find_in_fold)(prepared, step):
+            yield block
+            if block.side == "train_without_self":
+                k = min(self.n_neighbors, len(self.folds[block.fold].train))
+                yield block._replace(side="train", neighbors=insert_own(block.neighbors, block.rows, k))
 
     def rows_of(self, step: Step) -> NDArray[np.int64]:
         """Return the queries of a step of one fold."""
         fold = self.folds[step.fold]
         return _cut(fold.train if step.trains else fold.test, step.start, step.stop)
 
-    def _find_in_fold(self, prepared: PreparedFold, step: Step) -> Iterator[_Found]:
+    def _find_in_fold(self, prepared: PreparedFold, step: Step) -> Iterator[FoldBlock]:
         """Search on the training side of a fold."""
         train, rows = self.folds[step.fold].train, self.rows_of(step)
         own = np.arange(*np.searchsorted(train, [step.start, step.stop])) if step.trains else None
         found = self._search(prepared, rows, min(self.n_neighbors, len(train) - step.trains), own)
-        yield step.fold, step.trains, rows, found._replace(indices=train[found.indices])
+        found = found._replace(indices=train[found.indices])
+        yield FoldBlock(step.fold, _QUERIED[step.trains], rows, found, prepared.X.shape[1])
 
-    def _find_in_all(self, prepared: PreparedFold, step: Step) -> Iterator[_Found]:
+    def _find_in_all(self, prepared: PreparedFold, step: Step) -> Iterator[FoldBlock]:
         """Search among all rows once, and pick out the neighbours of each fold."""
-        n_rows = len(prepared.X)
+        n_rows, n_features = prepared.X.shape
         rows = np.arange(step.start, min(step.stop, n_rows))
         found = self._search(prepared, rows, _estimate_reach(self.n_neighbors, self.folds, n_rows), rows)
         for number, fold in enumerate(self.folds):
@@ -239,7 +237,8 @@ class FoldSearch:
                 if len(asked):
                     part = Neighbors(found.distances[asked - step.start], found.indices[asked - step.start])
                     k = min(self.n_neighbors, len(fold.train) - trains)
-                    yield number, trains, asked, self._take(prepared, asked, part, member, k)
+                    taken = self._take(prepared, asked, part, member, k)
+                    yield FoldBlock(number, _QUERIED[trains], asked, taken, n_features)
 
     def _take(
         self, prepared: PreparedFold, rows: NDArray[np.int64], found: Neighbors, member: NDArray[np.bool_], k: int

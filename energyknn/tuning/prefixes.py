@@ -85,12 +85,15 @@ def average_prefixes(
         held, places = np.unique(np.minimum(sizes, n_held), return_inverse=True)
         fewer = average_prefixes(distances, targets, weights, held.tolist(), n_features=n_features, compiled=compiled)
         return {name: means[places] for name, means in fewer.items()}
-    means: dict[Weights, NDArray[np.float64]] = {}
+    outputs, shape = targets.reshape(*targets.shape[:2], -1), (len(sizes), len(targets), *targets.shape[2:])
     together = [name for name in dict.fromkeys(weights) if compiled and name in KERNELS]
+    means: dict[Weights, NDArray[np.float64]] = {}
     if together:
-        means = dict(zip(together, _average_together(distances, targets, together, sizes, n_features), strict=True))
-    rest = [name for name in dict.fromkeys(weights) if name not in means]
-    return means | {name: _average_each(distances, targets, name, sizes, n_features) for name in rest}
+        means = dict(zip(together, _average_together(distances, outputs, together, sizes, n_features), strict=True))
+    for name in dict.fromkeys(weights):
+        if name not in means:
+            means[name] = _average_each(distances, outputs, name, sizes, n_features)
+    return {name: mean.reshape(shape) for name, mean in means.items()}
 
 
 def _average_each(
@@ -100,19 +103,16 @@ def _average_each(
     sizes: Sequence[int],
     n_features: int,
 ) -> NDArray[np.float64]:
-    """Average with one weighting."""
+    """Average targets of shape (n_query, n_neighbors, n_outputs) with one weighting."""
     if weights in ("uniform", "distance"):
         places = np.asarray(sizes) - 1
         if weights == "uniform":
-            totals = np.asarray(sizes, dtype=np.float64)[:, np.newaxis]
-            sums = np.cumsum(targets, axis=1)
+            sums, totals = np.cumsum(targets, axis=1), np.arange(1.0, targets.shape[1] + 1)[np.newaxis, :, np.newaxis]
         else:
-            given = weigh_neighbors(distances, weights)
-            totals = np.cumsum(given, axis=1)[:, places].T
-            sums = np.cumsum(targets * given.reshape(*given.shape, *[1] * (targets.ndim - 2)), axis=1)
-        first: NDArray[np.float64] = np.moveaxis(sums[:, places], 1, 0)
-        return first / totals.reshape(*totals.shape, *[1] * (targets.ndim - 2))
-    means = np.empty((len(sizes), len(targets), *targets.shape[2:]))
+            given = weigh_neighbors(distances, weights)[..., np.newaxis]
+            sums, totals = np.cumsum(targets * given, axis=1), np.cumsum(given, axis=1)
+        return np.moveaxis(np.asarray(sums[:, places] / totals[:, places]), 1, 0)
+    means = np.empty((len(sizes), len(targets), targets.shape[2]))
     for number, k in enumerate(sizes):
         bandwidth = distances[:, k] if needs_bandwidth(weights) and k < distances.shape[1] else None
         given = weigh_neighbors(distances[:, :k], weights, bandwidth=bandwidth, n_features=n_features)
@@ -128,15 +128,12 @@ def _average_together(
     n_features: int,
 ) -> NDArray[np.float64]:
     """Average with several kernels in one compiled pass."""
-    kernels = _load_kernels()
-    outputs = targets.reshape(*targets.shape[:2], -1)
-    means = np.empty((len(names), len(sizes), len(targets), outputs.shape[2]))
+    kernel = _load_kernels()
     options = _describe_kernels(tuple(names), tuple(sizes), distances.shape[1], n_features)
-    out = np.empty(means.shape[:3])
-    for number in range(outputs.shape[2]):
-        kernels(distances, np.ascontiguousarray(outputs[:, :, number]), *options, out)
-        means[..., number] = out
-    return means.reshape(*means.shape[:3], *targets.shape[2:])
+    means = np.empty((targets.shape[2], len(names), len(sizes), len(targets)))
+    for output, out in enumerate(means):
+        kernel(distances, np.ascontiguousarray(targets[:, :, output]), *options, out)
+    return np.ascontiguousarray(np.moveaxis(means, 0, -1))
 
 
 @cache

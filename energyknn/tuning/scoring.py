@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -12,25 +11,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import get_scorer, get_scorer_names
 
-Scorer = Callable[[Any, Any, Any], float]
-"""A scikit-learn scorer: ``scorer(estimator, X, y)``, better when larger."""
-
-
-@dataclass(frozen=True)
-class NamedScorer:
-    """One of scikit-learn's scorers, together with its name.
-
-    Parameters
-    ----------
-    name : str
-        A name that `sklearn.metrics.get_scorer` knows.
-    """
-
-    name: str
-
-    def __call__(self, estimator: Any, X: Any, y: Any) -> float:
-        """Score predictions, better when larger."""
-        return float(get_scorer(self.name)(estimator, X, y))
+Scorer = str | Callable[[Any, Any, Any], float]
+"""A name that `sklearn.metrics.get_scorer` knows, or a scorer: ``scorer(estimator, X, y)``, better when larger."""
 
 
 def resolve_scoring(scoring: Any = None) -> dict[str, Scorer]:
@@ -43,8 +25,8 @@ def resolve_scoring(scoring: Any = None) -> dict[str, Scorer]:
 
     Returns
     -------
-    dict of str to callable
-        Scorers by name.
+    dict of str to str or callable
+        Scorers, by the names that results have.
 
     Raises
     ------
@@ -59,28 +41,23 @@ def resolve_scoring(scoring: Any = None) -> dict[str, Scorer]:
     ['r2', 'neg_mean_absolute_error']
     """
     if scoring is None or isinstance(scoring, str) or callable(scoring):
-        return {"score": _resolve_scorer("r2" if scoring is None else scoring)}
-    if isinstance(scoring, Mapping):
-        named = {str(name): _resolve_scorer(scorer) for name, scorer in scoring.items()}
+        scoring = {"score": "r2" if scoring is None else scoring}
     elif isinstance(scoring, Sequence | set | frozenset):
-        named = {str(name): _resolve_scorer(name) for name in scoring}
-    else:
+        scoring = {name: name for name in scoring}
+    elif not isinstance(scoring, Mapping):
         message = f"scoring is {scoring!r}. It must be a scorer's name, a callable, or several of them."
         raise TypeError(message)
-    if not named:
+    if not scoring:
         message = "No scoring: the collection is empty. Name at least one scorer, or give None for R²."
         raise ValueError(message)
-    return named
-
-
-def _resolve_scorer(scorer: str | Scorer) -> Scorer:
-    if callable(scorer):
-        return scorer
     known = get_scorer_names()
-    if scorer not in known:
-        message = f"scoring {scorer!r} is unknown.{suggest_name(scorer, known)} See sklearn.metrics.get_scorer_names()."
-        raise ValueError(message)
-    return NamedScorer(scorer)
+    for scorer in scoring.values():
+        if not callable(scorer) and scorer not in known:
+            message = (
+                f"scoring {scorer!r} is unknown.{suggest_name(scorer, known)} See sklearn.metrics.get_scorer_names()."
+            )
+            raise ValueError(message)
+    return {str(name): scorer for name, scorer in scoring.items()}
 
 
 def suggest_name(name: Any, known: Sequence[str]) -> str:
@@ -113,7 +90,7 @@ _FROM_SUMS: Mapping[str, tuple[str, Callable[[NDArray[np.float64], NDArray[np.fl
 
 def needs_predictions(scorer: Scorer) -> bool:
     """Tell whether a scorer needs all predictions at once. Others need sums of errors only."""
-    return not (isinstance(scorer, NamedScorer) and scorer.name in _FROM_SUMS)
+    return not (isinstance(scorer, str) and scorer in _FROM_SUMS)
 
 
 def sum_errors(
@@ -124,7 +101,7 @@ def sum_errors(
     Takes predictions of shape (n_candidates, n_rows, n_outputs) and targets of shape (n_rows, n_outputs). Returns sums
     of shape (n_candidates, n_outputs) under "squared" and "absolute".
     """
-    kinds = {_FROM_SUMS[scorer.name][0] for scorer in scorers.values() if not needs_predictions(scorer)}  # type: ignore[attr-defined]
+    kinds = {_FROM_SUMS[str(scorer)][0] for scorer in scorers.values() if not needs_predictions(scorer)}
     if not kinds:
         return {}
     errors = predictions - actual
@@ -133,14 +110,14 @@ def sum_errors(
 
 
 def score_sums(
-    scorer: Scorer, sums: Mapping[str, NDArray[np.float64]], actual: NDArray[np.float64]
+    scorer: str, sums: Mapping[str, NDArray[np.float64]], actual: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Score candidates from their sums of errors over all rows.
 
     Takes what `sum_errors` returns and all targets, of shape (n_rows, n_outputs). Returns scores of shape
     (n_candidates,), equal to the scorer's own up to rounding.
     """
-    kind, score = _FROM_SUMS[scorer.name]  # type: ignore[attr-defined]
+    kind, score = _FROM_SUMS[scorer]
     return np.asarray(score(sums[kind], actual))
 
 
@@ -157,4 +134,4 @@ class _Predicted(RegressorMixin, BaseEstimator):
 
 def score_predictions(scorer: Scorer, predictions: NDArray[np.float64], X: Any, actual: NDArray[np.float64]) -> float:
     """Score one candidate's predictions of rows `X` against the targets `actual`, which have the same shape."""
-    return float(scorer(_Predicted(predictions), X, actual))
+    return float(get_scorer(scorer)(_Predicted(predictions), X, actual))

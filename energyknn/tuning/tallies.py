@@ -58,7 +58,7 @@ class Part:
     ----------
     plan : FoldSearch
         The search, with the rows and targets.
-    scorers : mapping of str to callable
+    scorers : mapping of str to str or callable
         See `resolve_scoring`.
     error_score : float or "raise"
         The score where weights or a scorer fail.
@@ -170,12 +170,11 @@ def _average(
                 continue
             try:
                 found = average_prefixes(distances, neighbors, [weights], [part.sizes[column]], n_features=n_features)
+                means[weights][column] = found[weights][0]
             except Exception as error:  # whatever a user's function raises
                 if part.error_score == "raise":
                     raise
                 failed[int(place)] = error
-            else:
-                means[weights][column] = found[weights][0]
     return means
 
 
@@ -186,12 +185,13 @@ class Tally:
     ----------
     part : Part
         The candidates.
-    rows : ndarray of shape (n_rows,), int64
-        All rows of the side, ascending.
+    fold, side
+        See `FoldBlock`.
     """
 
-    def __init__(self, part: Part, rows: NDArray[np.int64]) -> None:
-        self._part, self._rows = part, rows
+    def __init__(self, part: Part, fold: int, side: Side) -> None:
+        train, test = part.plan.folds[fold]
+        self._part, self._rows = part, test if side == "test" else train
         self._n_done = 0
         self._waiting: dict[int, BlockSums] = {}
         self._sums: dict[str, NDArray[np.float64]] = {}
@@ -224,7 +224,7 @@ class Tally:
         failures: list[Exception] = []
         for name, scorer in part.scorers.items():
             if not needs_predictions(scorer):
-                scores[name] = score_sums(scorer, self._sums, actual.reshape(len(actual), -1))
+                scores[name] = score_sums(str(scorer), self._sums, actual.reshape(len(actual), -1))
                 continue
             scores[name] = np.empty(part.n_candidates)
             for place in sorted(set(range(part.n_candidates)) - self._failed.keys()):

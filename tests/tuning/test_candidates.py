@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import FitFailedWarning
-from sklearn.metrics import make_scorer, mean_pinball_loss, r2_score
+from sklearn.metrics import get_scorer, make_scorer, mean_pinball_loss, r2_score
 from sklearn.model_selection import GridSearchCV, LeaveOneOut, RepeatedKFold, cross_val_predict, cross_val_score
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
@@ -257,12 +257,11 @@ def test_sums_of_errors_give_the_scores_of_predictions(data, targets):
     X, y = data
     y = y if targets == 1 else np.column_stack([y, np.full(300, 2.0)])
     named = ["r2", "neg_mean_squared_error", "neg_root_mean_squared_error", "neg_mean_absolute_error"]
-    wrapped = {name: resolve_scoring(name)["score"] for name in named}
-    held = {
-        f"{name} held": (lambda model, X, y, scorer=scorer: scorer(model, X, y)) for name, scorer in wrapped.items()
-    }
+    held = {f"{name} held": get_scorer(name) for name in named}
     candidates = [Candidate(k) for k in (1, 5, 30)]
-    scores = score_candidates(X, y, candidates=candidates, folds=fold_rows(300), scoring=wrapped | held).test
+    scores = score_candidates(
+        X, y, candidates=candidates, folds=fold_rows(300), scoring={name: name for name in named} | held
+    ).test
     for name in named:
         np.testing.assert_allclose(scores[name], scores[f"{name} held"], rtol=1e-13)
 
