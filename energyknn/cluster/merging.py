@@ -79,9 +79,7 @@ def search_shard(
     """
     n_shard = len(index.X_train)
     found = no_nearest(len(X_query), n_neighbors)
-    inside = np.zeros(len(X_query), dtype=bool)
-    if own is not None:
-        inside = (own >= first_row) & (own < first_row + n_shard)
+    inside = np.zeros(len(X_query), bool) if own is None else (own >= first_row) & (own < first_row + n_shard)
     for excluded, queries in ((False, np.flatnonzero(~inside)), (True, np.flatnonzero(inside))):
         k = min(n_neighbors, n_shard - excluded)
         if k == 0 or len(queries) == 0:

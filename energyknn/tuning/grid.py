@@ -52,12 +52,8 @@ def search_grid(
     search = GridSearchCV(
         KNeighborsRegressor(n_jobs=-1), {"n_neighbors": list(n_neighbors)}, cv=[tuple(fold) for fold in folds]
     )
-    if callbacks:
-        search.set_callbacks(*callbacks)
-    search.fit(np.asarray(X), np.asarray(y))
-    if callbacks:
-        search.set_callbacks()
-    return search
+    search.set_callbacks(*callbacks).fit(np.asarray(X), np.asarray(y))
+    return search.set_callbacks()
 
 
 def scores_from_cv_results(cv_results: Mapping[str, Any]) -> ScoreTable:

@@ -38,8 +38,9 @@ def test_results_have_grid_search_cvs_keys_and_scores(data):
     options = {"cv": 4, "return_train_score": True}
     expected = GridSearchCV(KNeighborsRegressor(algorithm="kd_tree"), GRID, **options).fit(*data)
     search = KNNSearchCV(GRID, **options).fit(*data)
-    assert set(search.cv_results_) == set(expected.cv_results_)
+    assert list(search.cv_results_) == list(expected.cv_results_)
     for name, values in expected.cv_results_.items():
+        assert getattr(search.cv_results_[name], "dtype", None) == getattr(values, "dtype", None), name
         if name.endswith(("_score",)):
             np.testing.assert_allclose(search.cv_results_[name], values, rtol=0, atol=1e-12, err_msg=name)
         elif not name.endswith("_time"):
