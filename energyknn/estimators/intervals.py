@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
@@ -107,6 +108,7 @@ def _has_range_for_each_score(model: Any) -> bool:
     return bool(len(counts) == len(edges) + 1 and (counts > 0).all() and (np.diff(edges) > 0).all())
 
 
+@dataclass(eq=False, repr=False)
 class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     """Give any regressor prediction intervals, wider where the neighbours' targets differ more.
 
@@ -214,36 +216,20 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         _has_range_for_each_score,
     )
 
-    def __init__(
-        self,
-        estimator: Any,
-        *,
-        method: Method = "leave-one-out",
-        coverage: float = 0.9,
-        neighbors: Any = None,
-        n_neighbors: int = 100,
-        shrinkage: float = 0.2,
-        by: str | int | None = None,
-        n_groups: int = 10,
-        bounds: tuple[float, float] | None = None,
-        cv: Any = 5,
-        calibration_size: float = 0.2,
-        refill: bool = False,
-        random_state: int | None = 0,
-    ) -> None:
-        self.estimator = estimator
-        self.method = method
-        self.coverage = coverage
-        self.neighbors = neighbors
-        self.n_neighbors = n_neighbors
-        self.shrinkage = shrinkage
-        self.by = by
-        self.n_groups = n_groups
-        self.bounds = bounds
-        self.cv = cv
-        self.calibration_size = calibration_size
-        self.refill = refill
-        self.random_state = random_state
+    estimator: Any
+    _: KW_ONLY
+    method: Method = "leave-one-out"
+    coverage: float = 0.9
+    neighbors: Any = None
+    n_neighbors: int = 100
+    shrinkage: float = 0.2
+    by: str | int | None = None
+    n_groups: int = 10
+    bounds: tuple[float, float] | None = None
+    cv: Any = 5
+    calibration_size: float = 0.2
+    refill: bool = False
+    random_state: int | None = 0
 
     def fit(self, X: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None) -> Self:
         """Fit the model, and calibrate its intervals.

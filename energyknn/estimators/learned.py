@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -26,6 +27,7 @@ _WITHIN_REACH = 30  # neighbours that keep some weight
 _NOT_OF_ONE_MAP = ("n_maps", "random_state", "verbose")
 
 
+@dataclass(eq=False, repr=False)
 class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Map rows so that rows with similar targets lie near each other.
 
@@ -116,48 +118,26 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         ("components_", "hidden_", "traces_", "_n_features_out"),
     )
 
-    def __init__(
-        self,
-        n_components: int = 32,
-        *,
-        n_maps: int = 1,
-        n_units: int = 128,
-        form: Literal["full", "diagonal"] = "full",
-        n_neighbors: int = 100,
-        n_rounds: int = 60,
-        n_rows: int = 30_000,
-        row_share: float = 0.4,
-        n_queries: int = 20_000,
-        n_steps: int = 10,
-        learning_rate: float = 0.012,
-        weight_decay: float = 1.0,
-        ridge: float = 0.3,
-        patience: int | None = None,
-        time_budget: float | None = None,
-        random_state: int | None = 0,
-        verbose: int = 0,
-        engine: Engine = "auto",
-        n_jobs: int | None = None,
-    ) -> None:
-        self.n_components = n_components
-        self.n_maps = n_maps
-        self.n_units = n_units
-        self.form = form
-        self.n_neighbors = n_neighbors
-        self.n_rounds = n_rounds
-        self.n_rows = n_rows
-        self.row_share = row_share
-        self.n_queries = n_queries
-        self.n_steps = n_steps
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.ridge = ridge
-        self.patience = patience
-        self.time_budget = time_budget
-        self.random_state = random_state
-        self.verbose = verbose
-        self.engine = engine
-        self.n_jobs = n_jobs
+    n_components: int = 32
+    _: KW_ONLY
+    n_maps: int = 1
+    n_units: int = 128
+    form: Literal["full", "diagonal"] = "full"
+    n_neighbors: int = 100
+    n_rounds: int = 60
+    n_rows: int = 30_000
+    row_share: float = 0.4
+    n_queries: int = 20_000
+    n_steps: int = 10
+    learning_rate: float = 0.012
+    weight_decay: float = 1.0
+    ridge: float = 0.3
+    patience: int | None = None
+    time_budget: float | None = None
+    random_state: int | None = 0
+    verbose: int = 0
+    engine: Engine = "auto"
+    n_jobs: int | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None) -> Self:
         """Learn the map.
@@ -228,6 +208,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         return tags
 
 
+@dataclass(eq=False, repr=False)
 class LocalLinearRegressor(NeighborsMixin, RegressorMixin, BaseEstimator):
     """Predict by a plane that is fitted to the nearest training rows, with more weight on nearer ones.
 
@@ -277,22 +258,13 @@ class LocalLinearRegressor(NeighborsMixin, RegressorMixin, BaseEstimator):
 
     _saved: ClassVar = Saved(("n_neighbors", "sharpness", "reach", "ridge"), ("index_", "y_"), has_target_for_each_row)
 
-    def __init__(
-        self,
-        n_neighbors: int = 200,
-        *,
-        sharpness: float = 2.0,
-        reach: float = 4.5,
-        ridge: float = 0.3,
-        engine: Engine = "auto",
-        n_jobs: int | None = None,
-    ) -> None:
-        self.n_neighbors = n_neighbors
-        self.sharpness = sharpness
-        self.reach = reach
-        self.ridge = ridge
-        self.engine = engine
-        self.n_jobs = n_jobs
+    n_neighbors: int = 200
+    _: KW_ONLY
+    sharpness: float = 2.0
+    reach: float = 4.5
+    ridge: float = 0.3
+    engine: Engine = "auto"
+    n_jobs: int | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Keep the training rows, prepared for searches, and their targets.

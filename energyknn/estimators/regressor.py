@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Literal, Self, overload
 
 import numpy as np
@@ -15,6 +16,7 @@ from energyknn.neighbors.engines import Engine
 from energyknn.neighbors.weighting import Weights, average_targets, needs_bandwidth, weigh_neighbors
 
 
+@dataclass(eq=False, repr=False)
 class KNNRegressor(NeighborsMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Predict the weighted mean of the targets of the k nearest training rows.
 
@@ -65,20 +67,12 @@ class KNNRegressor(NeighborsMixin, MultiOutputMixin, RegressorMixin, BaseEstimat
 
     _saved: ClassVar = Saved(("n_neighbors", "weights", "p"), ("index_", "y_"), has_target_for_each_row)
 
-    def __init__(
-        self,
-        n_neighbors: int = 5,
-        *,
-        weights: Weights = "uniform",
-        p: int = 2,
-        engine: Engine = "auto",
-        n_jobs: int | None = None,
-    ) -> None:
-        self.n_neighbors = n_neighbors
-        self.weights = weights
-        self.p = p
-        self.engine = engine
-        self.n_jobs = n_jobs
+    n_neighbors: int = 5
+    _: KW_ONLY
+    weights: Weights = "uniform"
+    p: int = 2
+    engine: Engine = "auto"
+    n_jobs: int | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Keep the training rows, prepared for searches, and their targets.

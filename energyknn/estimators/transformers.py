@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -30,6 +31,7 @@ class _ColumnTransformer(TransformerMixin, BaseEstimator):
         return np.asarray(given, dtype=object)
 
 
+@dataclass(eq=False, repr=False)
 class ColumnWeights(_ColumnTransformer):
     """Multiply columns by weights, so that each counts for more or less in a distance.
 
@@ -63,9 +65,9 @@ class ColumnWeights(_ColumnTransformer):
 
     _saved: ClassVar = Saved(("weights", "default"), ("weights_",))
 
-    def __init__(self, weights: Mapping[Any, float] | None = None, *, default: float = 1.0) -> None:
-        self.weights = weights
-        self.default = default
+    weights: Mapping[Any, float] | None = None
+    _: KW_ONLY
+    default: float = 1.0
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
         """Find the columns that are named.
@@ -148,6 +150,7 @@ class ColumnWeights(_ColumnTransformer):
         return names
 
 
+@dataclass(eq=False, repr=False)
 class RankFeatures(_ColumnTransformer):
     """Turn each column into its values, their normal scores and waves of their ranks.
 
@@ -183,8 +186,7 @@ class RankFeatures(_ColumnTransformer):
 
     _saved: ClassVar = Saved(("n_waves",), ("quantiles_",), lambda ranks: 0 <= ranks.n_waves <= _MOST_WAVES)
 
-    def __init__(self, n_waves: int = 4) -> None:
-        self.n_waves = n_waves
+    n_waves: int = 4
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
         """Learn the ranks of values.

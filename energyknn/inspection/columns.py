@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -245,13 +246,13 @@ def explain_columns(
     return pd.DataFrame(found, index=list(groups))
 
 
+@dataclass(eq=False, repr=False)
 class _ByRowNumbers(RegressorMixin, BaseEstimator):
     """A fitted model whose rows are given as one row number for each group of columns, so that groups move whole."""
 
-    def __init__(self, model: Any, X: Any, groups: list[list[int]]) -> None:
-        self.model = model
-        self.X = X
-        self.groups = groups
+    model: Any
+    X: Any
+    groups: list[list[int]]
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: ARG002 - scikit-learn asks for a fit
         """Do nothing: the model is fitted."""
