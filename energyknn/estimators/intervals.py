@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit, KFold, ShuffleSplit, cross_val_predict
-from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils import _safe_indexing, gen_batches, indexable
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
 from energyknn.estimators.base import Saved
@@ -89,8 +89,7 @@ def measure_spread(
         queries = found.map_rows(X) if own is None else index.X_train[own]
         k = min(n_neighbors, len(targets) - (X is None))
         spreads = []
-        for start in range(0, len(queries), _ROWS_AT_ONCE):
-            block = slice(start, start + _ROWS_AT_ONCE)
+        for block in gen_batches(len(queries), _ROWS_AT_ONCE):
             left_out = None if own is None else own[block]
             nearest = index.search(queries[block], k, own=left_out, n_jobs=found.model.n_jobs).indices
             spreads.append(targets[nearest].std(axis=1))

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from energyknn.estimators.base import NeighborsMixin, Saved, has_target_for_each_row
@@ -171,12 +172,10 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         track = track_on_stderr if self.verbose else track_silently
         seeds = [None if self.random_state is None else self.random_state + number for number in range(self.n_maps)]
         learned = [learn_map(rows, target, groups=groups, **options, random_state=seed, track=track) for seed in seeds]
-        self.components_, self.hidden_ = learned[0].components, learned[0].hidden
-        if self.n_maps > 1:
-            maps = [RowMap(one.components, one.hidden) for one in learned]
-            self.components_, self.hidden_ = join_maps(rows, maps, learned[0].components.shape[1])
+        maps = [RowMap(one.components, one.hidden) for one in learned]
+        self._n_features_out = maps[0].components.shape[1]
+        self.components_, self.hidden_ = maps[0] if len(maps) == 1 else join_maps(rows, maps, self._n_features_out)
         self.traces_ = tuple(one.trace for one in learned)
-        self._n_features_out = self.components_.shape[1]
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -199,8 +198,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         """
         check_is_fitted(self)
         rows = validate_data(self, X, dtype=np.float64, reset=False)
-        mapped: NDArray[np.float64] = map_rows(rows, self.components_, self.hidden_)
-        return mapped
+        return map_rows(rows, self.components_, self.hidden_)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -315,9 +313,9 @@ class LocalLinearRegressor(NeighborsMixin, RegressorMixin, BaseEstimator):
         NotFittedError
             If the estimator has not been fitted.
         """
-        parts = [(weights * self.y_[found.indices]).sum(axis=1) for found, weights in self._weigh_blocks(X)]
-        predictions: NDArray[np.float64] = np.concatenate(parts)
-        return predictions
+        return np.concatenate(
+            [(weights * self.y_[near.indices]).sum(axis=1) for near, weights in self._weigh_blocks(X)]
+        )
 
     def weigh(
         self, X: ArrayLike | None, *, rows: NDArray[np.int64] | None = None
@@ -361,8 +359,7 @@ class LocalLinearRegressor(NeighborsMixin, RegressorMixin, BaseEstimator):
         else:
             queries = validate_data(self, X, dtype=np.float64, order="C", reset=False)
         k = min(self.n_neighbors, len(train) - (X is None))
-        for start in range(0, len(queries), _ROWS_AT_ONCE):
-            block = slice(start, start + _ROWS_AT_ONCE)
+        for block in gen_batches(len(queries), _ROWS_AT_ONCE):
             found = self.index_.search(queries[block], k, own=None if own is None else own[block], n_jobs=self.n_jobs)
             soft = weigh_softly(found.distances, self._adapt_sharpness(found.distances))
             yield found, weigh_locally(queries[block], train[found.indices], soft, ridge=self.ridge)

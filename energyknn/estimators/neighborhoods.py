@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.ensemble import VotingRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from energyknn.estimators.base import NeighborsMixin
@@ -37,8 +37,7 @@ class Neighborhood(NamedTuple):
     def map_rows(self, X: Any) -> NDArray[np.float64]:
         """Map rows to where neighbours are found: (n_rows, n_components), float64, C-ordered."""
         rows = self._run_steps(X)
-        mapped: NDArray[np.float64] = validate_data(self.model, rows, dtype=np.float64, order="C", reset=False)
-        return mapped
+        return np.asarray(validate_data(self.model, rows, dtype=np.float64, order="C", reset=False))
 
     def weigh_rows(self, X: Any) -> WeightedRows:
         """Find the training rows that the model predicts from, with weights that sum to 1 for each query."""
@@ -113,12 +112,11 @@ def predict_left_out(model: Any, rows: NDArray[np.int64] | None = None) -> NDArr
     parts = []
     for found in list_neighborhoods(model):
         numbers = np.arange(len(found.model.y_)) if rows is None else rows
-        blocks = [numbers[start : start + _ROWS_AT_ONCE] for start in range(0, len(numbers), _ROWS_AT_ONCE)]
-        weighed = [found.model.weigh(None, rows=block) for block in blocks]
+        blocks = gen_batches(len(numbers), _ROWS_AT_ONCE)
+        weighed = [found.model.weigh(None, rows=numbers[block]) for block in blocks]
         means = [average_targets(found.model.y_[near.indices], weights) for near, weights in weighed]
         parts.append(found.share * np.concatenate(means))
-    predictions: NDArray[np.float64] = np.sum(parts, axis=0)
-    return predictions
+    return np.asarray(np.sum(parts, axis=0))
 
 
 def refill_neighbors(model: Any, X: Any, y: NDArray[np.float64]) -> Any:

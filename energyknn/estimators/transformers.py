@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import QuantileTransformer
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -20,19 +20,8 @@ _N_QUANTILES = 1000
 _MOST_WAVES = 1000  # that a model file may ask for
 
 
-class _ColumnTransformer(TransformerMixin, BaseEstimator):
-    """A transformer that knows the names of its columns."""
-
-    def _name_columns(self, given: ArrayLike | None) -> NDArray[np.object_]:
-        """Return the names that are given, or those of the fit."""
-        check_is_fitted(self)
-        if given is None:
-            given = getattr(self, "feature_names_in_", [f"x{number}" for number in range(self.n_features_in_)])
-        return np.asarray(given, dtype=object)
-
-
 @dataclass(eq=False, repr=False)
-class ColumnWeights(_ColumnTransformer):
+class ColumnWeights(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Multiply columns by weights, so that each counts for more or less in a distance.
 
     Parameters
@@ -130,8 +119,7 @@ class ColumnWeights(_ColumnTransformer):
         check_is_fitted(self)
         rows = validate_data(self, X, dtype=np.float64, reset=False)
         kept = self.weights_ > 0
-        weighted: NDArray[np.float64] = rows[:, kept] * self.weights_[kept]
-        return weighted
+        return np.asarray(rows[:, kept] * self.weights_[kept])
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """Name the columns that are kept.
@@ -146,12 +134,12 @@ class ColumnWeights(_ColumnTransformer):
         ndarray of str
             Names of the columns whose weight is above 0.
         """
-        names: NDArray[np.object_] = self._name_columns(input_features)[self.weights_ > 0]
-        return names
+        names: NDArray[np.object_] = super().get_feature_names_out(input_features)
+        return names[self.weights_ > 0]
 
 
 @dataclass(eq=False, repr=False)
-class RankFeatures(_ColumnTransformer):
+class RankFeatures(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Turn each column into its values, their normal scores and waves of their ranks.
 
     Parameters
@@ -246,5 +234,5 @@ class RankFeatures(_ColumnTransformer):
             The columns' names, then ``name_score``, then ``name_wave1`` and so on.
         """
         endings = ["", "_score", *(f"_wave{number}" for number in range(1, self.n_waves + 1))]
-        names = self._name_columns(input_features)
+        names = super().get_feature_names_out(input_features)
         return np.array([f"{name}{ending}" for ending in endings for name in names], dtype=object)

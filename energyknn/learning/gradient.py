@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.utils import gen_batches
 
 from energyknn.learning.planes import Planes, fit_planes
 
@@ -82,8 +83,8 @@ def _fit_planes(
     """Fit planes to the neighbours of rows, for as many rows at once as the cache holds."""
     at_once = max(1, _CACHED_NUMBERS // (neighbors.shape[1] * mapped.shape[1]))
     parts = []
-    for start in range(0, len(queries), at_once):
-        rows, near = queries[start : start + at_once], neighbors[start : start + at_once]
+    for block in gen_batches(len(queries), at_once):
+        rows, near = queries[block], neighbors[block]
         offsets = mapped[near]
         offsets -= mapped[rows, np.newaxis]
         squares = np.einsum("qkc,qkc->qk", offsets, offsets)

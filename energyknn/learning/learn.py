@@ -20,6 +20,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import gen_batches
 
 from energyknn.learning.adam import Adam
 from energyknn.learning.gradient import differentiate_errors
@@ -265,8 +266,7 @@ class _Problem:
         index, targets = self.index_rows(rows, turned), self.y[rows]
         n_neighbors = min(self.n_neighbors, len(rows))
         errors = []
-        for start in range(0, len(self.y_validation), _ROWS_AT_ONCE):
-            block = slice(start, start + _ROWS_AT_ONCE)
+        for block in gen_batches(len(self.y_validation), _ROWS_AT_ONCE):
             queries = map_rows(self.X_validation[block], *turned)
             found = index.search(queries, n_neighbors, n_jobs=self.n_jobs)
             weights = weigh_softly(found.distances)
