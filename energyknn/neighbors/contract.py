@@ -1,4 +1,4 @@
-"""The contract in code: what a distance is, how neighbours are ordered, and the last step of every engine."""
+"""The contract of all engines: how distances are computed, how neighbours are ordered, and how a search ends."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ class Candidates(NamedTuple):
     indices : ndarray of shape (n_query, n_candidates), int64
         At least k distinct training rows for each query, its own row not among them if it is excluded.
     outside : ndarray of shape (n_query,), float64
-        No row that is left out has a distance (squared if p = 2) below this. Infinity where the engine has
-        applied the order of `rank_candidates` itself.
+        No row that is left out has a distance (squared if p = 2) below this. It is infinity if the candidates are
+        certain to hold the k nearest.
     """
 
     indices: NDArray[np.int64]
@@ -69,7 +69,7 @@ class Candidates(NamedTuple):
 
 
 def measure_candidates(search: Search, queries: slice, candidates: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Measure what is compared: the sum, in column order, of squared or absolute differences.
+    """Compute the numbers that decide the order: sums, in column order, of squared or absolute differences.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def rank_candidates(
     Returns
     -------
     measures : ndarray of shape (n_selected, k), float64
-        As of `measure_candidates`.
+        The k smallest distances (p = 1) or squared distances (p = 2), in ascending order.
     indices : ndarray of shape (n_selected, k), int64
         The training rows.
     """
@@ -126,7 +126,7 @@ def finish_search(search: Search, candidates: Candidates) -> tuple[Neighbors, ND
     neighbors : Neighbors
         Exact where settled.
     unsettled : ndarray of shape (n_unsettled,), int64
-        Queries for which a row that was left out could be as near as the k-th neighbour.
+        Numbers of the queries for which a row that was left out could be as near as the k-th neighbour.
     """
     n_query = len(search.X_query)
     neighbors = empty_neighbors(search)

@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from energyknn._shared.checks import (
-    check_choice,
-    check_n_neighbors,
-    check_own,
-    check_reach,
-    check_rows,
-    check_width,
-)
+from energyknn._shared.checks import check_choice, check_n_neighbors, check_own, check_reach, check_rows, check_width
 from energyknn._shared.memory import require_memory
 from energyknn._shared.threads import count_threads
 from energyknn.neighbors.auto import HISTORY, choose_engine, count_work

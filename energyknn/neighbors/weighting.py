@@ -20,8 +20,9 @@ _SCALED_KERNELS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]]
     "triweight": lambda u: 35 / 32 * (1 - u**2) ** 3,
     "cosine": lambda u: np.pi / 4 * np.cos(np.pi / 2 * u),
     "inverse": lambda u: 1 / u,
+    "gaussian": lambda u: np.exp(-0.5 * (u * norm.ppf(1 - 1 / (2 * (u.shape[1] + 1)))) ** 2) / np.sqrt(2 * np.pi),
 }
-KERNELS: tuple[str, ...] = (*_SCALED_KERNELS, "gaussian", "rank", "optimal")
+KERNELS: tuple[str, ...] = (*_SCALED_KERNELS, "rank", "optimal")
 """The kernels' names."""
 
 
@@ -31,19 +32,19 @@ def needs_bandwidth(weights: Weights) -> bool:
     Parameters
     ----------
     weights : str or callable
-        As in `weigh_neighbors`.
+        "uniform", "distance", a kernel's name, or a function of the distances.
 
     Returns
     -------
     bool
-        True for the kernels of relative distance.
+        True for the kernels that take a distance divided by the bandwidth.
 
     Examples
     --------
     >>> needs_bandwidth("triangular"), needs_bandwidth("rank")
     (True, False)
     """
-    return isinstance(weights, str) and (weights in _SCALED_KERNELS or weights == "gaussian")
+    return isinstance(weights, str) and weights in _SCALED_KERNELS
 
 
 def weigh_neighbors(
@@ -62,11 +63,11 @@ def weigh_neighbors(
     weights : str or callable, default="uniform"
         A name from the table below, or a function that takes the distances and returns an array of their shape.
     bandwidth : array-like of shape (n_query,) or None, default=None
-        Distance of each query's (k + 1)-th neighbour, by which kernels of relative distance divide. None, for when
-        there is no such neighbour, takes the k-th: that neighbour then lies at the edge of a kernel, and has next
-        to no weight where the kernel ends at 1.
+        Distance of each query's (k + 1)-th neighbour. Kernels that need a bandwidth divide by it. None takes the
+        distance of the k-th neighbour, for when there is no further one. The k-th neighbour then has almost no
+        weight if the kernel falls to zero at 1.
     n_features : int or None, default=None
-        Number of columns that the distances are of. Needed by "optimal" alone.
+        Number of columns that the distances were computed from. Only "optimal" needs it.
 
     Returns
     -------
@@ -103,9 +104,9 @@ def weigh_neighbors(
                    (i^{1+2/m} - (i-1)^{1+2/m})\right)` with m columns
     ============== ========================================================================= =========
 
-    R's kknn takes 1e-6 for every smaller bandwidth, which depends on the unit; here only 0 is special. Constant
-    factors differ from kknn's and cancel in an average. Neighbours at one distance can differ in "optimal" weight,
-    as that counts by position.
+    R's kknn replaces every bandwidth below 1e-6 by 1e-6, so its weights depend on the unit. Here only a bandwidth of
+    0 is special. Constant factors differ from kknn's and cancel in an average. The "optimal" weights depend on the
+    position alone, so two neighbours at the same distance can have different weights.
 
     References
     ----------
@@ -134,18 +135,13 @@ def weigh_neighbors(
         return ranks
     if weights == "optimal":
         return np.tile(_weigh_optimally(matrix.shape[1], n_features), (len(matrix), 1))
-    if weights not in KERNELS:
+    if weights not in _SCALED_KERNELS:
         message = (
             f"weights is {weights!r}. It must be 'uniform', 'distance', one of {', '.join(map(repr, KERNELS))}, "
             "or a function of the distances."
         )
         raise ValueError(message)
-    relative = _scale_distances(matrix, bandwidth)
-    if weights == "gaussian":
-        quantile = norm.ppf(1 - 1 / (2 * (matrix.shape[1] + 1)))
-        density: NDArray[np.float64] = np.exp(-0.5 * (relative * quantile) ** 2) / np.sqrt(2 * np.pi)
-        return density
-    return _SCALED_KERNELS[weights](relative)
+    return _SCALED_KERNELS[weights](_scale_distances(matrix, bandwidth))
 
 
 def average_targets(targets: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -178,7 +174,7 @@ def average_targets(targets: NDArray[np.float64], weights: NDArray[np.float64]) 
     if len(bad):
         message = (
             f"The weights of {len(bad)} queries have a sum that is zero or not finite, the first of them "
-            f"{bad[:5].tolist()}. Each query needs a finite sum other than zero: mend the function of the distances."
+            f"{bad[:5].tolist()}. Each query needs a finite sum other than zero: correct the function of the distances."
         )
         raise ValueError(message)
     sums = np.einsum("qk...,qk->q...", targets, weights)
@@ -237,7 +233,7 @@ def _scale_distances(matrix: NDArray[np.float64], bandwidth: ArrayLike | None) -
     if widths.shape != matrix.shape[:1] or not (widths >= matrix.max(axis=1)).all():
         message = (
             f"bandwidth has shape {widths.shape} for {len(matrix)} queries, or is less than a distance. "
-            "It needs the distance of each query's next neighbour, behind those that are weighed."
+            "Give the distance of each query's (k + 1)-th neighbour."
         )
         raise ValueError(message)
     relative = np.divide(matrix, widths[:, np.newaxis], out=np.zeros_like(matrix), where=widths[:, np.newaxis] > 0)

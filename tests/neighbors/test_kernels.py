@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 
@@ -11,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
+from numba.core.cpu import CPUTargetOptions
 
+from energyknn._shared import compiling
 from energyknn.neighbors.engines.blocked import search as kernels
 from energyknn.neighbors.engines.blocked import tiles_llvm, tiles_numpy
 from energyknn.neighbors.engines.blocked.engine import build_tree
@@ -49,11 +52,11 @@ def test_a_heap_gives_items_by_key_and_number(seed, size, distinct):
 def test_candidates_are_sorted_by_measure_and_row(size):
     random = np.random.default_rng(size)
     measures, rows = random.integers(0, 40, size).astype(float), random.permutation(size)
-    found = np.empty(size), np.empty(size, dtype=np.int64)
-    sort_found(measures.copy(), rows.copy(), size, *found, np.empty(size), np.empty(size, dtype=np.int64))
+    all_measures, all_rows = np.tile(measures, (3, 1)), np.tile(rows, (3, 1))
+    sort_found(all_measures, all_rows, size)
     order = np.lexsort((rows, measures))
-    np.testing.assert_array_equal(found[0], measures[order])
-    np.testing.assert_array_equal(found[1], rows[order])
+    np.testing.assert_array_equal(all_measures[:2], [measures, measures[order]])
+    np.testing.assert_array_equal(all_rows[:2], [rows, rows[order]])
 
 
 @SETTINGS
@@ -173,6 +176,15 @@ def test_screened_measures_lie_within_the_margin(seed, p, scale, offset, n_featu
             exact = np.array(exact) * tree.scale * (tree.scale if p == 2 else 1.0)
             assert (np.abs(screened[inner] + local.bases[number] - exact) <= margins[number]).all()
             assert local.bounds[number] - margins[number] <= exact.min()
+
+
+def test_steps_compile_where_numba_does_not_know_the_private_option(monkeypatch):
+    owner = next(base for base in CPUTargetOptions.__mro__ if "_nrt" in vars(base))
+    monkeypatch.delattr(owner, "_nrt")
+    with pytest.raises(KeyError, match="_nrt"):
+        njit(_nrt=False)(lambda values: values[0])(np.ones(2))
+    step = runpy.run_path(compiling.__file__)["compile_step"](lambda values: values[0])
+    assert step(np.ones(2)) == 1.0
 
 
 WITHOUT_COMPILER = """

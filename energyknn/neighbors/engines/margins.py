@@ -1,15 +1,22 @@
-"""Proven margins for engines that measure by x² - 2xy + y² in float64."""
+"""What engines share that find candidates by x² - 2xy + y² in float64: how many they need, and a proven margin."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from energyknn.neighbors.contract import Search
+from energyknn.neighbors.contract import Candidates, Search
+
+_EXTRA = 8  # candidates beyond k: the last bounds the rows that are left out, and the others make room for ties
+
+
+def count_candidates(search: Search) -> int:
+    """Return how many candidates to find for each query, its own row among them."""
+    return min(len(search.X_train), search.n_neighbors + (search.own is not None) + _EXTRA)
 
 
 def centre_rows(search: Search) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Move training and query rows so that the mean training row is the origin."""
+    """Subtract the mean training row from training and query rows."""
     centre = search.X_train.mean(axis=0)
     return search.X_train - centre, search.X_query - centre
 
@@ -29,17 +36,21 @@ def expansion_margin(train: NDArray[np.float64], query: NDArray[np.float64], *, 
     Returns
     -------
     ndarray of shape (n_query,), float64
-        For every training row, the measured and the contract's (squared) distance differ by at most this.
+        How much the measured (squared) distance to any training row can differ from the contract's.
 
     Notes
     -----
-    With d columns, u = 2⁻⁵³, s the largest norm of a centred training row plus the norm of the centred query:
-    centring rounds each coordinate by a relative u, which moves the squared distance by at most 2us² + u²s²; each
-    inner product of d terms, in any order, is wrong by at most du times the product of the norms, so the three of
-    them by at most (d + 1)us² together, and adding them by 2us²; a square root that is squared again adds
-    4us²; the contract's own sum is within (d + 2)us² of the real number. Together less than (2d + 12)us² (1 + 2du);
-    4(d + 8)us² leaves half of it for the rounding of the norms. The same holds for p = 1 with s in place of s².
-    Underflow adds at most the smallest normal number for each of the 3d products.
+    Let d be the number of columns and u = 2⁻⁵³. Let s be the largest norm of a centred training row plus the norm of
+    the centred query. For p = 2 the errors are at most:
+
+    - 2us² + u²s² for centring, which rounds each coordinate by a relative u;
+    - (d + 1)us² for the three inner products of d terms, in any order, and 2us² for adding them;
+    - 4us² for a square root that is squared again;
+    - (d + 2)us² for the contract's own sum.
+
+    Together they are less than (2d + 12)us² (1 + 2du). The margin is 4(d + 8)us², and the rest of it covers the
+    rounding of the norms. For p = 1 the same holds with s in place of s². Underflow adds at most the smallest normal
+    number for each of the 3d products.
     """
     with np.errstate(over="ignore", under="ignore"):
         reach = _norms(train, p=p).max() + _norms(query, p=p)
@@ -49,7 +60,38 @@ def expansion_margin(train: NDArray[np.float64], query: NDArray[np.float64], *, 
     return margin
 
 
-def drop_own_rows(indices: NDArray[np.int64], own: NDArray[np.int64]) -> NDArray[np.int64]:
+def bound_candidates(
+    search: Search,
+    centred: tuple[NDArray[np.float64], NDArray[np.float64]],
+    indices: NDArray[np.int64],
+    farthest: NDArray[np.float64],
+) -> Candidates:
+    """Leave out each query's own row, and bound the rows that were not found.
+
+    Parameters
+    ----------
+    search : Search
+        What was searched for.
+    centred : tuple of ndarray
+        The rows that `centre_rows` returned.
+    indices : ndarray of shape (n_query, n_candidates), int64
+        The `count_candidates` rows of each query with the smallest measured (squared) distances.
+    farthest : ndarray of shape (n_query,), float64
+        The largest of those distances.
+
+    Returns
+    -------
+    Candidates
+        Those rows, and the largest measured distance less the margin.
+    """
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        outside = farthest - expansion_margin(*centred, p=search.p)
+    if indices.shape[1] == len(search.X_train):
+        outside[:] = np.inf
+    return Candidates(indices if search.own is None else _drop_own_rows(indices, search.own), outside)
+
+
+def _drop_own_rows(indices: NDArray[np.int64], own: NDArray[np.int64]) -> NDArray[np.int64]:
     """Take each query's own row out of its candidates, or the last candidate where it is not among them."""
     drops = indices == own[:, np.newaxis]
     drops[~drops.any(axis=1), -1] = True

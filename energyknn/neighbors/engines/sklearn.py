@@ -7,10 +7,9 @@ from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from energyknn.neighbors.contract import Candidates, Search
-from energyknn.neighbors.engines.margins import centre_rows, drop_own_rows, expansion_margin
+from energyknn.neighbors.engines.margins import bound_candidates, centre_rows, count_candidates
 from energyknn.neighbors.metrics import METRICS
 
-_EXTRA = 8  # candidates beyond k: the last bounds the rows that are left out, and a few ties find room
 _SLICE_VALUES = 1 << 33  # products in a slice: about 0.1 s
 
 
@@ -31,8 +30,7 @@ def find_candidates(search: Search) -> Candidates:
     -----
     Where the bound does not settle a query, because rows tie or nearly do at the k-th distance, the oracle answers.
     """
-    n_query, n_train = len(search.X_query), len(search.X_train)
-    n_found = min(n_train, search.n_neighbors + (search.own is not None) + _EXTRA)
+    n_query, n_found = len(search.X_query), count_candidates(search)
     train, query = centre_rows(search)
     metric = METRICS[search.p].names[0]
     indices = np.empty((n_query, n_found), dtype=np.int64)
@@ -44,7 +42,4 @@ def find_candidates(search: Search) -> Candidates:
             part = slice(start, start + step)
             distances, indices[part] = finder.kneighbors(query[part], n_neighbors=n_found)
             farthest[part] = distances[:, -1] ** search.p
-        outside = farthest - expansion_margin(train, query, p=search.p)
-    if n_found == n_train:
-        outside[:] = np.inf
-    return Candidates(indices if search.own is None else drop_own_rows(indices, search.own), outside)
+    return bound_candidates(search, (train, query), indices, farthest)

@@ -10,13 +10,11 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from energyknn.errors import import_extra
 from energyknn.neighbors.contract import Candidates, Search
-from energyknn.neighbors.engines.margins import centre_rows, drop_own_rows, expansion_margin
+from energyknn.neighbors.engines.margins import bound_candidates, centre_rows, count_candidates
 
-_EXTRA = 8  # candidates beyond k: the last bounds the rows that are left out, and a few ties find room
 _SHARE = 0.5  # of the free memory of a GPU: the rest is for others, and for what PyTorch keeps aside
 _CPU_BYTES = 1 << 29  # more is no faster on a CPU
 _VALUE = 8  # bytes of a float64, and of a row number
@@ -100,8 +98,7 @@ def _choose_cut(search: Search, n_found: int, *, n_bytes: int) -> _Cut:
 
 def _find_on(torch: Any, device: str, search: Search, *, n_bytes: int) -> Candidates:
     """Search on a device: for queries that are held with their candidates, training rows in turn."""
-    n_query, n_train = len(search.X_query), len(search.X_train)
-    n_found = min(n_train, search.n_neighbors + (search.own is not None) + _EXTRA)
+    n_query, n_train, n_found = len(search.X_query), len(search.X_train), count_candidates(search)
     train, query = centre_rows(search)
     cut = _choose_cut(search, n_found, n_bytes=n_bytes)
     indices = np.empty((n_query, n_found), dtype=np.int64)
@@ -118,11 +115,7 @@ def _find_on(torch: Any, device: str, search: Search, *, n_bytes: int) -> Candid
         for chunk, (measures, numbers) in zip(_slice(len(queries), cut.n_query), best, strict=True):
             place = slice(held.start + chunk.start, held.start + chunk.stop)
             farthest[place], indices[place] = measures.amax(dim=1).cpu().numpy(), numbers.cpu().numpy()
-    with np.errstate(over="ignore", invalid="ignore"):
-        outside: NDArray[np.float64] = farthest - expansion_margin(train, query, p=search.p)
-    if n_found == n_train:
-        outside[:] = np.inf
-    return Candidates(indices if search.own is None else drop_own_rows(indices, search.own), outside)
+    return bound_candidates(search, (train, query), indices, farthest)
 
 
 def _slice(n_rows: int, step: int) -> Iterator[slice]:
@@ -135,20 +128,18 @@ def _none(torch: Any, n_query: int, device: str) -> tuple[Any, Any]:
 
 
 def _select(torch: Any, rows: Any, queries: Any, n_found: int, p: int) -> tuple[Any, Any]:
-    """Give the `n_found` smallest measures, or those of all rows, and the rows that they belong to."""
+    """Return the `n_found` smallest measures, or all if there are fewer, and their rows."""
     if p == 1:
-        measures = torch.cdist(queries, rows, p=1.0)
-    else:
+        measures, shared = torch.cdist(queries, rows, p=1.0), 0.0
+    else:  # y² is the same for all rows, so it is added after the smallest have been selected
         measures = torch.addmm((rows * rows).sum(dim=1), queries, rows.T, alpha=-2.0)
+        shared = (queries * queries).sum(dim=1, keepdim=True)
     found = torch.topk(measures, min(n_found, len(rows)), dim=1, largest=False, sorted=False)
-    if p == 1:
-        return found.values, found.indices
-    # The query's own share is the same for all rows, so it does not change which are the smallest.
-    return found.values + (queries * queries).sum(dim=1, keepdim=True), found.indices
+    return found.values + shared, found.indices
 
 
 def _merge(torch: Any, first: tuple[Any, Any], second: tuple[Any, Any], n_found: int) -> tuple[Any, Any]:
-    """Give the `n_found` smallest measures of two sets of rows, and the rows that they belong to."""
+    """Return the `n_found` smallest measures of two sets of rows, and their rows."""
     if first[0].shape[1] == 0:
         return second
     measures, numbers = (torch.cat(pair, dim=1) for pair in zip(first, second, strict=True))

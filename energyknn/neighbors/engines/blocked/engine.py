@@ -249,33 +249,23 @@ def _order_rows(rows: NDArray[np.float64], *, leaf: int, n_threads: int, inner_l
     numbers, edges = _group_rows(rows, n_threads=n_threads)
     keys = np.empty(len(rows))
     piece = max(leaf, len(rows) // (8 * n_threads))
-    edges = split_pieces(rows, numbers, keys, edges, piece, leaf)
-    edges = _split_all(rows, numbers, keys, edges, leaf, n_threads=n_threads)
+
+    def split_all(edges: NDArray[np.int64], leaf: int) -> NDArray[np.int64]:
+        """Split the pieces between the edges down to `leaf` rows. Pieces share nothing, so threads take turns."""
+        inner_edges = {}
+
+        def split(part: tuple[int, int]) -> None:
+            first, stop = part
+            inner_edges[first] = split_pieces(rows, numbers, keys, edges[first : stop + 1], leaf, leaf)[1:]
+
+        n_pieces = len(edges) - 1
+        run_slices(split, _cut(n_pieces, n_pieces // (8 * n_threads)), n_threads=n_threads)
+        return np.concatenate([edges[:1], *(inner_edges[first] for first in sorted(inner_edges))])
+
+    edges = split_all(split_pieces(rows, numbers, keys, edges, piece, leaf), leaf)
     if inner_leaf is not None:
-        _split_all(rows, numbers, keys, edges, inner_leaf, n_threads=n_threads)
+        split_all(edges, inner_leaf)
     return _Order(numbers, edges)
-
-
-def _split_all(
-    rows: NDArray[np.float64],
-    numbers: NDArray[np.int64],
-    keys: NDArray[np.float64],
-    edges: NDArray[np.int64],
-    leaf: int,
-    *,
-    n_threads: int,
-) -> NDArray[np.int64]:
-    """Split the pieces between the edges down to `leaf` rows; pieces share nothing, so threads take them in turn."""
-    n_pieces = len(edges) - 1
-    found: list[NDArray[np.int64]] = [edges[:1]] * (n_pieces + 1)
-    step = max(1, n_pieces // (8 * n_threads))
-
-    def split(first: int) -> None:
-        part = edges[first : first + step + 1]
-        found[first + 1] = split_pieces(rows, numbers, keys, part, leaf, leaf)[1:]
-
-    run_slices(split, range(0, n_pieces, step), n_threads=n_threads)
-    return np.concatenate([found[0], *(found[first + 1] for first in range(0, n_pieces, step))])
 
 
 def _group_rows(rows: NDArray[np.float64], *, n_threads: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -76,12 +76,8 @@ class _Found(NamedTuple):
     counts: NDArray[np.int64]  # (BATCH,)
     kth_measures: NDArray[np.float64]  # (BATCH,): where the k first are known for certain, the measure of the last,
     kth_rows: NDArray[np.int64]  # (BATCH,): and its row number; -1 elsewhere
-    measures: NDArray[np.float64]  # (room,)
-    rows: NDArray[np.int64]  # (room,)
-    sorted_measures: NDArray[np.float64]  # (room,)
-    sorted_rows: NDArray[np.int64]  # (room,)
-    spare_measures: NDArray[np.float64]  # (room,)
-    spare_rows: NDArray[np.int64]  # (room,)
+    measures: NDArray[np.float64]  # (3, room): of one query: as found, sorted, and room for sorting
+    rows: NDArray[np.int64]  # (3, room): the row numbers that belong to them
 
 
 class _Frontier(NamedTuple):
@@ -204,12 +200,8 @@ def _reserve_found(tree, n_neighbors):
         np.empty(BATCH, dtype=np.int64),
         np.empty(BATCH),
         np.empty(BATCH, dtype=np.int64),
-        np.empty(room),
-        np.empty(room, dtype=np.int64),
-        np.empty(room),
-        np.empty(room, dtype=np.int64),
-        np.empty(room),
-        np.empty(room, dtype=np.int64),
+        np.empty((3, room)),
+        np.empty((3, room), dtype=np.int64),
     )
 
 
@@ -325,11 +317,12 @@ def _find_largest(values, start, size):
 @inline_step
 def _screen_block(tree, block, batches, begin, unit, queries, rules, local, pace, found):
     """Let a unit of queries visit a block: keep the rows that may be among the k nearest of a query."""
-    localise(tree, block, queries, unit, rules.p, local)
+    p = rules.p
+    localise(tree, block, queries, unit, p, local)
     _set_thresholds(queries, unit, np.float64(tree.radii[block]), rules, local)
     edge, n_varying = tree.edges[block], tree.n_varying[block]
     if n_varying == 0:
-        _pass_over_equal_rows(tree, edge, batches, begin, unit, rules.p, found, local)
+        _pass_over_equal_rows(tree, edge, batches, begin, unit, p, found, local)
     n_parts = (tree.edges[block + 1] - edge + TILE_ROWS - 1) // TILE_ROWS
     all_parts = (np.uint64(1) << np.uint64(n_parts)) - np.uint64(1)
     bounds_parts = n_varying > 0 and _pays_to_bound(pace)
@@ -345,29 +338,16 @@ def _screen_block(tree, block, batches, begin, unit, queries, rules, local, pace
         parts = all_parts
         n_left = n_parts
         if bounds_parts:
-            parts &= find_near_parts(rules.p, part_low, part_high, at_boxes, shares, tile, UNIT, n_varying, allowed)
+            parts &= find_near_parts(p, part_low, part_high, at_boxes, shares, tile, UNIT, n_varying, allowed)
             pace.bounded[0] += n_parts
         while parts:
             part = count_trailing_zeros(parts)
             parts &= parts - np.uint64(1)
             n_left -= 1
-            if fill_tile(
-                rules.p,
-                tiles,
-                at_block + part * n_varying * TILE_ROWS,
-                starts,
-                block * tree.starts.shape[1] + part * TILE_ROWS,
-                shares,
-                tile,
-                UNIT,
-                n_varying,
-                thresholds,
-                sums,
-                masks,
-            ):
-                changed |= _take_tile(
-                    tree, edge + part * TILE_ROWS, batches, begin, unit, tile, queries, rules, local, found
-                )
+            first = part * TILE_ROWS
+            at_tile, at_start = at_block + first * n_varying, block * tree.starts.shape[1] + first
+            if fill_tile(p, tiles, at_tile, starts, at_start, shares, tile, UNIT, n_varying, thresholds, sums, masks):
+                changed |= _take_tile(tree, edge + first, batches, begin, unit, tile, queries, rules, local, found)
         pace.ruled_out[0] += n_left
     if changed:
         queries.reaches[unit] = _find_largest(queries.limits, unit * UNIT, UNIT)
@@ -450,45 +430,28 @@ def _pays_to_bound(pace):
 
 @inline_step
 def _take_tile(tree, place, batches, begin, unit, tile, queries, rules, local, found):
-    """Append the rows of a tile that may matter to its queries; return whether a limit has changed."""
+    """Append the rows of a tile that may matter to its queries, except their own; return whether a limit changed."""
     changed = False
     n_full = found.values.shape[1] - TILE_ROWS
     for inner in range(TILE_QUERIES):
-        if local.masks[inner] == 0:
+        mask = local.masks[inner]
+        if mask == 0:
             continue
         query = unit * UNIT + tile + inner
         own = batches.own[begin + query] if len(batches.own) else np.int64(-1)
-        count = _take_below(
-            local.sums,
-            inner,
-            local.masks[inner],
-            local.bases[tile + inner],
-            place,
-            tree.numbers,
-            own,
-            found.values,
-            found.places,
-            query,
-            found.counts[query],
-        )
+        base, count = local.bases[tile + inner], found.counts[query]
+        while mask:
+            slot = count_trailing_zeros(mask)
+            mask &= mask - np.uint64(1)
+            found.values[query, count] = local.sums[inner * TILE_ROWS + slot] + base
+            found.places[query, count] = place + slot
+            count += own < 0 or tree.numbers[place + slot] != own
         found.counts[query] = count
         if count > n_full or (count >= rules.n_neighbors and queries.limits[query] == np.inf):
             _lower_limit(tree, batches, begin + query, query, queries, rules, found)
             local.thresholds[tile + inner] = np.float32(queries.limits[query] + local.slacks[tile + inner])
             changed = True
     return changed
-
-
-@compile_step
-def _take_below(sums, inner, mask, base, place, numbers, own, values, places, query, count):
-    """Append the rows of a tile whose bits are set, but for the query's own; return the new count."""
-    while mask:
-        slot = count_trailing_zeros(mask)
-        mask &= mask - np.uint64(1)
-        values[query, count] = sums[inner * TILE_ROWS + slot] + base
-        places[query, count] = place + slot
-        count += own < 0 or numbers[place + slot] != own
-    return count
 
 
 @compile_step
@@ -509,17 +472,9 @@ def _rank_found(tree, batches, number, query, count, p, found):
     row = batches.numbers[number]
     for at in range(count):
         place = found.places[query, at]
-        found.measures[at] = measure_row(batches.rows, row, tree.rows, place, p)
-        found.rows[at] = tree.numbers[place]
-    sort_found(
-        found.measures,
-        found.rows,
-        count,
-        found.sorted_measures,
-        found.sorted_rows,
-        found.spare_measures,
-        found.spare_rows,
-    )
+        found.measures[0, at] = measure_row(batches.rows, row, tree.rows, place, p)
+        found.rows[0, at] = tree.numbers[place]
+    sort_found(found.measures, found.rows, count)
 
 
 @compile_step
@@ -534,12 +489,12 @@ def measure_row(queries, query, rows, row, p):
 @compile_step
 def _keep_first(query, count, scale, rules, found):
     """Keep exactly the k first candidates in the contract's order, with their scaled measures; return how many."""
-    last_measure, last_row = found.sorted_measures[rules.n_neighbors - 1], found.sorted_rows[rules.n_neighbors - 1]
+    last_measure, last_row = found.measures[1, rules.n_neighbors - 1], found.rows[1, rules.n_neighbors - 1]
     found.kth_measures[query], found.kth_rows[query] = last_measure, last_row
     kept = 0
     for at in range(count):
-        measure = found.measures[at]
-        if not comes_first(last_measure, last_row, measure, found.rows[at]):
+        measure = found.measures[0, at]
+        if not comes_first(last_measure, last_row, measure, found.rows[0, at]):
             found.values[query, kept] = measure * scale * scale if rules.p == 2 else measure * scale
             found.places[query, kept] = found.places[query, at]
             kept += 1
@@ -549,12 +504,11 @@ def _keep_first(query, count, scale, rules, found):
 @compile_step
 def _finish_query(tree, batches, number, query, queries, rules, found, distances, indices):
     """Write the k first candidates of a query, in the contract's order."""
-    count, _ = keep_nearest(
-        found.values, found.places, query, found.counts[query], rules.n_neighbors, queries.margins[query]
-    )
+    n_found, margin = found.counts[query], queries.margins[query]
+    count, _ = keep_nearest(found.values, found.places, query, n_found, rules.n_neighbors, margin)
     _rank_found(tree, batches, number, query, count, rules.p, found)
     target = batches.numbers[number]
     for at in range(rules.n_neighbors):
-        measure = found.sorted_measures[at]
+        measure = found.measures[1, at]
         distances[target, at] = np.sqrt(measure) if rules.p == 2 else measure
-        indices[target, at] = found.sorted_rows[at]
+        indices[target, at] = found.rows[1, at]

@@ -93,20 +93,20 @@ def keep_nearest(values, places, query, n_found, n_neighbors, margin):
 
 
 @compile_step
-def sort_found(measures, rows, n_found, sorted_measures, sorted_rows, spare_measures, spare_rows):
-    """Sort by (measure, row number), smallest first, into the sorted arrays: short runs, then merges of two runs."""
+def sort_found(measures, rows, n_found):
+    """Sort what stands in [0] by (measure, row number) into [1]: short runs, then merges of two runs, through [2]."""
     run = n_found
     while run > _COUNTED:
         run = (run + 1) // 2
     for start in range(0, n_found, run):
         piece = slice(start, min(start + run, n_found))
-        _sort_by_counting(measures[piece], rows[piece], sorted_measures[piece], sorted_rows[piece])
+        _sort_by_counting(measures[0][piece], rows[0][piece], measures[1][piece], rows[1][piece])
     while run < n_found:
         for at in range(n_found):
-            spare_measures[at], spare_rows[at] = sorted_measures[at], sorted_rows[at]
+            measures[2, at], rows[2, at] = measures[1, at], rows[1, at]
         for start in range(0, n_found, 2 * run):
             middle, stop = min(start + run, n_found), min(start + 2 * run, n_found)
-            _merge_runs(spare_measures, spare_rows, start, middle, stop, sorted_measures, sorted_rows)
+            _merge_runs(measures[2], rows[2], start, middle, stop, measures[1], rows[1])
         run *= 2
 
 

@@ -5,7 +5,7 @@ loop runs at the speed of a matrix product for any number of columns, so no kern
 of columns. LLVM splits the vectors into what the machine has. `tiles_numpy` says what each function computes.
 """
 
-# mypy: disable-error-code="no-untyped-call"
+# mypy: disable-error-code="no-untyped-call,no-untyped-def"
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from energyknn.neighbors.engines.blocked.tile_shape import LANES, TILE_QUERIES, 
 
 _N_VECTORS = TILE_ROWS // LANES
 _INDEX = ir.IntType(64)
+_FIRST = _INDEX(0)
 _VECTOR = ir.VectorType(ir.FloatType(), LANES)
 
 
@@ -37,40 +38,25 @@ def _choose_by_p(builder: ir.IRBuilder, p: ir.Value, generate: Callable[[int], i
     return builder.load(result)
 
 
-def _locate(context: Any, builder: ir.IRBuilder, kind: Any, array: ir.Value, offset: ir.Value | int = 0) -> ir.Value:
-    """Return a pointer to an element of an array."""
-    data = context.make_array(kind)(context, builder, array).data
-    return builder.gep(data, [_INDEX(offset) if isinstance(offset, int) else offset])
+def _make_locator(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Callable[..., ir.Value]:
+    """Return a function that returns a pointer to an element of an array among the arguments."""
+    kinds = dict(zip(arguments, signature.args, strict=True))
+
+    def locate(array: ir.Value, offset: ir.Value = _FIRST) -> ir.Value:
+        return builder.gep(context.make_array(kinds[array])(context, builder, array).data, [offset])
+
+    return locate
 
 
 @intrinsic
-def fill_tile(
-    typing_context: Any,
-    p: Any,
-    rows: Any,
-    at_row: Any,
-    starts: Any,
-    at_start: Any,
-    queries: Any,
-    at_query: Any,
-    stride: Any,
-    n_columns: Any,
-    limits: Any,
-    sums: Any,
-    masks: Any,
-) -> Any:
+def fill_tile(context, p, rows, at_row, starts, at_start, queries, at_query, stride, n_columns, limits, sums, masks):
     """Screen four queries against 64 rows; return the four masks joined by "or"."""
-    del typing_context
-    signature = types.uint64(
-        p, rows, at_row, starts, at_start, queries, at_query, stride, n_columns, limits, sums, masks
-    )
+    del context
+    kinds = p, rows, at_row, starts, at_start, queries, at_query, stride, n_columns, limits, sums, masks
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
         p, rows, at_row, starts, at_start, queries, at_query, stride, n_columns, limits, sums, masks = arguments
-        kinds = dict(zip(arguments, signature.args, strict=True))
-
-        def locate(array: ir.Value, offset: ir.Value | int = 0) -> ir.Value:
-            return _locate(context, builder, kinds[array], array, offset)
+        locate = _make_locator(context, builder, signature, arguments)
 
         def fill(p: int) -> ir.Value:
             totals = _start_totals(builder, locate(starts, at_start))
@@ -82,32 +68,18 @@ def fill_tile(
 
         return _choose_by_p(builder, p, fill)
 
-    return signature, generate
+    return types.uint64(*kinds), generate
 
 
 @intrinsic
-def find_near_parts(
-    typing_context: Any,
-    p: Any,
-    low: Any,
-    high: Any,
-    at_box: Any,
-    queries: Any,
-    at_query: Any,
-    stride: Any,
-    n_columns: Any,
-    limits: Any,
-) -> Any:
+def find_near_parts(context, p, low, high, at_box, queries, at_query, stride, n_columns, limits):
     """Find which of LANES boxes any of four queries may reach: a bit for each box."""
-    del typing_context
-    signature = types.uint64(p, low, high, at_box, queries, at_query, stride, n_columns, limits)
+    del context
+    kinds = p, low, high, at_box, queries, at_query, stride, n_columns, limits
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
         p, low, high, at_box, queries, at_query, stride, n_columns, limits = arguments
-        kinds = dict(zip(arguments, signature.args, strict=True))
-
-        def locate(array: ir.Value, offset: ir.Value) -> ir.Value:
-            return _locate(context, builder, kinds[array], array, offset)
+        locate = _make_locator(context, builder, signature, arguments)
 
         def find(p: int) -> ir.Value:
             zeros = ir.Constant(_VECTOR, [0.0] * LANES)
@@ -126,18 +98,18 @@ def find_near_parts(
 
         return _choose_by_p(builder, p, find)
 
-    return signature, generate
+    return types.uint64(*kinds), generate
 
 
 @intrinsic
-def count_at_most(typing_context: Any, values: Any, start: Any, n_values: Any, limit: Any) -> Any:
+def count_at_most(context, values, start, n_values, limit):
     """Count how many of the values from `start` on, a multiple of LANES, do not exceed a limit."""
-    del typing_context
-    signature = types.int64(values, start, n_values, limit)
+    del context
+    kinds = values, start, n_values, limit
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
         values, start, n_values, limit = arguments
-        first = _locate(context, builder, signature.args[0], values, start)
+        first = _make_locator(context, builder, signature, arguments)(values, start)
         limits = _spread(builder, limit)
         total = cgutils.alloca_once_value(builder, _INDEX(0))
         with cgutils.for_range(builder, builder.udiv(n_values, _INDEX(LANES)), intp=_INDEX) as loop:
@@ -146,7 +118,7 @@ def count_at_most(typing_context: Any, values: Any, start: Any, n_values: Any, l
             builder.store(builder.add(builder.load(total), builder.zext(builder.ctpop(bits), _INDEX)), total)
         return builder.load(total)
 
-    return signature, generate
+    return types.int64(*kinds), generate
 
 
 @intrinsic

@@ -1,31 +1,14 @@
 """What the vector instructions of `tiles_llvm` compute, in NumPy: their specification, and their stand-in."""
+# mypy: disable-error-code="no-untyped-call,no-untyped-def"
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from energyknn.neighbors.engines.blocked.tile_shape import LANES, TILE_QUERIES, TILE_ROWS
 
-_Floats = NDArray[np.float32]
 
-
-def fill_tile(
-    p: int,
-    rows: _Floats,
-    at_row: int,
-    starts: _Floats,
-    at_start: int,
-    queries: _Floats,
-    at_query: int,
-    stride: int,
-    n_columns: int,
-    limits: _Floats,
-    sums: _Floats,
-    masks: NDArray[np.uint64],
-) -> np.uint64:
+def fill_tile(p, rows, at_row, starts, at_start, queries, at_query, stride, n_columns, limits, sums, masks):
     """Screen four queries against 64 rows; return the four masks joined by "or".
 
     Parameters
@@ -59,17 +42,7 @@ def fill_tile(
     return _join_bits(np.any(below, axis=0))
 
 
-def find_near_parts(
-    p: int,
-    low: _Floats,
-    high: _Floats,
-    at_box: int,
-    queries: _Floats,
-    at_query: int,
-    stride: int,
-    n_columns: int,
-    limits: _Floats,
-) -> np.uint64:
+def find_near_parts(p, low, high, at_box, queries, at_query, stride, n_columns, limits):
     """Find which of 16 boxes any of four queries may reach: a bit for each box.
 
     Parameters
@@ -95,17 +68,17 @@ def find_near_parts(
     return _join_bits(np.any(near, axis=0))
 
 
-def count_at_most(values: _Floats, start: int, n_values: int, limit: float) -> int:
+def count_at_most(values, start, n_values, limit):
     """Count how many of the `n_values` values from `start` on, a multiple of 16, do not exceed a limit."""
     return int(np.count_nonzero(values[start : start + n_values] <= limit))
 
 
-def count_trailing_zeros(mask: np.uint64) -> int:
+def count_trailing_zeros(mask):
     """Return the position of the lowest bit that is set; the mask is not zero."""
     bits = int(mask)
     return (bits & -bits).bit_length() - 1
 
 
-def _join_bits(bits: Any) -> np.uint64:
+def _join_bits(bits):
     """Write truth values into a number, the first as its lowest bit."""
     return np.uint64(sum(1 << int(position) for position in np.flatnonzero(bits)))
