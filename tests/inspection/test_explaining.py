@@ -68,7 +68,12 @@ def models():
     return {name: clone(model).fit(X, y) for name, model in MODELS.items()}
 
 
-@pytest.fixture(params=MODELS)
+def mark_slow(names):
+    """Leave the model that takes three times as long as one map to the slow tests."""
+    return [pytest.param(name, marks=pytest.mark.slow if name == "mean of maps" else ()) for name in names]
+
+
+@pytest.fixture(params=mark_slow(MODELS))
 def model(request, models):
     return models[request.param]
 
@@ -135,7 +140,7 @@ def test_groups_of_columns_that_are_not_mixed_add_up(models, name):
     np.testing.assert_allclose(together.shares[:, :, 3], alone.shares[:, :, 3:].sum(axis=2), atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["rotated", "linear map", *BENT])
+@pytest.mark.parametrize("name", mark_slow(["rotated", "linear map", *BENT]))
 def test_shares_are_shapley_values(models, name):
     """The mean over all orders in which columns become those of the neighbour, of what each adds to the distance."""
     model, groups = models[name], list(GROUPS.values())
@@ -241,7 +246,7 @@ def test_shares_of_columns_are_those_of_pairs_drawn_at_random(models):
     np.testing.assert_allclose(found["share"], np.array(parts) / np.sum(parts), rtol=1e-8)
 
 
-@pytest.mark.parametrize("name", ["linear map", *BENT])
+@pytest.mark.parametrize("name", mark_slow(["linear map", *BENT]))
 def test_shares_of_columns_are_those_of_their_explanations(models, name):
     """Over all pairs: each column's part of the sum of squared distances, and how far it moves rows alone."""
     model, rows = models[name], X.iloc[:10]

@@ -80,7 +80,7 @@ def folder(tmp_path, monkeypatch):
 WITH_EXAMPLES = [page for page in PAGES if find_blocks(page, "pycon", "console")]
 
 
-@pytest.mark.medium
+@pytest.mark.slow  # `nox -s docs` runs them too
 @pytest.mark.parametrize(
     "page",
     [pytest.param(page, marks=pytest.mark.ray if page.name in RUN_ON_RAY else ()) for page in WITH_EXAMPLES],
