@@ -445,7 +445,7 @@ def test_a_column_that_is_all_that_matters_is_found(data):
 @pytest.mark.slow
 def test_the_command_line_shows_and_writes_them(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(
-        "energyknn.study.jobs.reproduce.list_models",
+        "energyknn.study.comparison.models.list_models",
         lambda columns, **options: shrink(
             list_models(columns, learning={**QUICK, "n_maps": 1}, tuning=FEW_TREES, **options)
         ),
