@@ -102,3 +102,10 @@ def test_equal_candidates_do_not_differ():
 def test_one_fold_tells_nothing_of_a_difference():
     with pytest.raises(ValueError, match="1 fold"):
         compare_candidates([0.5], [0.6], test_share=0.25)
+
+
+def test_one_standard_error_is_the_best_ones_spread_over_the_root_of_the_folds():
+    """The best has mean 0.6 and std 0.1 on 4 folds, so the limit is 0.55: 0.551 is within it and 0.549 is not."""
+    best = [0.5, 0.5, 0.7, 0.7]
+    assert make_table([best, [0.551] * 4], [5, 10]).smoothest == 1
+    assert make_table([best, [0.549] * 4], [5, 10]).smoothest == 0
