@@ -353,7 +353,7 @@ def _list_parts(job: Job) -> Iterator[tuple[list[int], Part]]:
 def _check_candidate(candidate: Any) -> None:
     """Require a candidate whose fields can be used."""
     if not isinstance(candidate, Candidate):
-        message = f"{candidate!r} is no candidate. Each must be a Candidate, such as Candidate(n_neighbors=5)."
+        message = f"{candidate!r} is not a candidate. Each must be a Candidate, such as Candidate(n_neighbors=5)."
         raise TypeError(message)
     check_integer(candidate.n_neighbors, name="n_neighbors", rule="an integer of at least 1")
     weights, transformer, known = candidate.weights, candidate.transformer, ("uniform", "distance", *KERNELS)

@@ -147,6 +147,7 @@ print(describe_value(scale), describe_value(StandardScaler()), describe_value({"
 """
 
 
+@pytest.mark.medium
 def test_a_description_is_the_same_in_another_process():
     done = {
         subprocess.run(

@@ -31,6 +31,7 @@ def search_in_shards(X, X_query, n_neighbors, *, edges, p, order):
     return finish_nearest(reduce(merge_nearest, shuffled, no_nearest(len(queries), n_neighbors)), p=p)
 
 
+@pytest.mark.medium
 @settings(max_examples=150, deadline=None)
 @given(data=st.data(), p=st.sampled_from([1, 2]), is_self_search=st.booleans())
 def test_shards_in_any_order_have_the_bits_of_one_search(data, p, is_self_search):

@@ -25,6 +25,7 @@ def send(value):
     return pickle.loads(data, buffers=held), held  # noqa: S301 - our own
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("p", [1, 2])
 @pytest.mark.parametrize("is_self_search", [True, False])
 def test_a_shared_index_finds_the_same_bits_in_place(p, is_self_search):

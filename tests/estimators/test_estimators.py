@@ -120,6 +120,7 @@ def test_pickle_and_clone(engine):
         clone(model).predict(query)
 
 
+@pytest.mark.medium
 def test_pipeline_and_grid_search():
     X, y, query = make_data()
     pipeline = make_pipeline(StandardScaler(), KNNRegressor()).set_output(transform="pandas")

@@ -277,6 +277,7 @@ def test_models_and_groups_that_cannot_be_left_out_are_refused():
         IntervalRegressor(KNNRegressor()).fit(X, y).predict_interval(X, coverage=1)
 
 
+@pytest.mark.medium
 @parametrize_with_checks(
     [
         IntervalRegressor(KNNRegressor(3)),

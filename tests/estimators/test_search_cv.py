@@ -34,6 +34,7 @@ def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
+@pytest.mark.medium
 def test_results_have_grid_search_cvs_keys_and_scores(data):
     options = {"cv": 4, "return_train_score": True}
     expected = GridSearchCV(KNeighborsRegressor(algorithm="kd_tree"), GRID, **options).fit(*data)
@@ -55,6 +56,7 @@ def test_results_have_grid_search_cvs_keys_and_scores(data):
     pd.DataFrame(search.cv_results_)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("refit", ["mae", "r2", False, lambda _results: 3])
 def test_several_metrics_and_refit_by_name_or_callable(data, refit):
     options = {"cv": 3, "scoring": {"r2": "r2", "mae": "neg_mean_absolute_error"}, "refit": refit}

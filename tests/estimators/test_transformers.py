@@ -13,6 +13,7 @@ from energyknn.estimators.transformers import ColumnWeights, RankFeatures
 ROWS = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0], "c": [5.0, 6.0]})
 
 
+@pytest.mark.medium
 @parametrize_with_checks([ColumnWeights(), ColumnWeights(default=0.5), RankFeatures(), RankFeatures(n_waves=0)])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)

@@ -78,6 +78,7 @@ def model(request, models):
     return models[request.param]
 
 
+@pytest.mark.medium
 def test_all_rows_together_make_the_prediction(models):
     for name in ("notebook's", "manhattan", "diagonal"):
         found = explain_predictions(models[name], NEW, X, n_neighbors=12)
@@ -85,6 +86,7 @@ def test_all_rows_together_make_the_prediction(models):
         np.testing.assert_array_equal(found.predictions, models[name].predict(NEW))
 
 
+@pytest.mark.medium
 def test_the_heaviest_rows_come_first(model):
     found = explain_predictions(model, NEW, X, n_neighbors=8)
     assert found.indices.shape == found.weights.shape == found.distances.shape == (6, 8)
@@ -114,6 +116,7 @@ def test_manhattan_shares_are_differences(models):
     np.testing.assert_allclose(found.shares, sizes / sizes.sum(axis=2, keepdims=True), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.medium
 def test_distances_are_those_of_the_mapped_rows(model):
     found = explain_predictions(model, NEW, X, n_neighbors=4, columns=GROUPS)
     expected = 0.0
@@ -124,6 +127,7 @@ def test_distances_are_those_of_the_mapped_rows(model):
     np.testing.assert_allclose(found.distances, expected**power, rtol=1e-9)
 
 
+@pytest.mark.medium
 def test_shares_sum_to_one(model):
     for columns in (GROUPS, None):
         found = explain_predictions(model, NEW, X, n_neighbors=4, columns=columns)
@@ -140,6 +144,7 @@ def test_groups_of_columns_that_are_not_mixed_add_up(models, name):
     np.testing.assert_allclose(together.shares[:, :, 3], alone.shares[:, :, 3:].sum(axis=2), atol=1e-12)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", mark_slow(["rotated", "linear map", *BENT]))
 def test_shares_are_shapley_values(models, name):
     """The mean over all orders in which columns become those of the neighbour, of what each adds to the distance."""
@@ -167,6 +172,7 @@ def test_shares_are_shapley_values(models, name):
     )
 
 
+@pytest.mark.medium
 def test_an_identical_row_has_distance_zero_and_no_shares(model):
     found = explain_predictions(model, X.iloc[[5]], X, n_neighbors=12)
     place = found.indices[0].tolist().index(5)
@@ -246,6 +252,7 @@ def test_shares_of_columns_are_those_of_pairs_drawn_at_random(models):
     np.testing.assert_allclose(found["share"], np.array(parts) / np.sum(parts), rtol=1e-8)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", mark_slow(["linear map", *BENT]))
 def test_shares_of_columns_are_those_of_their_explanations(models, name):
     """Over all pairs: each column's part of the sum of squared distances, and how far it moves rows alone."""
@@ -269,6 +276,7 @@ def test_shares_of_columns_are_those_of_their_explanations(models, name):
     np.testing.assert_allclose(found["weight"], np.sqrt(moves / 200), rtol=1e-7)
 
 
+@pytest.mark.medium
 def test_sampled_orders_come_close_to_all(models, monkeypatch):
     """Five columns are taken apart by some orders; all 120 have to tell nearly the same, the more orders the nearer."""
     model = models["one map"]
@@ -321,6 +329,7 @@ def test_importance_is_scikit_learns():
     np.testing.assert_allclose(found["importance_std"], np.std(expected, axis=0, ddof=1), rtol=1e-9, atol=1e-15)
 
 
+@pytest.mark.medium
 def test_a_column_that_is_not_used_has_no_importance_and_no_weight():
     model = make_learned_regressor(["a", "b"], ["c"], n_maps=2, **QUICK)
     found = explain_columns(model, X, y, folds=fold_rows(120, n_splits=2), columns=GROUPS, n_repeats=1)

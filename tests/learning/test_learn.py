@@ -46,6 +46,7 @@ def predict_rows(mapped, y, queries, neighbors, ridge):
     return np.array(found)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("ridge", [0.05, 0.3, 10.0, np.inf])
 def test_the_gradient_is_that_of_the_mean_squared_error(ridge):
     random = np.random.default_rng(1)
@@ -102,6 +103,7 @@ def test_the_gradient_by_the_map_is_that_of_differences(n_units):
             assert found[number][place] == pytest.approx((total(up) - total(down)) / 2e-6, rel=1e-6, abs=1e-8)
 
 
+@pytest.mark.medium
 def test_a_hidden_layer_learns_what_columns_tell_together():
     """The target is the length of a row: no linear map to two columns puts rows of a like length near."""
     X = np.random.default_rng(3).normal(size=(1500, 6))
@@ -118,6 +120,7 @@ def test_decay_shrinks_a_map(data):
     assert sizes[1] < 0.8 * sizes[0]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("form", ["full", "diagonal"])
 def test_columns_of_noise_lose_their_weight(data, form):
     X, y = data
@@ -130,6 +133,7 @@ def test_columns_of_noise_lose_their_weight(data, form):
     assert np.mean((better - y[1000:]) ** 2) < 0.25 * np.mean((plain - y[1000:]) ** 2)
 
 
+@pytest.mark.medium
 def test_the_trace_says_which_round_was_kept(data):
     learned = learn_map(*data, **QUICK)
     assert len(learned.trace) == 25
@@ -139,6 +143,7 @@ def test_the_trace_says_which_round_was_kept(data):
     assert seconds == sorted(seconds)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("options", [{}, {"n_units": 0}])
 def test_mapped_columns_do_not_correlate_and_come_by_their_variance(data, options):
     learned = learn_map(*data, **QUICK | options)
@@ -214,6 +219,7 @@ def test_soft_weights_sum_to_one_and_fall_with_distance():
     assert weights[0, 2] == 0
 
 
+@pytest.mark.medium
 @parametrize_with_checks(
     [
         MetricMap(n_components=2, n_maps=2, n_rounds=3, n_neighbors=5),
@@ -321,6 +327,7 @@ def test_a_local_fit_of_training_rows_leaves_each_out():
     assert found[7] == pytest.approx(LocalLinearRegressor(10).fit(X[rest], y[rest]).predict(X[7:8])[0], rel=1e-12)
 
 
+@pytest.mark.medium
 def test_the_whole_model_beats_plain_neighbours_and_joins_its_maps(data):
     X, y = data
     options = {
@@ -359,6 +366,7 @@ def recordings():
     return X, X[:, 0] + random.normal(size=500)[songs] + 0.1 * random.normal(size=2000), songs
 
 
+@pytest.mark.medium
 def test_groups_are_predicted_from_others_while_learning(recordings):
     X, y, songs = recordings
     options = {**STRAIGHT, "row_share": 1.0}
@@ -390,6 +398,7 @@ def test_a_round_draws_no_more_rows_than_asked(data):
     np.testing.assert_array_equal(least.components, learn_map(*data, **BRIEF | {"n_rows": 31}).components)
 
 
+@pytest.mark.medium
 def test_rounds_of_a_part_of_the_rows_learn_less_by_heart(data):
     X, y = data[0][:600], data[1][:600] + np.random.default_rng(4).normal(size=600)
     gaps = {}
@@ -405,6 +414,7 @@ def test_groups_that_cannot_be_are_refused(data, groups):
         learn_map(*data, groups=groups, **QUICK)
 
 
+@pytest.mark.medium
 def test_pipelines_and_means_hand_groups_to_their_maps(recordings):
     X, y, songs = recordings
     options = {**QUICK, "n_maps": 1, "row_share": 1.0, "n_rounds": 8}

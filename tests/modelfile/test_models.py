@@ -109,6 +109,7 @@ def saved(rows, tmp_path_factory):
     return path
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("mmap", [False, True])
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_predictions_are_equal_to_the_bit_after_reading(rows, others, tmp_path, name, mmap):
@@ -232,6 +233,7 @@ OLD = Path(__file__).with_name("format_1")
 """Files that the first release of format 1 wrote, and what it predicted from them."""
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("mmap", [False, True])
 @pytest.mark.parametrize("path", sorted(OLD.glob("*.safetensors")), ids=lambda path: path.stem)
 def test_files_written_before_are_read_and_predict_what_they_did(path, mmap):

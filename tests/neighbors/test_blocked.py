@@ -85,6 +85,7 @@ def test_equals_the_oracle(seed, kind, n_train, n_query, n_features, share, p, n
         assert_same_bits(search_tree(build_tree(search, block_rows=block_rows), search), expected)
 
 
+@pytest.mark.medium
 @SETTINGS
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -101,6 +102,7 @@ def test_self_search_equals_the_oracle(seed, kind, n_train, n_features, share, p
     assert_same_bits(search_neighbors(train, None, n_neighbors, p=p, engine="blocked"), expected)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("n_train", "n_features", "n_neighbors"),

@@ -121,6 +121,7 @@ def test_torch_on_the_gpu_gives_the_oracles_bits():
     assert_same_bits(search_neighbors(rows, None, 51, engine="torch"), search_neighbors(rows, None, 51, engine="brute"))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("engine", ["brute", "blocked", "sklearn"])
 @pytest.mark.parametrize("n_jobs", [1, 2, 5, -1])
 def test_threads_do_not_change_bits(engine, n_jobs):
@@ -231,6 +232,7 @@ def test_slices_stop_at_the_first_error():
     assert len(seen) < 100_000
 
 
+@pytest.mark.medium
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send a signal to a thread")
 @pytest.mark.parametrize("engine", ["brute", "blocked", "sklearn"])
 def test_an_interrupt_leaves_the_rest_of_a_search_undone(monkeypatch, engine):

@@ -120,6 +120,7 @@ def test_tiles_compute_what_numpy_computes(p, n_columns):
     np.testing.assert_array_equal(found[0][1], found[1][1])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("p", [1, 2])
 @pytest.mark.parametrize("n_columns", [1, 7])
 def test_near_parts_are_what_numpy_finds(p, n_columns):
@@ -140,6 +141,7 @@ def test_counts_are_what_numpy_counts():
         assert lowest_compiled(np.uint64(mask)) == tiles_numpy.count_trailing_zeros(np.uint64(mask))
 
 
+@pytest.mark.medium
 @SETTINGS
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -203,6 +205,7 @@ print("same bits")
 """
 
 
+@pytest.mark.medium
 def test_without_the_compiler_the_engine_gives_the_same_bits():
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", WITHOUT_COMPILER],

@@ -85,6 +85,7 @@ def test_an_index_is_refused_before_it_is_built(monkeypatch):
         build_index(np.zeros((200_000, 60)), engine="blocked")
 
 
+@pytest.mark.medium
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
 def test_under_a_real_limit_a_search_says_so_and_a_smaller_one_runs():
     code = (

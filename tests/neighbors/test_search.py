@@ -170,6 +170,7 @@ def test_large_values_that_are_close_do_not_overflow():
     assert search_neighbors([[1e300, 0.0]], [[1e300, 3.0]], 1).distances.tolist() == [[3.0]]
 
 
+@pytest.mark.medium
 def test_importing_the_package_loads_no_compiler():
     script = (
         "import sys, energyknn.neighbors, energyknn.estimators; "

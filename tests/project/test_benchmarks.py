@@ -128,6 +128,7 @@ def test_a_sleep_in_the_caller_of_the_kernel_is_found(tmp_path):
     assert re.search(r"SLOWER all \d cases of predict", done.stdout)
 
 
+@pytest.mark.medium
 def test_the_page_is_what_the_committed_run_gives():
     text, pictures = render_page(read_run(COMMITTED), COMMITTED.name)
     assert (FOLDER / "RESULTS.md").read_text(encoding="utf-8") == text

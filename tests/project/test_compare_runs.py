@@ -67,6 +67,7 @@ def test_a_slowdown_beyond_the_threshold_fails(compare, after, status):
     assert compare(before, new, options=["--threshold", "10"]).returncode == 0
 
 
+@pytest.mark.medium
 def test_noise_alone_does_not_fail_five_times_in_a_row(compare):
     random = np.random.default_rng(0)
     before = draw_run(random)

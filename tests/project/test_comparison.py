@@ -239,6 +239,7 @@ def test_defaults_are_chosen_on_rows_that_are_test_rows_under_neither_protocol(t
     assert set(unused) == set(range(len(recordings))) - tested[0] - tested[1]
 
 
+@pytest.mark.medium
 def test_a_choice_does_not_depend_on_test_rows(table, fits):
     unused = select_unused(table, schema=SPOTIFY, random_state=42)
     changed = table.copy()
@@ -346,6 +347,7 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
         assert words in capsys.readouterr().err
 
 
+@pytest.mark.medium
 @pytest.mark.skipif(not COMMITTED.is_file(), reason="no comparison is committed")
 def test_the_committed_page_is_what_the_committed_results_give():
     text, _ = render_page(read_state(COMMITTED), f"benchmarks/comparison/{COMMITTED.name}")

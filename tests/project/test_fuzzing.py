@@ -135,6 +135,7 @@ TABLE = make_tracks(6)
 CSV = TABLE.to_csv(index=False).encode()
 
 
+@pytest.mark.medium
 @sizes(300, 20_000)
 def test_a_csv_file_is_a_table_or_is_refused(tmp_path, n_cases):
     packed = {suffix: pack(CSV) for suffix, pack in PACKERS.items()}
@@ -170,6 +171,7 @@ ODD_COLUMNS = st.sampled_from(
 )
 
 
+@pytest.mark.medium
 @sizes(60, 8_000)
 def test_a_parquet_file_is_a_table_or_is_refused(tmp_path, n_cases):
     path, whole = tmp_path / "t.parquet", as_parquet(TABLE)
@@ -250,6 +252,7 @@ def read_and_predict(path, mmap):
         assert "\n" not in str(error)  # noqa: PT017
 
 
+@pytest.mark.medium
 @sizes(300, 30_000)
 def test_changed_bytes_are_a_whole_model_or_are_refused(tmp_path, models, n_cases):
     contents = [path.read_bytes() for path in models]
@@ -285,6 +288,7 @@ def put(node, place, value):
         node[place[-1]] = value
 
 
+@pytest.mark.medium
 @sizes(200, 20_000)
 def test_models_made_on_purpose_predict_or_are_refused(tmp_path, models, n_cases):
     contents = [files.read_content(path) for path in models]
@@ -350,6 +354,7 @@ ODD_ROWS = st.one_of(
 ENGINES = st.sampled_from(["auto", "blocked", "brute", "sklearn", "fast", None, 3, b"auto", ["auto"]])
 
 
+@pytest.mark.medium
 @sizes(300, 20_000)
 def test_a_search_finds_or_refuses(n_cases):
     def attempt(case):

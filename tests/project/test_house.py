@@ -84,6 +84,7 @@ def test_importing_a_room_loads_nothing_heavy(rooms, heavy):
     assert done.stdout.splitlines() == rooms
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("path", MODULES, ids=name_module)
 def test_public_names_are_documented_and_listed(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -40,6 +40,7 @@ def test_progress_sees_every_block(data, monkeypatch):
     assert seen == [(5, "Predict all rows")]
 
 
+@pytest.mark.medium
 def test_predictions_without_self_are_leave_one_out(data):
     X, y = data
     expected = cross_val_predict(KNeighborsRegressor(4), X, y, cv=LeaveOneOut())

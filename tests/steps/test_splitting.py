@@ -35,6 +35,7 @@ def test_the_folds_are_those_of_kfold(n_rows):
         np.testing.assert_array_equal(fold.test, test)
 
 
+@pytest.mark.medium
 @given(songs=st.lists(st.integers(0, 30), min_size=40, max_size=120), seed=st.integers(0, 99))
 def test_no_song_is_on_both_sides_and_no_row_is_lost(songs, seed):
     labels = np.array(songs)

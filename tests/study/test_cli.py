@@ -156,6 +156,7 @@ def run(*arguments, **options):
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
+@pytest.mark.medium
 def test_a_full_disk_loses_nothing(tmp_path):
     make_tracks(120).to_csv(tmp_path / "tracks.csv", index=False)
     out = tmp_path / "out"
@@ -177,6 +178,7 @@ def test_a_full_disk_loses_nothing(tmp_path):
     assert (out / "results.json").read_text() == "old"
 
 
+@pytest.mark.medium
 def test_a_constant_column_is_warned_of_once_and_takes_no_part(tmp_path):
     make_tracks(120).assign(tempo=120.0).to_csv(tmp_path / "tracks.csv", index=False)
     done = run("reproduce", "--data", str(tmp_path / "tracks.csv"), "--out", str(tmp_path / "out"), "--no-report")
@@ -195,6 +197,7 @@ def reproduced(tmp_path_factory):
     return folder / "out", done
 
 
+@pytest.mark.medium
 def test_reproduce_writes_what_it_says(reproduced):
     out, done = reproduced
     written = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
@@ -239,6 +242,7 @@ def test_both_stages_are_read_off_one_table_of_every_k(reproduced):
         assert scores == [every_k[k] for k in results[stage]["n_neighbors"]]
 
 
+@pytest.mark.medium
 def test_the_grids_searches_are_saved_and_the_figures_are_the_same(reproduced, tmp_path):
     assert main(["reproduce", "--search", "grid", "--no-report", "--no-honest", "--out", str(tmp_path / "out")]) == 0
     names = {path.name for path in (tmp_path / "out" / "model").iterdir()}
@@ -293,6 +297,7 @@ def test_tune_prints_every_candidate_as_grid_search_scores_it(capsys):
     assert "Best: k = " in shown
 
 
+@pytest.mark.medium
 def test_tune_varies_the_distance_too(capsys):
     arguments = ["tune", "--data", str(sample_path()), "--n-neighbors", "5,9", "--p", "1,2", "--mismatch-cost", "8,1"]
     arguments += ["--scaler", "as it is,robust", "--without", "key,mode", "--json"]
@@ -415,6 +420,7 @@ def test_progress_goes_to_a_terminals_stderr_only(tmp_path):
     assert "GridSearchCV - fit" not in out
 
 
+@pytest.mark.medium
 def test_python_dash_m_runs_the_program():
     assert run("--version").stdout.startswith("energyknn ")
     assert Path(sys.executable).exists()

@@ -40,6 +40,7 @@ def test_what_is_no_address_is_refused_before_the_file_is_read(
     assert_one_line(capsys.readouterr(), "It must be host:port")
 
 
+@pytest.mark.medium
 def test_an_address_that_keeps_silent_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"

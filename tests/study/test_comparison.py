@@ -131,6 +131,7 @@ def shift(data):
     return replace(data, X_test=data.X_test * -1 + 3, y_test=data.y_test[::-1] + 1)
 
 
+@pytest.mark.medium
 def test_test_rows_move_nothing_but_test_scores(data, scores, models):
     check_that_test_rows_move_nothing(data, scores, {name: models[name] for name in ("boosted trees", TUNED_TREES)})
 
@@ -191,6 +192,7 @@ def waves():
     return X, np.sin(2 * X[:, 0]) + 0.1 * random.normal(size=600)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_trees_of_every_library_are_tuned_by_rows_that_are_kept_out(waves, library):
     if library not in INSTALLED:
@@ -383,6 +385,7 @@ def test_labels_keep_the_order_of_what_they_label():
     assert label_bins([0.1, 0.95]).categories[9] == "0.9 to 1"
 
 
+@pytest.mark.medium
 def test_a_nested_estimate_is_a_grid_search_inside_each_fold(data):
     grid = {"n_neighbors": list(range(1, 16))}
     found = estimate_nested(data, grid["n_neighbors"])
@@ -435,6 +438,7 @@ def test_one_weight_per_column_is_learned_for_the_mean_that_it_predicts_by(data)
     assert model[1].weights is weigh_softly
 
 
+@pytest.mark.medium
 def test_a_column_that_is_all_that_matters_is_found(data):
     only = replace(data, y_train=data.X_train["tempo"].to_numpy())
     report = measure_columns(only, KNNRegressor(5))

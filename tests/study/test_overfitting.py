@@ -10,6 +10,7 @@ from energyknn.fitting import Scores
 from energyknn.study.overfitting import Gap, judge_overfitting, measure_gap, r2_standard_error
 
 
+@pytest.mark.medium
 def test_the_standard_error_is_the_bootstraps():
     random = np.random.default_rng(0)
     y_true = random.normal(size=2000)

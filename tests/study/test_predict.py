@@ -168,6 +168,7 @@ def test_a_model_without_intervals(folder, capsys):
     assert "fitted without intervals" in capsys.readouterr().err
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", ["notebook", "learned"])
 def test_why_names_training_rows_and_shares(folder, capsys, monkeypatch, kind):
     from energyknn import estimators
@@ -268,6 +269,7 @@ BAD = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("case", BAD)
 def test_what_cannot_be_predicted_ends_in_one_line(folder, capsys, monkeypatch, case):
     monkeypatch.chdir(folder)

@@ -306,6 +306,7 @@ def errorbars(axes):
     return found
 
 
+@pytest.mark.medium
 def test_every_picture_has_labels_with_units_and_a_title(pictures):
     from matplotlib.figure import Figure
 
@@ -422,6 +423,7 @@ def test_energy_distribution_draws_shares_that_add_up(arrays):
     assert values[0] == pytest.approx(np.histogram(everything, np.linspace(0, 1, 16))[0] / 12.5)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_pictures_of_rows_that_are_all_alike(results, value):
     same = np.full(3, value)
@@ -492,6 +494,7 @@ def test_the_terminal_names_intervals_and_what_is_missing(with_beyond):
 # --------------------------------------------------------------------------------------------------- page
 
 
+@pytest.mark.medium
 def test_page_shows_key_figures_before_anything_else(page):
     reader = PageReader(page)
     head = reader.text[: reader.text.index("Pictures")]
@@ -548,6 +551,7 @@ def test_no_text_of_the_results_becomes_markup(results):
     assert reader.text.count(MARKUP) > 20
 
 
+@pytest.mark.medium
 def test_the_report_of_a_file_full_of_markup(tmp_path):
     name = "<script>alert(1)"
     tracks = make_tracks(120).rename(columns={"tempo": name, "valence": "<b>&amp;"})
@@ -598,6 +602,7 @@ def test_page_survives_a_run_of_no_seconds(results):
     assert "Where the time went" in render_page(results, {})
 
 
+@pytest.mark.medium
 def test_report_is_the_page_and_its_pictures(files, results, arrays):
     names = [*PICTURES, *(f"beyond_{name}" for name in BEYOND)]
     assert list(files) == ["report.html", *(f"pictures/{name}.png" for name in names)]
@@ -623,6 +628,7 @@ def test_import_loads_no_extra():
     assert done.stdout.strip() == "set()"
 
 
+@pytest.mark.medium
 def test_pictures_leave_the_settings_of_matplotlib_alone(results, arrays):
     import matplotlib as mpl
 

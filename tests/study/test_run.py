@@ -58,6 +58,7 @@ def grid_study(many_tracks):
     return run_study(many_tracks, Protocol(), choose_tool("grid"))
 
 
+@pytest.mark.medium
 def test_every_figure_is_the_notebooks_own(many_tracks, grid_study):
     expected, study = run_the_notebook(many_tracks), grid_study
     for name, model in (("base", study.base), ("tuned", study.tuned)):
@@ -75,6 +76,7 @@ def test_the_reference_year_moves_no_score(many_tracks):
     np.testing.assert_allclose(early.coarse.values, late.coarse.values, atol=1e-9)
 
 
+@pytest.mark.medium
 def test_other_peoples_columns_make_a_study():
     random = np.random.default_rng(0)
     table = pd.DataFrame({"area": random.random(200), "town": random.choice(["a", "b"], 200)})

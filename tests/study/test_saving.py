@@ -105,6 +105,7 @@ print(json.dumps(counts))
 """
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("n_kills", [6, pytest.param(150, marks=pytest.mark.fuzz)])
 def test_a_save_that_is_killed_leaves_the_old_file_or_the_new(tmp_path, request, say, n_kills):
     command = [sys.executable, "-c", KILLS, str(tmp_path), str(n_kills), str(request.path.parents[1])]

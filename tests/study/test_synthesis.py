@@ -113,6 +113,7 @@ def test_a_generator_advances():
     assert not first.equals(second)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", NOTEBOOK)
 def test_means_and_sds_are_the_notebooks(tracks, name):
     # A mean over 50,000 tracks, 8 % of them repeats, has a standard error of 0.005 sd: 0.02 sd is four of them.
@@ -159,6 +160,7 @@ def test_numbers_are_rounded_as_published(tracks):
         assert all(round(value, 3) == value for value in tracks[name].head(3000))
 
 
+@pytest.mark.medium
 def test_songs_repeat_under_other_ids(tracks):
     repeats = tracks.duplicated(["name", "artists"])
     assert 0.07 < repeats.mean() < 0.09

@@ -52,6 +52,7 @@ CANDIDATES = [
 ]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("engine", ["auto", "brute"])
 def test_every_score_is_grid_search_cvs_on_data_without_ties(data, engine):
     X, y = data
@@ -80,6 +81,7 @@ def test_every_score_is_grid_search_cvs_on_data_without_ties(data, engine):
                 )
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("weights", [*KERNELS, "uniform", "distance"])
 def test_every_weighting_is_our_regressors(data, weights):
     X, y = data
@@ -187,6 +189,7 @@ def repeat_folds(n_rows):
     return [Split(*pair) for pair in RepeatedKFold(n_splits=3, n_repeats=3, random_state=1).split(np.empty(n_rows))]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("with_train", [False, True])
 @pytest.mark.parametrize("kind", ["plain", "ties", "repeats", "groups"])
 @pytest.mark.parametrize("folds", ["four", "repeated", "shuffled"])
@@ -241,6 +244,7 @@ def test_folds_that_draw_rows_repeatedly_are_scored_as_grid_search_does(data):
     np.testing.assert_allclose(scores.test["score"].mean, expected["mean_test_score"], rtol=0, atol=1e-9)
 
 
+@pytest.mark.medium
 def test_many_kernels_are_scored_in_one_compiled_pass(data, monkeypatch):
     X, y = data
     candidates = [Candidate(k, name) for name in KERNELS for k in range(1, 60, 7)]
@@ -266,6 +270,7 @@ def test_sums_of_errors_give_the_scores_of_predictions(data, targets):
         np.testing.assert_allclose(scores[name], scores[f"{name} held"], rtol=1e-13)
 
 
+@pytest.mark.medium
 def test_leave_one_out_is_scikit_learns(data):
     X, y = data
     predicted = cross_val_predict(KNeighborsRegressor(4, weights="distance"), X, y, cv=LeaveOneOut())
@@ -478,6 +483,6 @@ def test_a_number_of_neighbors_that_is_no_integer_is_refused(n_neighbors):
 
 def test_what_is_no_candidate_is_refused_and_a_small_integer_is_let_in():
     X, folds = np.arange(12.0).reshape(-1, 1), fold_rows(12, n_splits=2)
-    with pytest.raises(TypeError, match="3 is no candidate"):
+    with pytest.raises(TypeError, match="3 is not a candidate"):
         score_candidates(X, X[:, 0], candidates=[3], folds=folds)
     assert score_candidates(X, X[:, 0], candidates=[Candidate(np.int8(2))], folds=folds).candidates == (Candidate(2),)

@@ -52,6 +52,7 @@ def test_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch
     assert "ray.tune.search.skopt" not in sys.modules
 
 
+@pytest.mark.medium
 def test_the_package_of_tools_loads_neither(tmp_path: Path) -> None:
     code = "import sys, energyknn.tuning; print([name for name in ('ray', 'tune_sklearn') if name in sys.modules])"
     assert run_python(code, home=tmp_path).stdout.strip() == "[]"
