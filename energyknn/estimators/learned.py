@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from energyknn.estimators.base import NeighborsMixin, Saved, has_target_for_each_row
 from energyknn.estimators.transformers import ColumnWeights, RankFeatures
-from energyknn.learning.learn import learn_map
+from energyknn.learning.learn import MapOptions, learn_map
 from energyknn.learning.maps import RowMap, join_maps, map_rows
 from energyknn.learning.planes import weigh_locally, weigh_softly
 from energyknn.neighbors import Neighbors, build_index
@@ -25,11 +25,10 @@ from energyknn.progress import track_on_stderr, track_silently
 
 _ROWS_AT_ONCE = 2048  # whose neighbours are in memory together
 _WITHIN_REACH = 30  # neighbours that keep some weight
-_NOT_OF_ONE_MAP = ("n_maps", "random_state", "verbose")
 
 
 @dataclass(eq=False, repr=False)
-class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, MapOptions):
     """Map rows so that rows with similar targets lie near each other.
 
     Parameters
@@ -119,26 +118,10 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         ("components_", "hidden_", "traces_", "_n_features_out"),
     )
 
-    n_components: int = 32
     _: KW_ONLY
     n_maps: int = 1
-    n_units: int = 128
-    form: Literal["full", "diagonal"] = "full"
-    n_neighbors: int = 100
-    n_rounds: int = 60
-    n_rows: int = 30_000
-    row_share: float = 0.4
-    n_queries: int = 20_000
-    n_steps: int = 10
-    learning_rate: float = 0.012
-    weight_decay: float = 1.0
-    ridge: float = 0.3
-    patience: int | None = None
-    time_budget: float | None = None
     random_state: int | None = 0
     verbose: int = 0
-    engine: Engine = "auto"
-    n_jobs: int | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None) -> Self:
         """Learn the map.
@@ -168,10 +151,9 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         if self.n_maps < 1:
             message = f"n_maps is {self.n_maps!r}. It must be at least 1."
             raise ValueError(message)
-        options = {name: value for name, value in self.get_params().items() if name not in _NOT_OF_ONE_MAP}
         track = track_on_stderr if self.verbose else track_silently
         seeds = [None if self.random_state is None else self.random_state + number for number in range(self.n_maps)]
-        learned = [learn_map(rows, target, groups=groups, **options, random_state=seed, track=track) for seed in seeds]
+        learned = [learn_map(rows, target, self, groups=groups, random_state=seed, track=track) for seed in seeds]
         maps = [RowMap(one.components, one.hidden) for one in learned]
         self._n_features_out = maps[0].components.shape[1]
         self.components_, self.hidden_ = maps[0] if len(maps) == 1 else join_maps(rows, maps, self._n_features_out)

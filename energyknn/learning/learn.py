@@ -13,8 +13,7 @@ structure, 2007) bend the map by a network, as the hidden layer does here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from time import perf_counter
 from typing import Literal, NamedTuple
 
@@ -43,6 +42,13 @@ from energyknn.progress import Track, track_silently
 _LAST_RATE = 0.03  # share of the learning rate that is left in the last round
 _LARGEST_VALIDATION = 5000  # rows
 _ROWS_AT_ONCE = 1024  # validation rows whose neighbours are in memory together
+_VALIDATION_SHARE = 0.1  # of the rows
+_FIRST_SIZE = 1.2  # of the map that learning starts from
+_POSITIVE = (
+    *("n_components", "n_neighbors", "n_rounds", "n_rows", "row_share", "n_queries", "n_steps", "learning_rate"),
+    "ridge",
+)
+_MOST = {"row_share": 1.0}
 _FEWEST_ROWS = 3  # one for validation, one to predict, one to predict it from
 
 
@@ -86,35 +92,39 @@ class LearnedMap:
     best: int
 
 
+@dataclass(eq=False, repr=False)
+class MapOptions:
+    """How one map is learned. `energyknn.MetricMap` has these parameters, and says what they are."""
+
+    n_components: int = 32
+    _: KW_ONLY
+    n_units: int = 128
+    form: Literal["full", "diagonal"] = "full"
+    n_neighbors: int = 100
+    n_rounds: int = 60
+    n_rows: int = 30_000
+    row_share: float = 0.4
+    n_queries: int = 20_000
+    n_steps: int = 10
+    learning_rate: float = 0.012
+    weight_decay: float = 1.0
+    ridge: float = 0.3
+    patience: int | None = None
+    time_budget: float | None = None
+    engine: Engine = "auto"
+    n_jobs: int | None = None
+
+
 def learn_map(
     X: ArrayLike,
     y: ArrayLike,
+    options: MapOptions,
     *,
     groups: ArrayLike | None = None,
-    n_components: int = 32,
-    n_units: int = 128,
-    form: Literal["full", "diagonal"] = "full",
-    n_neighbors: int = 100,
-    n_rounds: int = 60,
-    n_rows: int = 30_000,
-    row_share: float = 0.4,
-    n_queries: int = 20_000,
-    n_steps: int = 10,
-    learning_rate: float = 0.012,
-    weight_decay: float = 1.0,
-    ridge: float = 0.3,
-    scale: float = 1.2,
-    validation_fraction: float = 0.1,
-    patience: int | None = None,
-    time_budget: float | None = None,
     random_state: int | None = 0,
-    engine: Engine = "auto",
-    n_jobs: int | None = None,
     track: Track[int] = track_silently,
 ) -> LearnedMap:
     """Learn a map after which the nearest rows predict the target.
-
-    `energyknn.MetricMap` states the parameters that it shares with this function.
 
     Parameters
     ----------
@@ -122,13 +132,12 @@ def learn_map(
         Training rows, finite, each column of about unit variance.
     y : array-like of shape (n_rows,)
         Their targets.
+    options : MapOptions
+        The parameters of the map.
     groups : array-like of shape (n_rows,) or None, default=None
         Group of each row. A round draws at most one row of each group, and validation holds whole groups out.
-    scale : float, default=1.2
-        Size of the map that learning starts from.
-    validation_fraction : float, default=0.1
-        Share of rows, but at most 5,000, in groups of their own, that choose the round. They are predicted from
-        `n_rows` rows that stay the same.
+    random_state : int or None, default=0
+        Seed of the map.
     track : Track, default=track_silently
         Shows the progress of the rounds.
 
@@ -145,6 +154,9 @@ def learn_map(
 
     Notes
     -----
+    A tenth of the rows, but at most 5,000, in groups of their own, chooses the round. These rows are predicted from
+    `n_rows` rows that stay the same.
+
     A round takes one search of `n_queries` among `n_rows` rows and `n_steps` products. Memory is proportional to
     `n_queries * n_neighbors`, never to the square of the number of rows as in metric-learn's MLKR. Distances to
     neighbours are larger among the rows of a round than among all rows, so a model on all rows needs sharper weights.
@@ -152,41 +164,31 @@ def learn_map(
     rows, target = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
     labels = np.arange(len(rows)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     _check_rows(rows, target, labels)
-    positive = {
-        "n_components": n_components, "n_neighbors": n_neighbors, "n_rounds": n_rounds, "n_rows": n_rows,
-        "row_share": row_share, "n_queries": n_queries, "n_steps": n_steps, "learning_rate": learning_rate,
-        "ridge": ridge, "scale": scale, "validation_fraction": validation_fraction,
-    }  # fmt: skip
-    most = {"row_share": 1.0, "validation_fraction": float(np.nextafter(1.0, 0.0))}
-    wrong = {name: value for name, value in positive.items() if not 0 < value <= most.get(name, np.inf)}
-    _refuse(wrong, "each must be above 0, validation_fraction below 1 and row_share at most 1")
-    not_negative = {"n_units": n_units, "weight_decay": weight_decay}
-    _refuse({name: value for name, value in not_negative.items() if not value >= 0}, "each must be at least 0")
+    _check_options(options)
     random = np.random.default_rng(random_state)
-    learn, held = _hold_out(labels, validation_fraction, random)
-    n_drawn = min(n_rows, max(int(row_share * len(learn)), n_neighbors + 1))
-    problem = _Problem(
-        *(rows[learn], target[learn], labels[learn], rows[held], target[held], n_drawn, n_neighbors, ridge, engine),
-        n_jobs,
-    )
-    adam = Adam(start_parameters(rows.shape[1], n_components, n_units, form, scale, random), weight_decay)
+    learn, held = _hold_out(labels, random)
+    n_drawn = min(options.n_rows, max(int(options.row_share * len(learn)), options.n_neighbors + 1))
+    problem = _Problem(rows[learn], target[learn], labels[learn], rows[held], target[held], n_drawn, options)
+    shape = (rows.shape[1], options.n_components, options.n_units, options.form)
+    adam = Adam(start_parameters(*shape, _FIRST_SIZE, random), options.weight_decay)
     start = perf_counter()
     reference = problem.draw(random)
     trace: list[Round] = []
     kept, best = problem.turn(adam.parameters), 0
+    n_rounds, time_budget = options.n_rounds, options.time_budget
     for number in track(range(n_rounds), "Learn the distance"):
         seconds = perf_counter() - start
         if trace and time_budget is not None and seconds >= time_budget:
             break
         share = max(number / n_rounds, seconds / time_budget if time_budget else 0.0)
-        rate = learning_rate * (_LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + np.cos(np.pi * min(share, 1.0))))
-        errors = _learn_round(problem, adam, random, n_queries=n_queries, n_steps=n_steps, rate=rate)
+        rate = options.learning_rate * (_LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + np.cos(np.pi * min(share, 1.0))))
+        errors = _learn_round(problem, adam, random, rate=rate)
         turned = problem.turn(adam.parameters)
         validation = problem.measure_validation(reference, turned)
         trace.append(Round(perf_counter() - start, float(np.sqrt(np.mean(errors**2))), validation))
         if validation <= trace[best].validation_rmse:
             kept, best = turned, number
-        if patience is not None and number - best >= patience:
+        if options.patience is not None and number - best >= options.patience:
             break
     return LearnedMap(*kept, tuple(trace), best)
 
@@ -208,21 +210,24 @@ def _check_rows(rows: NDArray[np.float64], target: NDArray[np.float64], labels: 
         raise ValueError(message)
 
 
-def _refuse(wrong: Mapping[str, float], rule: str) -> None:
-    """Name the numbers that break a rule, if there are any."""
-    if wrong:
-        message = f"{', '.join(f'{name} = {value!r}' for name, value in wrong.items())}: {rule}."
-        raise ValueError(message)
+def _check_options(options: MapOptions) -> None:
+    """Name the numbers that are out of their range, if there are any."""
+    not_positive = [name for name in _POSITIVE if not 0 < getattr(options, name) <= _MOST.get(name, np.inf)]
+    negative = [name for name in ("n_units", "weight_decay") if not getattr(options, name) >= 0]
+    rules = (not_positive, "above 0, and row_share at most 1"), (negative, "at least 0")
+    for wrong, rule in rules:
+        if wrong:
+            given = ", ".join(f"{name} = {getattr(options, name)!r}" for name in wrong)
+            message = f"{given}: each must be {rule}."
+            raise ValueError(message)
 
 
-def _hold_out(
-    labels: NDArray[np.int64], fraction: float, random: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _hold_out(labels: NDArray[np.int64], random: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Hold whole groups out for validation: return the other rows and these rows, in random order."""
     order = random.permutation(len(labels))
     groups = np.unique(labels[order], return_index=True)[1]
     groups = labels[order][np.sort(groups)]
-    n_held = max(1, min(int(fraction * len(labels)), _LARGEST_VALIDATION) * len(groups) // len(labels))
+    n_held = max(1, min(int(_VALIDATION_SHARE * len(labels)), _LARGEST_VALIDATION) * len(groups) // len(labels))
     is_held = np.isin(labels[order], groups[: min(n_held, len(groups) - 2)])
     return order[~is_held], order[is_held]
 
@@ -237,10 +242,7 @@ class _Problem:
     X_validation: NDArray[np.float64]
     y_validation: NDArray[np.float64]
     n_rows: int
-    n_neighbors: int
-    ridge: float
-    engine: Engine
-    n_jobs: int | None
+    options: MapOptions
 
     def draw(self, random: np.random.Generator) -> NDArray[np.int64]:
         """Draw rows, at most one of each group."""
@@ -254,41 +256,39 @@ class _Problem:
 
     def index_rows(self, rows: NDArray[np.int64], turned: RowMap) -> NeighborIndex:
         """Map rows, and prepare them for searches."""
-        return build_index(map_rows(self.X[rows], *turned), engine=self.engine, n_jobs=self.n_jobs)
+        return build_index(map_rows(self.X[rows], *turned), engine=self.options.engine, n_jobs=self.options.n_jobs)
 
     def find_others(self, index: NeighborIndex, n_queries: int) -> NDArray[np.int64]:
         """Find the neighbours of the first rows among the others."""
-        n_neighbors, own = min(self.n_neighbors, len(index.X_train) - 1), np.arange(n_queries)
-        return index.search(index.X_train[:n_queries], n_neighbors, own=own, n_jobs=self.n_jobs).indices
+        n_neighbors, own = min(self.options.n_neighbors, len(index.X_train) - 1), np.arange(n_queries)
+        return index.search(index.X_train[:n_queries], n_neighbors, own=own, n_jobs=self.options.n_jobs).indices
 
     def measure_validation(self, rows: NDArray[np.int64], turned: RowMap) -> float:
         """Measure the RMSE of the validation rows, predicted from the given rows."""
         index, targets = self.index_rows(rows, turned), self.y[rows]
-        n_neighbors = min(self.n_neighbors, len(rows))
+        n_neighbors = min(self.options.n_neighbors, len(rows))
         errors = []
         for block in gen_batches(len(self.y_validation), _ROWS_AT_ONCE):
             queries = map_rows(self.X_validation[block], *turned)
-            found = index.search(queries, n_neighbors, n_jobs=self.n_jobs)
+            found = index.search(queries, n_neighbors, n_jobs=self.options.n_jobs)
             weights = weigh_softly(found.distances)
-            if np.isfinite(self.ridge):
-                weights = weigh_locally(queries, index.X_train[found.indices], weights, ridge=self.ridge)
+            if np.isfinite(self.options.ridge):
+                weights = weigh_locally(queries, index.X_train[found.indices], weights, ridge=self.options.ridge)
             errors.append((weights * targets[found.indices]).sum(axis=1) - self.y_validation[block])
         return float(np.sqrt(np.mean(np.concatenate(errors) ** 2)))
 
 
-def _learn_round(
-    problem: _Problem, adam: Adam, random: np.random.Generator, *, n_queries: int, n_steps: int, rate: float
-) -> NDArray[np.float64]:
+def _learn_round(problem: _Problem, adam: Adam, random: np.random.Generator, *, rate: float) -> NDArray[np.float64]:
     """Draw rows, find their neighbours, take a few steps, and return the errors of the queries."""
     rows = problem.draw(random)
-    queries = np.arange(min(n_queries, len(rows)))
+    queries = np.arange(min(problem.options.n_queries, len(rows)))
     neighbors = problem.find_others(problem.index_rows(rows, problem.turn(adam.parameters)), len(queries))
     compact, y = problem.X[rows].astype(np.float32), problem.y[rows]
     errors = []
-    for part in np.array_split(queries, min(n_steps, len(queries))):
+    for part in np.array_split(queries, min(problem.options.n_steps, len(queries))):
         parameters = tuple(array.astype(np.float32) for array in adam.parameters)
         mapped, outputs = trace_rows(compact, *compose_map(parameters))
-        found, gradient = differentiate_errors(mapped, y, part, neighbors[part], ridge=problem.ridge)
+        found, gradient = differentiate_errors(mapped, y, part, neighbors[part], ridge=problem.options.ridge)
         errors.append(found)
         adam.step(differentiate_parameters(compact, gradient, parameters, outputs), rate)
     return np.concatenate(errors)

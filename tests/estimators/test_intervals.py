@@ -27,7 +27,7 @@ from energyknn.estimators.intervals import (
     measure_coverage,
     measure_spread,
 )
-from energyknn.learning.learn import learn_map
+from energyknn.learning.learn import MapOptions, learn_map
 
 
 def make_rows(n_rows, seed=0):
@@ -161,7 +161,7 @@ def test_learned_maps_get_the_groups_of_the_rows_they_learn_from():
     model = IntervalRegressor(make_pipeline(MetricMap(2, n_rounds=2, n_neighbors=5), KNNRegressor(5)), method="split")
     fitted = model.fit(X, y, groups=songs)
     order = np.array([np.flatnonzero(y == target)[0] for target in fitted.estimator_[-1].y_])
-    expected = learn_map(X[order], y[order], groups=songs[order], n_components=2, n_rounds=2, n_neighbors=5)
+    expected = learn_map(X[order], y[order], MapOptions(2, n_rounds=2, n_neighbors=5), groups=songs[order])
     np.testing.assert_array_equal(fitted.estimator_[0].components_, expected.components)
 
 

@@ -14,8 +14,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from energyknn.estimators import LocalLinearRegressor, MetricMap, make_learned_regressor
 from energyknn.fitting import fit_in_groups
+from energyknn.learning import learn
 from energyknn.learning.gradient import differentiate_errors
-from energyknn.learning.learn import learn_map
+from energyknn.learning.learn import MapOptions
 from energyknn.learning.maps import HiddenLayer, RowMap, join_maps, map_rows, pull_back, trace_rows, turn_map
 from energyknn.learning.planes import fit_planes, weigh_locally, weigh_softly
 
@@ -26,6 +27,10 @@ def data():
     random = np.random.default_rng(0)
     X = random.normal(size=(1500, 8))
     return X, np.sin(2 * X[:, 0]) + X[:, 1] ** 2 + 0.1 * random.normal(size=1500)
+
+
+def learn_map(X, y, *, groups=None, random_state=0, **options):
+    return learn.learn_map(X, y, MapOptions(**options), groups=groups, random_state=random_state)
 
 
 QUICK = {"n_components": 4, "n_neighbors": 30, "n_rounds": 25, "n_queries": 300, "n_steps": 5, "learning_rate": 0.1}
@@ -195,7 +200,6 @@ def test_learning_stops_early(data, monkeypatch):
     [
         ({"n_rounds": 0}, "n_rounds = 0"),
         ({"learning_rate": -1.0, "n_queries": 0}, "n_queries = 0, learning_rate = -1.0"),
-        ({"validation_fraction": 1.0}, "validation_fraction = 1.0"),
         ({"row_share": 1.5}, "row_share = 1.5"),
         ({"ridge": 0.0}, "ridge = 0.0"),
         ({"form": "round"}, "form is 'round'"),
