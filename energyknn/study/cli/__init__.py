@@ -8,16 +8,14 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from energyknn import __version__, errors
 from energyknn.study.cli import fetch, fit, predict, reproduce, sample, tune
 from energyknn.study.cli.options import Parser, UserError
 
-_MENDABLE = (
-    *(UserError, errors.DataFileError, errors.ModelFileError, errors.MemoryShortageError),
-    *(errors.DeviceError, errors.ClusterError, errors.JournalError),
-)
+_MENDABLE = (UserError, *(getattr(errors, name) for name in errors.__all__))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,15 +61,8 @@ def _complain(message: str) -> int:
 
 def _show_once() -> Any:
     """Return a `showwarning` that writes each line once, because both studies warn of the same columns."""
-    shown: set[str] = set()
-
-    def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        line = " ".join(str(message).split())
-        if line not in shown:
-            sys.stderr.write(f"energyknn: warning: {line}\n")
-        shown.add(line)
-
-    return show
+    write = cache(sys.stderr.write)  # called once for each line
+    return lambda message, *_, **__: write(f"energyknn: warning: {' '.join(str(message).split())}\n")
 
 
 def _build_parser() -> Parser:

@@ -14,7 +14,7 @@ DESCRIPTION = "Download the data set through kagglehub and record its checksum b
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    add_option(command, "--out", "FILE", "where the file goes", Path("data.csv"), type=Path)
+    add_option(command, "--out", "FILE", "where the file goes", Path("data.csv"))
     add_option(command, "--sha256", "DIGEST", "refuse a file with another checksum")
 
 

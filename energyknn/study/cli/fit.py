@@ -20,22 +20,13 @@ DESCRIPTION = (
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     shared.add_data(command, required=True)
-    shared.add_option(
-        command, "--out", "MODEL", "file to write, or a folder for it", Path("model.safetensors"), type=Path
-    )
-    command.add_argument(
-        "--model",
-        choices=("learned", "notebook"),
-        default="learned",
-        help="learned: local fits after learned distances, minutes on 170,000 tracks; notebook: the mean of the "
-        "nearest rows, in seconds and less accurate (default: learned)",
-    )
+    shared.add_option(command, "--out", "MODEL", "file to write, or a folder for it", Path("model.safetensors"))
+    learned = "learned: local fits after learned distances, minutes on 170,000 tracks"
+    notebook = "notebook: the mean of the nearest rows, in seconds and less accurate"
+    shared.add_choice(command, "--model", f"{learned}; {notebook}", ("learned", "notebook"))
     shared.add_option(command, "--n-neighbors", "K", "neighbours of --model notebook", type=int, shown=MICRO_BEST)
-    command.add_argument(
-        "--no-intervals",
-        action="store_true",
-        help="do not calibrate intervals, which needs at least 9 rows; a learned model calibrates on a fifth of them",
-    )
+    text = "do not calibrate intervals, which needs at least 9 rows; a learned model calibrates on a fifth of them"
+    command.add_argument("--no-intervals", action="store_true", help=text)
     shared.add_reference_year(command)
     shared.add_columns(command)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -34,7 +35,7 @@ _ROLES = {
 }
 
 
-def add_option(command: Any, flag: str, metavar: str, text: str, default: Any = None, **options: Any) -> None:
+def add_option(command: Any, flag: str, metavar: str | None, text: str, default: Any = None, **options: Any) -> None:
     """Add an option with a value of its default's type, and name the default in the help.
 
     Where `shown` is given, the help names that instead of the default.
@@ -43,6 +44,11 @@ def add_option(command: Any, flag: str, metavar: str, text: str, default: Any = 
     options.setdefault("type", str if default is None else type(default))
     text = text if shown is None else f"{text} (default: {shown})"
     command.add_argument(flag, metavar=metavar, default=default, help=text, **options)
+
+
+def add_choice(command: argparse.ArgumentParser, flag: str, text: str, choices: Sequence[str]) -> None:
+    """Add an option that takes one of some words, the first where it is not given."""
+    add_option(command, flag, None, text, choices[0], choices=choices)
 
 
 def add_data(command: argparse.ArgumentParser, **options: Any) -> None:

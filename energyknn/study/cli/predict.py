@@ -30,15 +30,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add_data(command, required=True)
     add_option(command, "--out", "FILE", WRITABLE, type=Path, shown="CSV to stdout")
     add_option(command, "--coverage", "C", "share of targets that the intervals cover", type=float, shown=0.9)
-    command.add_argument(
-        "--why",
-        type=int,
-        nargs="?",
-        const=_N_REASONS,
-        metavar="N",
-        help=f"show the N training rows that count most in each prediction (default: {_N_REASONS}), and each column's "
-        "share in their distance, instead of CSV",
-    )
+    text = "instead of CSV, show the N training rows that count most in a prediction, and columns' shares in distances"
+    add_option(command, "--why", "N", text, type=int, nargs="?", const=_N_REASONS, shown=_N_REASONS)
     command.add_argument("--json", action="store_true", help="print JSON, one object a row, instead of CSV")
 
 
@@ -98,7 +91,7 @@ def _print_reasons(model: Any, predictions: Any, reasons: list[Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
+    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=True)
     target = model.schema.target
     columns = [name for name in reasons[0] if name in (*model.schema.numbers, *model.schema.categories)]
     texts = [name for name in ("name", "artists") if name in reasons[0]]
@@ -116,21 +109,14 @@ def _print_reasons(model: Any, predictions: Any, reasons: list[Any]) -> None:
             table.add_column(heading, justify="left" if is_text else "right", overflow="fold")
         for _, neighbor in why.iterrows():
             table.add_row(
-                *(_plain(neighbor[name]) for name in texts),
+                *(str(neighbor[name]) for name in texts),
                 f"{neighbor[target]:.3f}",
                 f"{neighbor['weight']:.1%}",
                 f"{neighbor['distance']:.3f}",
-                _plain(_name_differences(neighbor[columns])),
+                _name_differences(neighbor[columns]),
             )
         console.print(table)
         console.print()
-
-
-def _plain(text: Any) -> Any:
-    """Return text in which nothing is markup."""
-    from rich.text import Text
-
-    return Text(str(text))
 
 
 def _name_differences(shares: Any) -> str:

@@ -24,26 +24,24 @@ DESCRIPTION = (
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     shared.add_data(command, shown="the synthetic sample")
-    shared.add_option(command, "--out", "DIR", "folder to write", Path("results"), type=Path)
+    shared.add_option(command, "--out", "DIR", "folder to write", Path("results"))
     shared.add_reference_year(command)
-    command.add_argument(
-        "--search",
-        choices=("one-search", "grid", "tune-sklearn", "ray"),
-        default="one-search",
-        help="one-search: one neighbour search per fold serves all candidates; grid: GridSearchCV; "
-        "tune-sklearn: TuneSearchCV, then GridSearchCV; ray: Ray Tune (default: one-search)",
+    shared.add_choice(
+        command, "--search", "; ".join(f"{name}: {text}" for name, text in _SEARCHES.items()), [*_SEARCHES]
     )
-    command.add_argument(
-        "--scaling",
-        choices=("all_rows", "train_only"),
-        default="all_rows",
-        help="rows that the scale is learned from; the notebook used all (default: all_rows)",
-    )
+    text = "rows that the scale is learned from; the notebook used all"
+    shared.add_choice(command, "--scaling", text, ("all_rows", "train_only"))
     for flag, text in _SWITCHES.items():
         command.add_argument(flag, action="store_true", help=text)
     shared.add_columns(command)
 
 
+_SEARCHES = {
+    "one-search": "one neighbour search per fold serves all candidates",
+    "grid": "GridSearchCV",
+    "tune-sklearn": "TuneSearchCV, then GridSearchCV",
+    "ray": "Ray Tune",
+}
 _SWITCHES = {
     "--use-gpu": "reserve a GPU for each trial of tune-sklearn or ray",
     "--beyond": "compare lines, tuned trees and learned distances on the same rows, and measure how sure the figures "

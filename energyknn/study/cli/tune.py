@@ -38,14 +38,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
     shared.add_reference_year(command)
     command.add_argument("--json", action="store_true", help="print JSON instead of a table")
     ray = command.add_argument_group("on a Ray cluster", "The same bits as on one machine, for files past one machine.")
-    ray.add_argument(
-        "--ray",
-        nargs="?",
-        const="",
-        metavar="ADDRESS",
-        help="score on the Ray cluster at host:port, or at 'auto' on the one of this machine. Without an address, "
-        "RAY_ADDRESS names the cluster; where it is not set, a local Ray is started and shut down again",
+    text = (
+        "score on the Ray cluster at host:port, or at 'auto' on the one of this machine. Without an address, "
+        "RAY_ADDRESS names the cluster; where it is not set, a local Ray is started and shut down again"
     )
+    shared.add_option(ray, "--ray", "ADDRESS", text, nargs="?", const="")
     text = "a folder (a path or an fsspec address) that keeps every finished piece; the same call goes on from there"
     shared.add_option(ray, "--journal", "DIR", text)
     shared.add_columns(command)
@@ -115,7 +112,7 @@ def _show_finished(interrupt: Any) -> None:
     """Print the scores of the folds that an interrupted search had finished, one line for each candidate."""
     for metric, table in interrupt.scores.test.items():
         for candidate, scores in zip(interrupt.scores.candidates, table, strict=True):
-            finished = {f"fold {fold}": f"{score:.5f}" for fold, score in enumerate(scores) if score == score}
+            finished = [f"fold {fold} {score:.5f}" for fold, score in enumerate(scores) if score == score]
             if finished:
-                line = ", ".join(f"{name} {score}" for name, score in finished.items())
-                sys.stdout.write(f"k = {candidate.n_neighbors}, {candidate.weights}: {metric} {line}\n")
+                line = f"k = {candidate.n_neighbors}, {candidate.weights}: {metric} {', '.join(finished)}"
+                sys.stdout.write(f"{line}\n")
