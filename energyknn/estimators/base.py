@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import gen_batches
+from sklearn.utils.validation import validate_data
 
 from energyknn.neighbors import NeighborIndex, Neighbors
 
 
 class Saved(NamedTuple):
-    """The parts of an estimator that a model file keeps: the class attribute `_saved` of every estimator here.
+    """What fitting makes of an estimator, for model files: the class attribute `_saved` of every estimator here.
 
     Attributes
     ----------
-    parameters : tuple of str
-        Parameters that predictions depend on. The others have their defaults after reading.
     fitted : tuple of str
         Attributes that fitting sets. The number and the names of the columns are kept for every estimator.
     is_sound : callable
@@ -25,7 +25,6 @@ class Saved(NamedTuple):
         rows does not show.
     """
 
-    parameters: tuple[str, ...]
     fitted: tuple[str, ...]
     is_sound: Callable[[Any], bool] = bool
 
@@ -47,6 +46,26 @@ class NeighborsMixin:
     ) -> tuple[Neighbors, NDArray[np.float64]]:
         """Find the training rows that each prediction is made of, and the weight of each."""
         raise NotImplementedError
+
+    def find_queries(
+        self, X: ArrayLike | None, rows: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
+        """Return rows whose columns are checked; if X is None, training rows (all by default) and their numbers."""
+        if X is not None:
+            return np.asarray(validate_data(self, X, dtype=np.float64, order="C", reset=False)), None
+        if rows is None:
+            return self.index_.X_train, np.arange(len(self.y_))
+        return self.index_.X_train[rows], rows
+
+    def search_blocks(
+        self, X: ArrayLike | None, n_neighbors: int, *, rows: NDArray[np.int64] | None, block_rows: int
+    ) -> Iterator[tuple[NDArray[np.float64], Neighbors]]:
+        """Yield a block of rows at a time, and their neighbours: `n_neighbors` of each, or all if there are fewer."""
+        queries, own = self.find_queries(X, rows)
+        k = min(n_neighbors, len(self.y_) - (X is None))
+        for block in gen_batches(len(queries), block_rows):
+            left_out = None if own is None else own[block]
+            yield queries[block], self.index_.search(queries[block], k, own=left_out, n_jobs=self.n_jobs)
 
 
 def has_target_for_each_row(model: NeighborsMixin) -> bool:

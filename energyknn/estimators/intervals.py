@@ -18,8 +18,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
-from sklearn.model_selection import GroupKFold, GroupShuffleSplit, KFold, ShuffleSplit, cross_val_predict
-from sklearn.utils import _safe_indexing, gen_batches, indexable
+from sklearn.model_selection import GroupKFold, GroupShuffleSplit, ShuffleSplit, cross_val_predict
+from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
 from energyknn.estimators.base import Saved
@@ -82,17 +82,9 @@ def measure_spread(
     """
     total: NDArray[np.float64] | float = 0.0
     for found in list_neighborhoods(model):
-        index, targets = found.model.index_, found.model.y_
-        own = None
-        if X is None:
-            own = np.arange(len(targets)) if rows is None else rows
-        queries = found.map_rows(X) if own is None else index.X_train[own]
-        k = min(n_neighbors, len(targets) - (X is None))
-        spreads = []
-        for block in gen_batches(len(queries), _ROWS_AT_ONCE):
-            left_out = None if own is None else own[block]
-            nearest = index.search(queries[block], k, own=left_out, n_jobs=found.model.n_jobs).indices
-            spreads.append(targets[nearest].std(axis=1))
+        model, mapped = found.model, None if X is None else found.run_steps(X)
+        blocks = model.search_blocks(mapped, n_neighbors, rows=rows, block_rows=_ROWS_AT_ONCE)
+        spreads = [model.y_[nearest.indices].std(axis=1) for _, nearest in blocks]
         total = total + found.share * np.concatenate(spreads)
     return np.asarray(total)
 
@@ -207,12 +199,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     """
 
     _saved: ClassVar = Saved(
-        (
-            *("estimator", "method", "coverage", "neighbors", "n_neighbors", "shrinkage", "by", "n_groups"),
-            *("bounds", "calibration_size", "refill", "random_state"),
-        ),
-        ("estimator_", "neighbors_", "scale_", "scores_", "groups_", "edges_"),
-        _has_range_for_each_score,
+        ("estimator_", "neighbors_", "scale_", "scores_", "groups_", "edges_"), _has_range_for_each_score
     )
 
     estimator: Any
@@ -319,11 +306,8 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         """Predict each row without itself."""
         if self.method == "leave-one-out":
             return predict_left_out(self.estimator_)
-        cv = self.cv
-        if isinstance(cv, int):
-            cv = KFold(cv) if groups is None else GroupKFold(cv)
-        predictions: NDArray[np.float64] = cross_val_predict(self.estimator, X, y, cv=cv, groups=groups)
-        return predictions
+        cv = self.cv if groups is None or not isinstance(self.cv, int) else GroupKFold(self.cv)
+        return np.asarray(cross_val_predict(self.estimator, X, y, cv=cv, groups=groups))
 
     def _fit_neighbors(self, X: Any, y: NDArray[np.float64]) -> Any:
         """Fit the model that measures difficulty, if it is not the estimator itself."""

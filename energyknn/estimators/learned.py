@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from energyknn.estimators.base import NeighborsMixin, Saved, has_target_for_each_row
@@ -109,14 +108,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     """
 
     __metadata_request__fit: ClassVar = {"groups": True}
-    _saved: ClassVar = Saved(
-        (
-            *("n_components", "n_maps", "n_units", "form", "n_neighbors", "n_rounds", "n_rows", "row_share"),
-            *("n_queries", "n_steps", "learning_rate", "weight_decay", "ridge", "patience", "time_budget"),
-            "random_state",
-        ),
-        ("components_", "hidden_", "traces_", "_n_features_out"),
-    )
+    _saved: ClassVar = Saved(("components_", "hidden_", "traces_", "_n_features_out"))
 
     _: KW_ONLY
     n_maps: int = 1
@@ -236,7 +228,7 @@ class LocalLinearRegressor(NeighborsMixin, RegressorMixin, BaseEstimator):
     array([28.5])
     """
 
-    _saved: ClassVar = Saved(("n_neighbors", "sharpness", "reach", "ridge"), ("index_", "y_"), has_target_for_each_row)
+    _saved: ClassVar = Saved(("index_", "y_"), has_target_for_each_row)
 
     n_neighbors: int = 200
     _: KW_ONLY
@@ -333,18 +325,9 @@ class LocalLinearRegressor(NeighborsMixin, RegressorMixin, BaseEstimator):
     ) -> Iterator[tuple[Neighbors, NDArray[np.float64]]]:
         """Find and weigh the neighbours of a block of rows at a time."""
         check_is_fitted(self)
-        train = self.index_.X_train
-        own = None
-        if X is None:
-            own = np.arange(len(train)) if rows is None else rows
-            queries = train[own]
-        else:
-            queries = validate_data(self, X, dtype=np.float64, order="C", reset=False)
-        k = min(self.n_neighbors, len(train) - (X is None))
-        for block in gen_batches(len(queries), _ROWS_AT_ONCE):
-            found = self.index_.search(queries[block], k, own=None if own is None else own[block], n_jobs=self.n_jobs)
+        for queries, found in self.search_blocks(X, self.n_neighbors, rows=rows, block_rows=_ROWS_AT_ONCE):
             soft = weigh_softly(found.distances, self._adapt_sharpness(found.distances))
-            yield found, weigh_locally(queries[block], train[found.indices], soft, ridge=self.ridge)
+            yield found, weigh_locally(queries, self.index_.X_train[found.indices], soft, ridge=self.ridge)
 
     def _adapt_sharpness(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sharpness of each query, lower if its neighbours are far."""

@@ -12,7 +12,7 @@ from sklearn.ensemble import VotingRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, gen_batches
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from energyknn.estimators.base import NeighborsMixin
 from energyknn.neighbors.weighting import average_targets
@@ -36,15 +36,14 @@ class Neighborhood(NamedTuple):
 
     def map_rows(self, X: Any) -> NDArray[np.float64]:
         """Map rows to where neighbours are found: (n_rows, n_components), float64, C-ordered."""
-        rows = self._run_steps(X)
-        return np.asarray(validate_data(self.model, rows, dtype=np.float64, order="C", reset=False))
+        return self.model.find_queries(self.run_steps(X))[0]
 
     def weigh_rows(self, X: Any) -> WeightedRows:
         """Find the training rows that the model predicts from, with weights that sum to 1 for each query."""
-        found, weights = self.model.weigh(self._run_steps(X))
+        found, weights = self.model.weigh(self.run_steps(X))
         return WeightedRows(found.indices, weights / weights.sum(axis=1, keepdims=True))
 
-    def _run_steps(self, X: Any) -> Any:
+    def run_steps(self, X: Any) -> Any:
         """Run the transformers before the model."""
         for step in self.steps:
             X = step.transform(X)

@@ -65,7 +65,7 @@ class KNNRegressor(NeighborsMixin, MultiOutputMixin, RegressorMixin, BaseEstimat
     array([3.])
     """
 
-    _saved: ClassVar = Saved(("n_neighbors", "weights", "p"), ("index_", "y_"), has_target_for_each_row)
+    _saved: ClassVar = Saved(("index_", "y_"), has_target_for_each_row)
 
     n_neighbors: int = 5
     _: KW_ONLY
@@ -202,8 +202,5 @@ class KNNRegressor(NeighborsMixin, MultiOutputMixin, RegressorMixin, BaseEstimat
 
     def _search(self, X: ArrayLike | None, n_neighbors: int, *, rows: NDArray[np.int64] | None = None) -> Neighbors:
         """Search for rows whose columns are checked, or for training rows."""
-        if X is None:
-            query = None if rows is None else self.index_.X_train[rows]
-            return self.index_.search(query, n_neighbors, own=rows, n_jobs=self.n_jobs)
-        query = validate_data(self, X, dtype=np.float64, order="C", reset=False)
-        return self.index_.search(query, n_neighbors, n_jobs=self.n_jobs)
+        queries, own = self.find_queries(X, rows)
+        return self.index_.search(queries, n_neighbors, own=own, n_jobs=self.n_jobs)

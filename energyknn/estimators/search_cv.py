@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from itertools import product
 from typing import Any, Literal, Self
@@ -36,6 +37,7 @@ def _has_refitted(search: KNNSearchCV) -> bool:
     return hasattr(search, "best_estimator_") or (search.refit is not False and not hasattr(search, "cv_results_"))
 
 
+@dataclass(eq=False, repr=False)
 class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Choose k, weights and p by cross-validation, with one neighbour search per fold for all candidates.
 
@@ -105,28 +107,16 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
     {'n_neighbors': 1}
     """
 
-    def __init__(
-        self,
-        param_grid: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Sequence[Any]]],
-        *,
-        cv: Any = None,
-        scoring: Any = None,
-        refit: Any = True,
-        return_train_score: bool = False,
-        error_score: float | Literal["raise"] = np.nan,
-        verbose: int = 0,
-        engine: Engine = "auto",
-        n_jobs: int | None = None,
-    ) -> None:
-        self.param_grid = param_grid
-        self.cv = cv
-        self.scoring = scoring
-        self.refit = refit
-        self.return_train_score = return_train_score
-        self.error_score = error_score
-        self.verbose = verbose
-        self.engine = engine
-        self.n_jobs = n_jobs
+    param_grid: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Sequence[Any]]]
+    _: KW_ONLY
+    cv: Any = None
+    scoring: Any = None
+    refit: Any = True
+    return_train_score: bool = False
+    error_score: float | Literal["raise"] = np.nan
+    verbose: int = 0
+    engine: Engine = "auto"
+    n_jobs: int | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None) -> Self:
         """Score every candidate and, if `refit`, fit the best on all rows.

@@ -52,7 +52,7 @@ class ColumnWeights(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     array([[2., 2.]])
     """
 
-    _saved: ClassVar = Saved(("weights", "default"), ("weights_",))
+    _saved: ClassVar = Saved(("weights_",))
 
     weights: Mapping[Any, float] | None = None
     _: KW_ONLY
@@ -172,7 +172,7 @@ class RankFeatures(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     [[0.0, -5.0, 1.0], [1.0, 0.0, 0.0], [2.0, 5.0, -1.0]]
     """
 
-    _saved: ClassVar = Saved(("n_waves",), ("quantiles_",), lambda ranks: 0 <= ranks.n_waves <= _MOST_WAVES)
+    _saved: ClassVar = Saved(("quantiles_",), lambda ranks: 0 <= ranks.n_waves <= _MOST_WAVES)
 
     n_waves: int = 4
 

@@ -264,5 +264,4 @@ class _ByRowNumbers(RegressorMixin, BaseEstimator):
         rows = np.empty_like(values)
         for number, columns in enumerate(self.groups):
             rows[:, columns] = values[X[:, number]][:, columns]
-        predictions: NDArray[np.float64] = self.model.predict(shape_like(self.X, rows))
-        return predictions
+        return np.asarray(self.model.predict(shape_like(self.X, rows)))

@@ -166,8 +166,7 @@ def _split_distances(
     steps[np.abs(steps) <= ROUNDING * np.abs(stored).max()] = 0.0
     whole = steps.sum(axis=2)
     directions = np.sign(whole) if p == 1 else whole
-    parts: NDArray[np.float64] = neighborhood.share * np.einsum("qnjc,qnc->qnj", steps, directions)
-    return parts
+    return np.asarray(neighborhood.share * np.einsum("qnjc,qnc->qnj", steps, directions))
 
 
 def tabulate_neighbors(explanation: Explanation, query: int = 0, *, labels: pd.DataFrame | None = None) -> pd.DataFrame:

@@ -78,8 +78,7 @@ def change_by_orders(
         for number in changed:
             rows[:, members[number]] = ends[:, members[number]]
         steps = np.abs(neighborhood.map_rows(shape_like(X_train, rows)) - origin)
-        distances: NDArray[np.float64] = (steps**p).sum(axis=1)
-        return distances
+        return np.asarray((steps**p).sum(axis=1))
 
     added = np.zeros((len(starts), len(members)))
     for order in orders:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,54 +29,63 @@ from sklearn.preprocessing import (
 
 from energyknn import estimators
 from energyknn.errors import ModelFileError
-from energyknn.estimators.base import Saved
 from energyknn.learning.learn import Round
 from energyknn.learning.maps import HiddenLayer
 from energyknn.learning.planes import weigh_softly
 from energyknn.neighbors import NeighborIndex, build_index
 
 _ON_ALL = ("n_features_in_", "feature_names_in_", "_sklearn_output_config")
+_OF_A_FIT_OR_A_MACHINE = ("cv", "engine", "n_jobs", "verbose")  # parameters on which no prediction depends
 
-_SKLEARN: dict[type, Saved] = {
-    Pipeline: Saved(("steps",), ()),
-    VotingRegressor: Saved(("estimators", "weights"), ("estimators_",)),
-    ColumnTransformer: Saved(
+_SKLEARN: dict[type, tuple[tuple[str, ...], tuple[str, ...]]] = {  # parameters, and what fitting sets
+    Pipeline: (("steps",), ()),
+    VotingRegressor: (("estimators", "weights"), ("estimators_",)),
+    ColumnTransformer: (
         ("transformers", "remainder", "sparse_threshold", "transformer_weights", "verbose_feature_names_out"),
         (
             *("transformers_", "output_indices_", "sparse_output_", "_columns", "_remainder", "_n_features"),
             *("_transformer_to_input_indices", "_transformers_feature_names_out"),
         ),
     ),
-    FunctionTransformer: Saved(
-        ("func", "inverse_func", "validate", "accept_sparse", "check_inverse", "feature_names_out", "kw_args"), ()
+    FunctionTransformer: (
+        ("func", "inverse_func", "validate", "accept_sparse", "check_inverse", "feature_names_out", "kw_args"),
+        (),
     ),
-    QuantileTransformer: Saved(
+    QuantileTransformer: (
         ("n_quantiles", "output_distribution", "ignore_implicit_zeros", "subsample", "random_state"),
         ("n_quantiles_", "quantiles_", "references_"),
     ),
-    StandardScaler: Saved(("with_mean", "with_std"), ("mean_", "var_", "scale_", "n_samples_seen_")),
-    RobustScaler: Saved(("with_centering", "with_scaling", "quantile_range", "unit_variance"), ("center_", "scale_")),
-    MinMaxScaler: Saved(
-        ("feature_range", "clip"), ("min_", "scale_", "data_min_", "data_max_", "data_range_", "n_samples_seen_")
+    StandardScaler: (("with_mean", "with_std"), ("mean_", "var_", "scale_", "n_samples_seen_")),
+    RobustScaler: (("with_centering", "with_scaling", "quantile_range", "unit_variance"), ("center_", "scale_")),
+    MinMaxScaler: (
+        ("feature_range", "clip"),
+        ("min_", "scale_", "data_min_", "data_max_", "data_range_", "n_samples_seen_"),
     ),
-    MaxAbsScaler: Saved((), ("scale_", "max_abs_", "n_samples_seen_")),
-    LinearRegression: Saved(("fit_intercept", "positive"), ("coef_", "intercept_", "rank_", "singular_")),
-    DummyRegressor: Saved(("strategy", "constant", "quantile"), ("constant_", "n_outputs_")),
+    MaxAbsScaler: ((), ("scale_", "max_abs_", "n_samples_seen_")),
+    LinearRegression: (("fit_intercept", "positive"), ("coef_", "intercept_", "rank_", "singular_")),
+    DummyRegressor: (("strategy", "constant", "quantile"), ("constant_", "n_outputs_")),
 }
 
 
 class Kind(NamedTuple):
-    """A class that a model file can hold, and the parts of it that are kept."""
+    """A class that a model file can hold, the parts of it that are kept, and a check that they belong together."""
 
     estimator: type[Any]
-    saved: Saved
+    parameters: tuple[str, ...]
+    fitted: tuple[str, ...]
+    is_sound: Callable[[Any], bool] = bool
 
 
 def _list_kinds() -> dict[str, Kind]:
     """List the estimators of this library that declare `_saved`, and those of scikit-learn."""
     public: list[Any] = [getattr(estimators, name) for name in estimators.__all__]
-    ours = {found: found._saved for found in public if hasattr(found, "_saved")}
-    return {known.__name__: Kind(known, saved) for known, saved in (ours | _SKLEARN).items()}
+    ours = {found: (_list_parameters(found), *found._saved) for found in public if hasattr(found, "_saved")}
+    return {known.__name__: Kind(known, *parts) for known, parts in (ours | _SKLEARN).items()}
+
+
+def _list_parameters(estimator: type[Any]) -> tuple[str, ...]:
+    """List the parameters on which the predictions of an estimator of this library may depend."""
+    return tuple(field.name for field in fields(estimator) if field.name not in _OF_A_FIT_OR_A_MACHINE)
 
 
 KINDS = _list_kinds()
@@ -178,8 +188,8 @@ def _encode_estimator(value: Any, arrays: dict[str, NDArray[Any]], *, name: str)
 
     return {
         "estimator": type(value).__name__,
-        "parameters": encode_parts(kind.saved.parameters),
-        "fitted": encode_parts((*kind.saved.fitted, *_ON_ALL)),
+        "parameters": encode_parts(kind.parameters),
+        "fitted": encode_parts((*kind.fitted, *_ON_ALL)),
     }
 
 
@@ -228,14 +238,14 @@ def _decode_estimator(node: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]
     """Make an estimator of a listed class, with parts that the class knows."""
     kind = _look_up(KINDS, node["estimator"])
     parameters, fitted = node["parameters"], node["fitted"]
-    unknown = [name for name in parameters if name not in kind.saved.parameters]
-    unknown += [name for name in fitted if name not in (*kind.saved.fitted, *_ON_ALL)]
+    unknown = [name for name in parameters if name not in kind.parameters]
+    unknown += [name for name in fitted if name not in (*kind.fitted, *_ON_ALL)]
     if unknown:
         message = f"{kind.estimator.__name__} has no {', '.join(map(repr, unknown))} in this release."
         raise ModelFileError(message)
     estimator = kind.estimator(**{name: decode_state(value, arrays) for name, value in parameters.items()})
     vars(estimator).update({name: decode_state(value, arrays) for name, value in fitted.items()})
-    if not kind.saved.is_sound(estimator):
+    if not kind.is_sound(estimator):
         message = f"The parts of its {kind.estimator.__name__} do not belong together."
         raise ModelFileError(message)
     return estimator

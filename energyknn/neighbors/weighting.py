@@ -131,8 +131,7 @@ def weigh_neighbors(
     if weights == "distance":
         return _invert_distances(matrix)
     if weights == "rank":
-        ranks: NDArray[np.float64] = matrix.shape[1] + 1 - rankdata(matrix, axis=1)
-        return ranks
+        return np.asarray(matrix.shape[1] + 1 - rankdata(matrix, axis=1))
     if weights == "optimal":
         return np.tile(_weigh_optimally(matrix.shape[1], n_features), (len(matrix), 1))
     if weights not in _SCALED_KERNELS:
@@ -178,8 +177,7 @@ def average_targets(targets: NDArray[np.float64], weights: NDArray[np.float64]) 
         )
         raise ValueError(message)
     sums = np.einsum("qk...,qk->q...", targets, weights)
-    means: NDArray[np.float64] = sums / totals.reshape(-1, *[1] * (targets.ndim - 2))
-    return means
+    return np.asarray(sums / totals.reshape(-1, *[1] * (targets.ndim - 2)))
 
 
 def _check_distances(distances: ArrayLike) -> NDArray[np.float64]:
@@ -223,8 +221,7 @@ def _weigh_optimally(n_neighbors: int, n_features: int | None) -> NDArray[np.flo
         raise ValueError(message)
     powers = np.arange(n_neighbors + 1.0) ** (1 + 2 / n_features)
     spread = n_features / (2 * n_neighbors ** (2 / n_features))
-    weights: NDArray[np.float64] = (1 + n_features / 2 - spread * np.diff(powers)) / n_neighbors
-    return weights
+    return np.asarray((1 + n_features / 2 - spread * np.diff(powers)) / n_neighbors)
 
 
 def _scale_distances(matrix: NDArray[np.float64], bandwidth: ArrayLike | None) -> NDArray[np.float64]:
@@ -237,5 +234,4 @@ def _scale_distances(matrix: NDArray[np.float64], bandwidth: ArrayLike | None) -
         )
         raise ValueError(message)
     relative = np.divide(matrix, widths[:, np.newaxis], out=np.zeros_like(matrix), where=widths[:, np.newaxis] > 0)
-    clipped: NDArray[np.float64] = np.clip(relative, _EDGE, 1 - _EDGE)
-    return clipped
+    return np.asarray(np.clip(relative, _EDGE, 1 - _EDGE))

@@ -551,7 +551,7 @@ def test_a_class_of_the_same_name_is_another(rows, tmp_path):
 def test_every_parameter_that_is_listed_is_the_classes():
     for name, kind in states.KINDS.items():
         known = kind.estimator._get_param_names()
-        assert set(kind.saved.parameters) <= set(known), name
+        assert set(kind.parameters) <= set(known), name
 
 
 @pytest.mark.parametrize(

@@ -53,11 +53,10 @@ def expansion_margin(train: NDArray[np.float64], query: NDArray[np.float64], *, 
     number for each of the 3d products.
     """
     with np.errstate(over="ignore", under="ignore"):
-        reach = _norms(train, p=p).max() + _norms(query, p=p)
+        reach = np.linalg.norm(train, ord=p, axis=1).max() + np.linalg.norm(query, ord=p, axis=1)
         n_terms = train.shape[1] + 8
         unit = np.finfo(np.float64).eps / 2
-        margin: NDArray[np.float64] = 4 * n_terms * (unit * reach**p + np.finfo(np.float64).tiny)
-    return margin
+        return np.asarray(4 * n_terms * (unit * reach**p + np.finfo(np.float64).tiny))
 
 
 def bound_candidates(
@@ -95,10 +94,4 @@ def _drop_own_rows(indices: NDArray[np.int64], own: NDArray[np.int64]) -> NDArra
     """Take each query's own row out of its candidates, or the last candidate where it is not among them."""
     drops = indices == own[:, np.newaxis]
     drops[~drops.any(axis=1), -1] = True
-    kept: NDArray[np.int64] = indices[~drops].reshape(len(indices), -1)
-    return kept
-
-
-def _norms(rows: NDArray[np.float64], *, p: int) -> NDArray[np.float64]:
-    norms: NDArray[np.float64] = np.linalg.norm(rows, ord=p, axis=1)
-    return norms
+    return np.asarray(indices[~drops].reshape(len(indices), -1))

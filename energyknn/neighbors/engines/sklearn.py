@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import gen_batches
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from energyknn.neighbors.contract import Candidates, Search
@@ -38,8 +39,7 @@ def find_candidates(search: Search) -> Candidates:
     step = max(256, _SLICE_VALUES // train.size)
     with threadpool_limits(search.n_threads), np.errstate(over="ignore", under="ignore", invalid="ignore"):
         finder = NearestNeighbors(algorithm="brute", metric=metric, n_jobs=search.n_threads).fit(train)
-        for start in range(0, n_query, step):
-            part = slice(start, start + step)
+        for part in gen_batches(n_query, step):
             distances, indices[part] = finder.kneighbors(query[part], n_neighbors=n_found)
             farthest[part] = distances[:, -1] ** search.p
     return bound_candidates(search, (train, query), indices, farthest)

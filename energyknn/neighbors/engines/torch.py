@@ -6,10 +6,10 @@ candidates that were found so far stay on the device and are merged there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from energyknn.errors import import_extra
 from energyknn.neighbors.contract import Candidates, Search
@@ -104,27 +104,20 @@ def _find_on(torch: Any, device: str, search: Search, *, n_bytes: int) -> Candid
     indices = np.empty((n_query, n_found), dtype=np.int64)
     farthest = np.empty(n_query)
     only = torch.from_numpy(train).to(device) if cut.n_train == n_train else None
-    for held in _slice(n_query, cut.n_held):
+    for held in gen_batches(n_query, cut.n_held):
         queries = torch.from_numpy(query[held]).to(device)
-        best = [_none(torch, len(queries[chunk]), device) for chunk in _slice(len(queries), cut.n_query)]
-        for part in _slice(n_train, cut.n_train):
+        chunks = list(gen_batches(len(queries), cut.n_query))
+        best: list[Any] = [None] * len(chunks)
+        for part in gen_batches(n_train, cut.n_train):
             rows = torch.from_numpy(train[part]).to(device) if only is None else only
-            for number, chunk in enumerate(_slice(len(queries), cut.n_query)):
-                found = _select(torch, rows, queries[chunk], n_found, search.p)
-                best[number] = _merge(torch, best[number], (found[0], found[1] + part.start), n_found)
-        for chunk, (measures, numbers) in zip(_slice(len(queries), cut.n_query), best, strict=True):
+            for number, chunk in enumerate(chunks):
+                measures, numbers = _select(torch, rows, queries[chunk], n_found, search.p)
+                found = measures, numbers + part.start
+                best[number] = found if best[number] is None else _merge(torch, best[number], found, n_found)
+        for chunk, (measures, numbers) in zip(chunks, best, strict=True):
             place = slice(held.start + chunk.start, held.start + chunk.stop)
             farthest[place], indices[place] = measures.amax(dim=1).cpu().numpy(), numbers.cpu().numpy()
     return bound_candidates(search, (train, query), indices, farthest)
-
-
-def _slice(n_rows: int, step: int) -> Iterator[slice]:
-    return (slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step))
-
-
-def _none(torch: Any, n_query: int, device: str) -> tuple[Any, Any]:
-    """Return the candidates of queries that have none yet."""
-    return tuple(torch.empty((n_query, 0), dtype=kind, device=device) for kind in (torch.float64, torch.int64))
 
 
 def _select(torch: Any, rows: Any, queries: Any, n_found: int, p: int) -> tuple[Any, Any]:
@@ -140,8 +133,6 @@ def _select(torch: Any, rows: Any, queries: Any, n_found: int, p: int) -> tuple[
 
 def _merge(torch: Any, first: tuple[Any, Any], second: tuple[Any, Any], n_found: int) -> tuple[Any, Any]:
     """Return the `n_found` smallest measures of two sets of rows, and their rows."""
-    if first[0].shape[1] == 0:
-        return second
     measures, numbers = (torch.cat(pair, dim=1) for pair in zip(first, second, strict=True))
     found = torch.topk(measures, min(n_found, measures.shape[1]), dim=1, largest=False, sorted=False)
     return found.values, torch.gather(numbers, 1, found.indices)
