@@ -5,8 +5,11 @@ Colours are those of Okabe and Ito, which people with any common colour blindnes
 
 from __future__ import annotations
 
+import base64
+import io
 import textwrap
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from energyknn.errors import import_extra
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#555555"
 UNIT = f"score, {SPOTIFY[SPOTIFY.target].unit}"
+_DOTS_PER_INCH = 200
 WIDTH = 4.8  # inches: 10 pt is then 10 px high on a page 360 px wide
 
 
@@ -29,20 +33,32 @@ class Picture:
     ----------
     figure : matplotlib.figure.Figure
         The figure.
-    alt : str
-        What the picture shows, for those who cannot see it.
+    shows : str
+        What it shows, for those who cannot see it.
     caption : str
         How to read it: what was measured, on how many rows.
     """
 
     figure: Figure
-    alt: str
+    shows: str
     caption: str
 
+    @property
+    def alt(self) -> str:
+        """The text for those who cannot see it: the figure's title, then what it shows."""
+        return f"{' '.join(self.figure.get_suptitle().split())}. {self.shows}"
 
-def make_picture(figure: Figure, alt: str, caption: str) -> Picture:
-    """Return a picture whose text for those who cannot see it begins with the figure's title."""
-    return Picture(figure, f"{' '.join(figure.get_suptitle().split())}. {alt}", caption)
+    @cached_property
+    def png(self) -> bytes:
+        """The figure as the content of a PNG file."""
+        file = io.BytesIO()
+        self.figure.savefig(file, format="png", dpi=_DOTS_PER_INCH)
+        return file.getvalue()
+
+    @property
+    def address(self) -> str:
+        """The PNG file as an address that needs no other file."""
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
 
 
 def make_axes(height: float, title: str, *, heights: tuple[float, ...] = (1,)) -> tuple[Figure, list[Axes]]:

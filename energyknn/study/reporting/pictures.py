@@ -13,18 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from energyknn.errors import import_extra
-from energyknn.study.reporting.axes import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    RED,
-    UNIT,
-    Picture,
-    label_axes,
-    make_axes,
-    make_picture,
-)
+from energyknn.study.reporting.axes import BLUE, GREEN, GREY, ORANGE, RED, UNIT, Picture, label_axes, make_axes
 from energyknn.study.reporting.comparison_pictures import draw_beyond
 from energyknn.study.reporting.tables import QUANTITIES, SIDES
 from energyknn.study.results import Results, SearchPart
@@ -360,35 +349,35 @@ def draw_pictures(results: Results, arrays: StudyArrays) -> dict[str, Picture]:
     if n_test > _MOST_POINTS:
         drawn = f"{_MOST_POINTS:,} of {n_test:,} test rows, a random choice with a fixed seed."
     pictures = {
-        "validation_curve": (
+        "validation_curve": Picture(
             draw_validation_curve(results),
             "Curve of mean validation R² against the number of neighbours.",
             f"Mean R² over {n_folds} folds of the training rows. Bars and bands: one standard error, the standard "
             f"deviation over the folds divided by √{n_folds}. Star: the best k. Diamonds: what the notebook printed "
             "for its own file; dots: its folds.",
         ),
-        "train_against_test": (
+        "train_against_test": Picture(
             draw_train_against_test(results),
             "Dots of R² and RMSE on training and test rows, before and after tuning.",
             "Train counts each row as its own neighbour, as the notebook does. Train without self leaves it out: its "
             "gap to the test score shows overfitting. Diamonds: the notebook's own two models, on its own file.",
         ),
-        "predicted_against_actual": (
+        "predicted_against_actual": Picture(
             draw_predicted_against_actual(*sides),
             "Map of counts: predicted energy against actual energy.",
             f"{drawn} Predicted by the tuned model. A prediction on the line is right.",
         ),
-        "residuals": (
+        "residuals": Picture(
             draw_residuals(*sides),
             "Band of residuals against predicted energy, and a histogram of residuals.",
             f"All {n_test:,} test rows, tuned model. Above, bins of equally many rows by predicted energy: a median "
             "above 0 means that the model predicts too little there.",
         ),
-        "energy_distribution": (
+        "energy_distribution": Picture(
             draw_energy_distribution(arrays.y_train, arrays.y_test),
             "Histogram of energy in all, training and test rows.",
             "The two sides of the split and both together, each in % of its own rows. R² compares the error with this "
             "spread; RMSE does not.",
         ),
     }
-    return {name: make_picture(*parts) for name, parts in pictures.items()} | draw_beyond(results)
+    return pictures | draw_beyond(results)
