@@ -13,7 +13,7 @@ from energyknn._shared.checks import check_choice, check_integer, check_rows
 from energyknn.cluster.journal import open_journal
 from energyknn.cluster.merging import Nearest, finish_nearest, merge_nearest, no_nearest, search_shard
 from energyknn.cluster.pool import Outcome, PoolJob, RunReport, Task, Unit, WorkerPool, use_pool
-from energyknn.cluster.session import ClusterOptions, StoreNeed, check_object_store
+from energyknn.cluster.session import ClusterOptions, check_object_store
 from energyknn.cluster.sharing import count_bytes, open_array, open_index, share_index
 from energyknn.neighbors import NeighborIndex, Neighbors, build_index
 from energyknn.neighbors.auto import choose_engine, count_work
@@ -193,14 +193,6 @@ def _describe(plan: _Plan) -> dict[str, Any]:
     }
 
 
-def _count_bytes(plan: _Plan, index: NeighborIndex | None = None) -> StoreNeed:
-    """Count what goes through object stores: shards of the rows, or a shared index."""
-    row = 8 * plan.search.X_train.shape[1]
-    largest = row * max(shard.stop - shard.start for shard in plan.shards)
-    unit = plan.block_rows * (row + 8 + 16 * plan.search.n_neighbors)
-    return StoreNeed(len(plan.shards), largest if index is None else count_bytes(index), unit)
-
-
 def _prepare(shard: Any, first_row: int, *, p: int, engine: Engine, n_jobs: int) -> tuple[NeighborIndex, int]:
     """Build the index of a shard's rows, or open the index that is shared."""
     if isinstance(shard, NeighborIndex):
@@ -228,10 +220,13 @@ def _search(
 
 def _put_shards(plan: _Plan, job: PoolJob) -> list[tuple[Any, int]]:
     """Put the shards, or the index of a single one, into the object store; return the data of units by shard."""
-    check_object_store(job.facts, _count_bytes(plan))
+    row = 8 * plan.search.X_train.shape[1]
+    largest = row * max(shard.stop - shard.start for shard in plan.shards)
+    unit = plan.block_rows * (row + 8 + 16 * plan.search.n_neighbors)
+    check_object_store(job.facts, n_shared=len(plan.shards), shared=largest, unit=unit)
     if len(plan.shards) == 1 and plan.engine == "blocked":
         index = share_index(plan.search)
-        check_object_store(job.facts, _count_bytes(plan, index))
+        check_object_store(job.facts, n_shared=1, shared=count_bytes(index), unit=unit)
         return [(job.put(index), 0)]
     return [(job.put(plan.search.X_train[shard]), shard.start) for shard in plan.shards]
 

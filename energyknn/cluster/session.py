@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from energyknn._shared.ray_session import open_ray
 from energyknn.errors import ClusterError, import_extra
@@ -70,24 +69,6 @@ class ClusterFacts:
         return sum(node.n_workers for node in self.nodes)
 
 
-class StoreNeed(NamedTuple):
-    """What a job puts into object stores.
-
-    Attributes
-    ----------
-    n_shared : int
-        Number of objects that workers share, such as the shards of the rows.
-    shared : int
-        Bytes of the largest shared object.
-    unit : int
-        Bytes of a unit's arguments and result.
-    """
-
-    n_shared: int
-    shared: int
-    unit: int
-
-
 @contextmanager
 def open_cluster(options: ClusterOptions) -> Iterator[ClusterFacts]:
     """Connect to a cluster for the length of a `with` block, as `open_ray` does, and yield its nodes."""
@@ -123,17 +104,26 @@ def look_around(options: ClusterOptions) -> ClusterFacts:
     return ClusterFacts(tuple(Node(*node) for node in nodes), ray.get_runtime_context().get_node_id())
 
 
-def check_object_store(facts: ClusterFacts, need: StoreNeed) -> None:
+def check_object_store(facts: ClusterFacts, *, n_shared: int, shared: int, unit: int) -> None:
     """Raise ClusterError where the object store of a node is too small for a job.
 
     The driver's node holds everything that is shared and the units of all workers. Any other node holds what its own
     workers need.
+
+    Parameters
+    ----------
+    facts : ClusterFacts
+        The nodes.
+    n_shared, shared : int
+        Number of the objects that workers share, and bytes of the largest.
+    unit : int
+        Bytes of a unit's arguments and result.
     """
     for node in facts.nodes:
         is_home = node.name == facts.home
-        held = need.n_shared if is_home else min(need.n_shared, node.n_workers)
-        units = _UNITS_IN_STORE * need.unit * (facts.n_workers if is_home else node.n_workers)
-        needed = int(_STORE_MARGIN * (held * need.shared + units))
+        held = n_shared if is_home else min(n_shared, node.n_workers)
+        units = _UNITS_IN_STORE * unit * (facts.n_workers if is_home else node.n_workers)
+        needed = int(_STORE_MARGIN * (held * shared + units))
         if node.object_store < needed:
             message = (
                 f"Node {node.name[:8]} has an object store of {node.object_store:,} bytes, and the job needs "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from energyknn._shared.checks import check_integer
 from energyknn.cluster.journal import describe_value, open_journal
 from energyknn.cluster.pool import Outcome, PoolJob, RunReport, Task, Unit, WorkerPool, use_pool
-from energyknn.cluster.session import ClusterOptions, StoreNeed, check_object_store
+from energyknn.cluster.session import ClusterOptions, check_object_store
 from energyknn.neighbors.engines import Engine
 from energyknn.progress import Track, track_silently
 from energyknn.splitting import Split
@@ -141,8 +141,10 @@ def score_candidates_on_ray(
     kept = None if journal is None else open_journal(journal, study)
     task = Task(_prepare, _work, uses_gpu=engine == "torch")
     with use_pool(pool, options) as used, used.open_job(task, kept) as pool_job:
-        scores = run_job(job, _RayExecutor(pool_job, rows, block_rows, track))
-        return ClusterScores(scores, pool_job.report)
+        n_bytes = _count_bytes(rows, job)
+        check_object_store(pool_job.facts, n_shared=1, shared=n_bytes, unit=0)
+        execute = partial(_run_on_ray, pool_job, pool_job.put(rows), n_bytes, block_rows, track, count())
+        return ClusterScores(run_job(job, execute), pool_job.report)
 
 
 def _describe(rows: Any, job: Job) -> dict[str, Any]:
@@ -197,40 +199,31 @@ def _read_outcome(part: Part, step: Step, outcome: Outcome) -> Iterator[BlockSum
         yield BlockSums(step.fold, side, part.plan.rows_of(step), sums, predictions, failed)
 
 
-class _RayExecutor:
-    """An `Executor` that sends the steps of a part to the workers of a pool."""
-
-    def __init__(self, pool_job: PoolJob, X: Any, block_rows: int | None, track: Track[Any]) -> None:
-        self._pool_job, self._X, self._block_rows, self._track = pool_job, X, block_rows, track
-        self._numbers = count()
-        self._reference: Any = None
-
-    def __call__(self, part: Part) -> Iterator[BlockSums]:
-        """Send the rows once for all parts, then the part without them; yield the blocks of each step when done."""
-        plan, number = part.plan, next(self._numbers)
-        wanted = self._block_rows or max(_FEWEST_ROWS, -(-len(self._X) // _N_STEPS))  # the same on any cluster
-        steps = plan.list_steps(span=-(-wanted // plan.slice_rows) * plan.slice_rows)
-        if self._reference is None:
-            check_object_store(self._pool_job.facts, _count_bytes(self._X, part, steps))
-            self._reference = self._pool_job.put(self._X)
-        bare = self._pool_job.put(replace(part, plan=replace(plan, X=None)))
-        by_key = {
-            f"part-{number}-fold-{step.fold}-{'train' if step.trains else 'test'}-rows-{step.start}": step
-            for step in steps
-        }
-        units = [
-            Unit(key, (number, step.fold), (self._reference, bare, step.fold), partial(tuple, (step,)), step.work)
-            for key, step in by_key.items()
-        ]
-        done = zip(self._track(units, "Search folds on Ray"), self._pool_job.run(units), strict=True)
-        for _, (unit, outcome) in done:
-            yield from _read_outcome(part, by_key[unit.key], outcome)
+def _run_on_ray(
+    job: PoolJob, X: Any, n_bytes: int, block_rows: int | None, track: Track[Any], numbers: Iterator[int], part: Part
+) -> Iterator[BlockSums]:
+    """Send a part without its rows, which are there already, and its steps; yield the blocks of each when done."""
+    plan, number = part.plan, next(numbers)
+    wanted = block_rows or max(_FEWEST_ROWS, -(-len(plan.y) // _N_STEPS))  # the same on any cluster
+    steps = plan.list_steps(span=-(-wanted // plan.slice_rows) * plan.slice_rows)
+    if part.keeps_predictions:
+        n_held = 8 * part.n_candidates * max(1, plan.y[:1].size) * max(step.stop - step.start for step in steps)
+        check_object_store(job.facts, n_shared=1, shared=n_bytes, unit=n_held)
+    bare = job.put(replace(part, plan=replace(plan, X=None)))
+    sides = ("test", "train")
+    units = [
+        Unit(
+            f"part-{number}-fold-{step.fold}-{sides[step.trains]}-rows-{step.start}",
+            *((number, step.fold), (X, bare, step.fold), partial(tuple, (step,)), step.work),
+        )
+        for step in steps
+    ]
+    for _, (unit, outcome) in zip(track(units, "Search folds on Ray"), job.run(units), strict=True):
+        (step,) = unit.arguments()
+        yield from _read_outcome(part, step, outcome)
 
 
-def _count_bytes(X: Any, part: Part, steps: Sequence[Step]) -> StoreNeed:
-    """Count what goes through object stores."""
-    y = part.plan.y
+def _count_bytes(X: Any, job: Job) -> int:
+    """Count the bytes of the rows, the targets and the folds."""
     rows = X.memory_usage(deep=True).sum() if hasattr(X, "iloc") else X.nbytes
-    folds = sum(side.nbytes for fold in part.plan.folds for side in fold)
-    unit = 8 * part.n_candidates * max(1, y[:1].size) * max(step.stop - step.start for step in steps)
-    return StoreNeed(1, int(rows) + y.nbytes + folds, unit if part.keeps_predictions else 0)
+    return int(rows) + sum(int(array.nbytes) for array in (job.y, *chain.from_iterable(job.folds)))

@@ -25,21 +25,16 @@ class Adam:
     squares: Parameters = field(init=False)
 
     def __post_init__(self) -> None:
-        self.means = self.squares = tuple(np.zeros_like(array) for array in self.parameters)
+        self.means, self.squares = (tuple(map(np.zeros_like, self.parameters)) for _ in range(2))
 
     def step(self, gradients: Parameters, rate: float) -> None:
         """Take a step against the gradient."""
         self.n_steps += 1
-        self.means = tuple(
-            _BETA_MEAN * mean + (1 - _BETA_MEAN) * gradient
-            for mean, gradient in zip(self.means, gradients, strict=True)
-        )
-        self.squares = tuple(
-            _BETA_SQUARE * square + (1 - _BETA_SQUARE) * gradient.astype(np.float64) ** 2
-            for square, gradient in zip(self.squares, gradients, strict=True)
-        )
         bias_mean, bias_square = 1 - _BETA_MEAN**self.n_steps, 1 - _BETA_SQUARE**self.n_steps
-        self.parameters = tuple(
-            array * (1 - rate * self.weight_decay) - rate * (mean / bias_mean) / (np.sqrt(square / bias_square) + 1e-12)
-            for array, mean, square in zip(self.parameters, self.means, self.squares, strict=True)
-        )
+        stepped = []
+        for array, mean, square, gradient in zip(self.parameters, self.means, self.squares, gradients, strict=True):
+            mean[...] = _BETA_MEAN * mean + (1 - _BETA_MEAN) * gradient
+            square[...] = _BETA_SQUARE * square + (1 - _BETA_SQUARE) * gradient.astype(np.float64) ** 2
+            change = rate * (mean / bias_mean) / (np.sqrt(square / bias_square) + 1e-12)
+            stepped.append(array * (1 - rate * self.weight_decay) - change)
+        self.parameters = tuple(stepped)  # new arrays: maps that are kept share the old ones
