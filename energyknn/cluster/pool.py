@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from importlib import import_module
-from itertools import count
+from itertools import count, product
 from time import monotonic
 from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple, Self
@@ -123,12 +123,9 @@ class RunReport:
 
 
 class Worker:
-    """The body of an actor."""
+    """The body of an actor. It holds one group of one job: which, the task, its device, and what was prepared."""
 
-    _group: Any
-    _task: Any
-    _prepared: Any
-    _device: str
+    _held: tuple[Any, ...] | None
 
     def __init__(self, n_jobs: int) -> None:
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -154,19 +151,19 @@ class Worker:
 
         Data are prepared where the last unit was of another group or another job.
         """
-        if self._group != (job, group):
+        if self._held is None or self._held[0] != (job, group):
             ray = import_extra("ray", extra="ray")
             self.forget()  # so that a worker never holds two groups
-            self._task = ray.get(task[0])
-            self._device = find_device_name() if self._task.uses_gpu else "cpu"
+            sent = ray.get(task[0])
             values = [ray.get(value) if isinstance(value, ray.ObjectRef) else value for value in data]
-            self._prepared = self._task.prepare(*values, n_jobs=self._n_jobs)
-            self._group = job, group
-        return self._task.work(self._prepared, *arguments, n_jobs=self._n_jobs), self._device
+            device = find_device_name() if sent.uses_gpu else "cpu"
+            self._held = (job, group), sent, device, sent.prepare(*values, n_jobs=self._n_jobs)
+        _, known, device, prepared = self._held
+        return known.work(prepared, *arguments, n_jobs=self._n_jobs), device
 
     def forget(self) -> None:
         """Drop everything that belongs to a job."""
-        self._group = self._task = self._prepared = None
+        self._held = None
 
 
 def _own_versions() -> tuple[str, str]:
@@ -416,15 +413,12 @@ class PoolJob:
 
     def _send(self) -> None:
         """Send each worker its next units, the least busy worker first."""
-        for depth in range(_SENT_AHEAD):
-            for worker in self._pool.hired:
-                if worker.n_sent == depth and self._waiting:
-                    unit = self._choose(worker)
-                    reference = worker.actor.run.remote(
-                        self._number, self._task, unit.group, unit.data, unit.arguments()
-                    )
-                    worker.group, worker.n_sent = unit.group, worker.n_sent + 1
-                    self._sent[reference] = unit, worker
+        for depth, worker in product(range(_SENT_AHEAD), self._pool.hired):
+            if worker.n_sent == depth and self._waiting:
+                unit = self._choose(worker)
+                reference = worker.actor.run.remote(self._number, self._task, unit.group, unit.data, unit.arguments())
+                worker.group, worker.n_sent = unit.group, worker.n_sent + 1
+                self._sent[reference] = unit, worker
 
     def _choose(self, worker: _Hired) -> Unit:
         """Take a unit of the worker's group; where none is left, of the group with the most units per worker."""
@@ -450,9 +444,8 @@ class PoolJob:
                 "A journal keeps what is finished."
             )
             raise ClusterError(message)
-        ready, _ = self._ray.wait([*self._sent, *self._pool.joining], num_returns=1, timeout=1.0)
-        found: list[Any] = ready
-        return found
+        ready: list[Any] = self._ray.wait([*self._sent, *self._pool.joining], num_returns=1, timeout=1.0)[0]
+        return ready
 
     def _receive(self, reference: Any) -> tuple[Unit, Outcome | None]:
         """Return a unit and its outcome, which is None where the unit has to be done again."""

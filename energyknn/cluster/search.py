@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -166,7 +165,6 @@ def _make_plan(search: Search, engine: Engine, n_shards: int, block_rows: int | 
     if block_rows is None:
         block_rows = int(np.clip(-(-n_query // _N_BLOCKS), _FEWEST_ROWS, _MOST_ROWS))
     block_rows = check_integer(block_rows, name="block_rows", rule="an integer of at least 1, or None", least=1)
-    edges = [n_train * number // n_shards for number in range(n_shards + 1)]
     blocks: list[Any] = [slice(start, start + block_rows) for start in range(0, n_query, block_rows)]
     suited = choose_engine(count_work(-(-n_train // n_shards), n_query, search.X_train.shape[1]), 0, is_ready=False)
     if suited == "blocked" and len(blocks) > 1:  # whatever the engine: the units of a journal are the same for all
@@ -174,7 +172,7 @@ def _make_plan(search: Search, engine: Engine, n_shards: int, block_rows: int | 
 
         order = order_queries(search.X_query, group_rows=block_rows, n_threads=search.n_threads)
         blocks = [order[block] for block in blocks]
-    shards = [slice(*pair) for pair in pairwise(edges)]
+    shards = [slice(n_train * at // n_shards, n_train * (at + 1) // n_shards) for at in range(n_shards)]
     return _Plan(search, suited if engine == "auto" else engine, shards, block_rows, blocks)
 
 

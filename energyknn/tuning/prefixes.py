@@ -90,9 +90,8 @@ def average_prefixes(
     means: dict[Weights, NDArray[np.float64]] = {}
     if together:
         means = dict(zip(together, _average_together(distances, outputs, together, sizes, n_features), strict=True))
-    for name in dict.fromkeys(weights):
-        if name not in means:
-            means[name] = _average_each(distances, outputs, name, sizes, n_features)
+    alone = [name for name in dict.fromkeys(weights) if name not in means]
+    means |= {name: _average_each(distances, outputs, name, sizes, n_features) for name in alone}
     return {name: mean.reshape(shape) for name, mean in means.items()}
 
 

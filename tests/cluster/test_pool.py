@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import weakref
 from collections.abc import Iterator
 from functools import partial
 from types import SimpleNamespace
@@ -55,10 +56,13 @@ def test_a_worker_prepares_once_for_a_group_and_forgets_with_the_job(monkeypatch
     fake = SimpleNamespace(ObjectRef=Reference, get=lambda reference: reference.value)
     monkeypatch.setitem(sys.modules, "ray", fake)
     prepared: list[tuple[Any, ...]] = []
+    alive: list[Any] = []
 
     def prepare(*data: Any, n_jobs: int) -> Any:
         prepared.append((*data, n_jobs))
-        return data
+        held = np.array(data)
+        alive.append(weakref.ref(held))
+        return held
 
     def work(held: Any, number: int, *, n_jobs: int) -> Outcome:
         return Outcome({"found": np.array([*held, number, n_jobs])})
@@ -70,8 +74,7 @@ def test_a_worker_prepares_once_for_a_group_and_forgets_with_the_job(monkeypatch
         assert device == "cpu"
     assert prepared == [(7, 8, 1)] * 3
     worker.forget()
-    assert worker._prepared is None
-    assert worker._task is None
+    assert [held() for held in alive] == [None] * 3
     worker.run(1, task, "b", (Reference(7), 8), (6,))
     assert len(prepared) == 4
 
