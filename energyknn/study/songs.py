@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from energyknn.schema import Schema
 
+_TITLE = ["name", "artists"]
 _REMASTER = re.compile(r"\s*[-(\[]\s*(?:\d{4}\s+)?(?:digital(?:ly)?\s+)?re-?master(?:ed)?\b.*$", re.IGNORECASE)
 
 
@@ -40,13 +39,12 @@ def normalise_title(title: str) -> str:
     return "".join(character for character in plain if character.isalnum()) or title.casefold()
 
 
-def label_songs(
-    table: pd.DataFrame, schema: Schema, *, title: Sequence[str] = ("name", "artists")
-) -> NDArray[np.int64]:
+def label_songs(table: pd.DataFrame, schema: Schema) -> NDArray[np.int64]:
     """Label the rows by song.
 
     Two rows are the same song if their normalised titles are equal, or if all their numbers, categories and targets are
-    equal. A chain of such pairs is one song too.
+    equal. A chain of such pairs is one song too. The title is that of `name` and `artists` together; where the table
+    lacks one, only the values tell songs apart.
 
     Parameters
     ----------
@@ -54,8 +52,6 @@ def label_songs(
         A loaded table.
     schema : Schema
         The role of each column.
-    title : sequence of str, default=("name", "artists")
-        Text columns that together name a song. Where the table lacks one, only the values tell songs apart.
 
     Returns
     -------
@@ -64,24 +60,14 @@ def label_songs(
 
     Notes
     -----
-    Connected components of a graph of rows, linear in the number of rows.
+    Connected components of a graph in which each row links its values to its title, linear in the number of rows.
     """
     values = [name for name in (*schema.numbers, *schema.categories, schema.target) if name in table]
-    keys = [table.groupby(values, sort=False, dropna=False).ngroup().to_numpy()]
-    if title and all(name in table for name in title):
-        plain = pd.DataFrame({name: table[name].astype(str).map(normalise_title) for name in title})
-        keys.append(plain.groupby(list(title), sort=False).ngroup().to_numpy())
-    return _connect(keys)
-
-
-def _connect(keys: Sequence[NDArray[np.integer[Any]]]) -> NDArray[np.int64]:
-    """Label the components of the graph that links each row to the first row with the same key."""
-    rows = np.arange(len(keys[0]))
-    first = []
-    for key in keys:
-        _, first_row, inverse = np.unique(key, return_index=True, return_inverse=True)
-        first.append(first_row[inverse])
-    sources, targets = np.tile(rows, len(keys)), np.concatenate(first)
-    graph = coo_array((np.ones(len(sources), dtype=np.int8), (sources, targets)), shape=(len(rows), len(rows)))
-    _, labels = connected_components(graph, directed=False)
-    return pd.factorize(labels)[0].astype(np.int64)
+    by_values = by_title = table.groupby(values, sort=False, dropna=False).ngroup().to_numpy()
+    if all(name in table for name in _TITLE):
+        titles = pd.DataFrame({name: table[name].astype(str).map(normalise_title) for name in _TITLE})
+        by_title = titles.groupby(_TITLE, sort=False).ngroup().to_numpy()
+    n_rows = len(table)
+    links = (np.ones(n_rows), (by_values, n_rows + by_title))
+    _, labels = connected_components(coo_array(links, shape=(2 * n_rows, 2 * n_rows)), directed=False)
+    return pd.factorize(labels[by_values])[0].astype(np.int64)

@@ -18,9 +18,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from energyknn._shared.checks import check_integer
 from energyknn.study.notebook import SPOTIFY
 
-_ID_PREFIX = b"synthetic"
+_ID_PREFIX = "synthetic"
 
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -63,17 +64,17 @@ class _Statistics(NamedTuple):
         Lower Cholesky factors of the latent correlations.
     shifts, scales : ndarray of shape (n_numbers, n_decades), (n_numbers,)
         The latent normals are shifted and scaled so, to have the means and sds of the notebook's file.
-    popularity : tuple of float
+    popularity : sequence of two floats
         Offset and factor applied to popularity's quantiles instead, before clipping to 0..100.
     years : ndarray of shape (n_years,)
         Frequency of each year from 1921 on.
     keys : ndarray of shape (n_decades, 12)
         Frequency of each key.
-    major : ndarray of shape (12,)
+    major_by_key : ndarray of shape (12,)
         Frequency of the major mode by key.
-    speech_edges, explicit : ndarray of shape (n_edges,), (n_decades, n_edges + 1)
+    speechiness_edges, explicit_by_speechiness : ndarray of shape (n_edges,), (n_decades, n_edges + 1)
         Frequency of explicit tracks by decade and latent speechiness.
-    dated : ndarray of shape (n_decades,)
+    dated_to_the_day : ndarray of shape (n_decades,)
         Frequency of release dates given to the day.
     energy : dict
         Centres, spreads and coefficients of the polynomial, noise sd, and the monotone map to [0, 1].
@@ -85,13 +86,13 @@ class _Statistics(NamedTuple):
     factors: _Floats
     shifts: _Floats
     scales: _Floats
-    popularity: tuple[float, float]
+    popularity: Sequence[float]
     years: _Floats
     keys: _Floats
-    major: _Floats
-    speech_edges: _Floats
-    explicit: _Floats
-    dated: _Floats
+    major_by_key: _Floats
+    speechiness_edges: _Floats
+    explicit_by_speechiness: _Floats
+    dated_to_the_day: _Floats
     energy: dict[str, Any]
 
 
@@ -165,10 +166,10 @@ def synthesise_tracks(
     >>> synthesise_tracks(3, random_state=1).equals(tracks)
     True
     """
-    n_rows = _check_integer(n_rows, "n_rows", minimum=1)
+    n_rows = check_integer(n_rows, name="n_rows", rule="an integer of at least 1", least=1)
     missing = _check_missing_keys(missing_keys)
     if not isinstance(random_state, np.random.Generator):
-        random_state = _check_integer(random_state, "random_state", minimum=0)
+        random_state = check_integer(random_state, name="random_state", rule="an integer of at least 0", least=0)
     rng = np.random.default_rng(random_state)
     statistics = _load_statistics()
     songs = _draw_songs(n_rows, rng, statistics)
@@ -199,23 +200,7 @@ def are_synthetic(tracks: pd.DataFrame) -> bool:
     >>> are_synthetic(synthesise_tracks(3))
     True
     """
-    made = "id" in tracks and len(tracks) > 0 and tracks["id"].astype(str).str.startswith(_ID_PREFIX.decode()).all()
-    return bool(made)
-
-
-def _check_integer(value: object, name: str, *, minimum: int) -> int:
-    """Return an integer argument as int, or say what came in."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        message = (
-            f"{name}={value!r} is a {type(value).__name__}. "
-            f"It must be an integer of at least {minimum}: pass an int such as {max(minimum, 1)}."
-        )
-        raise TypeError(message)
-    number = int(value)
-    if number < minimum:
-        message = f"{name}={number} is too small. It must be at least {minimum}: pass {minimum} or more."
-        raise ValueError(message)
-    return number
+    return "id" in tracks and len(tracks) > 0 and bool(tracks["id"].astype(str).str.startswith(_ID_PREFIX).all())
 
 
 def _check_missing_keys(missing_keys: object) -> tuple[int, ...]:
@@ -224,7 +209,7 @@ def _check_missing_keys(missing_keys: object) -> tuple[int, ...]:
     if isinstance(missing_keys, str) or not isinstance(missing_keys, Iterable):
         message = f"missing_keys={missing_keys!r} is not a sequence. Pass integers from 0 to 11, such as (3,)."
         raise TypeError(message)
-    missing = sorted({_check_integer(key, "missing_keys", minimum=0) for key in missing_keys})
+    missing = sorted({check_integer(key, name="missing_keys", rule="integers from 0 to 11") for key in missing_keys})
     wrong = [key for key in missing if key not in levels]
     if wrong:
         message = f"missing_keys has {wrong}. A key is one of 0 to 11: leave the others out."
@@ -242,41 +227,28 @@ def _parse_statistics(stored: dict[str, Any]) -> _Statistics:
     correlations = np.tile(np.eye(len(numbers)), (len(stored["latent_correlations"]), 1, 1))
     correlations[:, *lower] = correlations[:, *lower[::-1]] = stored["latent_correlations"]
     changes = [stored["latent_changes"][name] for name in numbers]
-    offset, factor = stored["popularity_change"]
+    as_stored = ("grid", "years", "keys", "major_by_key", "speechiness_edges", "explicit_by_speechiness")
     return _Statistics(
         numbers=numbers,
-        grid=np.array(stored["grid"]),
-        quantiles=np.array([stored["quantiles"][name] for name in numbers]),
+        quantiles=np.array(list(stored["quantiles"].values())),
         factors=np.asarray(np.linalg.cholesky(correlations), dtype=np.float64),
         shifts=np.array([change["shifts"] for change in changes]),
         scales=np.array([change["scale"] for change in changes]),
-        popularity=(float(offset), float(factor)),
-        years=np.array(stored["years"]),
-        keys=np.array(stored["keys"]),
-        major=np.array(stored["major_by_key"]),
-        speech_edges=np.array(stored["speechiness_edges"]),
-        explicit=np.array(stored["explicit_by_speechiness"]),
-        dated=np.array(stored["dated_to_the_day"]),
+        popularity=stored["popularity_change"],
         energy={name: np.array(value) for name, value in stored["energy"].items()},
+        **{name: np.array(stored[name]) for name in (*as_stored, "dated_to_the_day")},
     )
 
 
+@functools.cache
 def _read_json(name: str) -> dict[str, Any]:
-    """Read a file that the package carries."""
+    """Read a file that the package carries, once."""
     text = resources.files("energyknn.study").joinpath(name).read_text(encoding="utf-8")
     return dict(json.loads(text))
 
 
-@functools.cache
 def _load_statistics() -> _Statistics:
-    """Read the statistics once."""
     return _parse_statistics(_read_json("synthesis_statistics.json"))
-
-
-@functools.cache
-def _load_words() -> dict[str, list[Any]]:
-    """Read the words that titles and artists are made of, once."""
-    return _read_json("synthesis_words.json")
 
 
 def _draw_from(frequencies: _Floats, u: _Floats) -> _Ints:
@@ -355,8 +327,7 @@ def _round_as_published(values: _Floats, name: str) -> _Floats | _Ints:
     values = np.where(values < 1e-6, 0.0, values)
     digits = 8 - np.searchsorted(10.0 ** np.arange(-5, 0), values, side="right")
     power = 10.0 ** np.arange(9)
-    rounded: _Floats = np.rint(values * power[digits]) / power[digits]
-    return rounded
+    return np.asarray(np.rint(values * power[digits]) / power[digits], dtype=np.float64)
 
 
 def _as_recorded(table: dict[str, Any], songs: _Songs) -> dict[str, Any]:
@@ -417,11 +388,11 @@ def _categories(
         rows = np.flatnonzero(songs.decade == position)
         key[rows] = _draw_from(row, u_key[rows])
     speech = latent[statistics.numbers.index("speechiness")][songs.source]
-    group = np.searchsorted(statistics.speech_edges, speech)
+    group = np.searchsorted(statistics.speechiness_edges, speech)
     return {
         "key": key,
-        "mode": (u_mode < statistics.major[key]).astype(np.int64),
-        "explicit": (u_explicit < statistics.explicit[songs.decade, group]).astype(np.int64),
+        "mode": (u_mode < statistics.major_by_key[key]).astype(np.int64),
+        "explicit": (u_explicit < statistics.explicit_by_speechiness[songs.decade, group]).astype(np.int64),
     }
 
 
@@ -441,15 +412,13 @@ def _ids(n_rows: int, rng: np.random.Generator) -> list[str]:
     for place in range(17, 22):
         counter, digits[:, place] = np.divmod(counter, 62)
     characters = _BASE_62[digits]
-    characters[:, : len(_ID_PREFIX)] = np.frombuffer(_ID_PREFIX, dtype=characters.dtype)
+    characters[:, : len(_ID_PREFIX)] = np.frombuffer(_ID_PREFIX.encode(), dtype=characters.dtype)
     return [row.decode("ascii") for row in characters.view("S22").ravel()]
 
 
 def _pick(kind: str, rng: np.random.Generator, n_rows: int) -> NDArray[np.object_]:
     """Draw from the words of a kind, each as often as any other."""
-    words = np.array(_load_words()[kind], dtype=object)
-    picked: NDArray[np.object_] = words[rng.integers(0, len(words), size=n_rows)]
-    return picked
+    return rng.choice(np.array(_read_json("synthesis_words.json")[kind], dtype=object), n_rows)
 
 
 def _names(songs: _Songs, rng: np.random.Generator) -> NDArray[np.object_]:
@@ -467,7 +436,7 @@ def _names(songs: _Songs, rng: np.random.Generator) -> NDArray[np.object_]:
 
 def _artists(n_rows: int, rng: np.random.Generator) -> NDArray[np.object_]:
     """Make artists in the file's format, such as ``['Ada Finch', 'Fern Trio']``. A few artists have many tracks."""
-    words = _load_words()
+    words = _read_json("synthesis_words.json")
     people = [f"{first} {last}" for last in words["surnames"] for first in words["first_names"]]
     leaders = words["adjectives"] + words["surnames"]
     groups = [f"{first} {last}" for last in words["ensembles"] for first in leaders]
@@ -482,7 +451,7 @@ def _artists(n_rows: int, rng: np.random.Generator) -> NDArray[np.object_]:
 def _release_dates(songs: _Songs, rng: np.random.Generator, statistics: _Statistics) -> list[str]:
     """Make dates in the track's year, to the day or only to the year."""
     n_rows = len(songs.source)
-    dated = rng.random(n_rows) < statistics.dated[songs.decade]
+    dated = rng.random(n_rows) < statistics.dated_to_the_day[songs.decade]
     month, day = rng.integers(1, 13, size=n_rows), rng.integers(1, 29, size=n_rows)
     columns = zip(songs.year.tolist(), month.tolist(), day.tolist(), dated.tolist(), strict=True)
     return [f"{y}-{m:02d}-{d:02d}" if full else f"{y}" for y, m, d, full in columns]
