@@ -358,7 +358,7 @@ class PoolJob:
         self._waiting: dict[Hashable, deque[Unit]] = {}
         self._failures: Counter[str] = Counter()
         self._losses: Counter[str] = Counter()
-        self._alone_since: float | None = None
+        self._last_manned = 0.0  # when there was a worker, or when it began to wait for one
 
     def put(self, value: Any) -> Any:
         """Put a value into the object store, once for all workers; return the reference."""
@@ -397,6 +397,7 @@ class PoolJob:
             else:
                 self.report.n_restored += 1
                 yield unit, Outcome(restored)
+        self._last_manned = monotonic()
         while (self._waiting or self._sent) and not is_over():
             n_units = len(self._sent) + sum(map(len, self._waiting.values()))
             self._pool.hire(min(self.facts.n_workers, n_units))
@@ -434,10 +435,8 @@ class PoolJob:
     def _wait(self) -> list[Any]:
         """Wait for results for a second at most; give up where there has been no worker for too long."""
         if self._pool.hired:
-            self._alone_since = None
-        elif self._alone_since is None:
-            self._alone_since = monotonic()
-        elif monotonic() - self._alone_since > _SECONDS_ALONE:
+            self._last_manned = monotonic()
+        elif monotonic() - self._last_manned > _SECONDS_ALONE:
             message = (
                 f"There is no worker, and none has started for {_SECONDS_ALONE:.0f} s: the CPUs or GPUs of the cluster "
                 "are taken or gone. Leave the block of an open pool, wait for other jobs or add a node, and run again. "

@@ -49,7 +49,7 @@ _POSITIVE = (
     "ridge",
 )
 _MOST = {"row_share": 1.0}
-_FEWEST_ROWS = 3  # one for validation, one to predict, one to predict it from
+_FEWEST_GROUPS = 3  # one for validation, one to predict, one to predict it from
 
 
 class Round(NamedTuple):
@@ -116,8 +116,8 @@ class MapOptions:
 
 
 def learn_map(
-    X: ArrayLike,
-    y: ArrayLike,
+    X: NDArray[np.float64],
+    y: NDArray[np.float64],
     options: MapOptions,
     *,
     groups: ArrayLike | None = None,
@@ -128,9 +128,9 @@ def learn_map(
 
     Parameters
     ----------
-    X : array-like of shape (n_rows, n_features)
+    X : ndarray of shape (n_rows, n_features), float64
         Training rows, finite, each column of about unit variance.
-    y : array-like of shape (n_rows,)
+    y : ndarray of shape (n_rows,), float64
         Their targets.
     options : MapOptions
         The parameters of the map.
@@ -150,7 +150,7 @@ def learn_map(
     Raises
     ------
     ValueError
-        If there are fewer than 3 rows or groups, or a number is out of its range.
+        If there are fewer than 3 groups, or a number is out of its range.
 
     Notes
     -----
@@ -161,15 +161,14 @@ def learn_map(
     `n_queries * n_neighbors`, never to the square of the number of rows as in metric-learn's MLKR. Distances to
     neighbours are larger among the rows of a round than among all rows, so a model on all rows needs sharper weights.
     """
-    rows, target = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    labels = np.arange(len(rows)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    _check_rows(rows, target, labels)
+    labels = np.arange(len(X)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    _check_groups(labels, len(X))
     _check_options(options)
     random = np.random.default_rng(random_state)
     learn, held = _hold_out(labels, random)
     n_drawn = min(options.n_rows, max(int(options.row_share * len(learn)), options.n_neighbors + 1))
-    problem = _Problem(rows[learn], target[learn], labels[learn], rows[held], target[held], n_drawn, options)
-    shape = (rows.shape[1], options.n_components, options.n_units, options.form)
+    problem = _Problem(X[learn], y[learn], labels[learn], X[held], y[held], n_drawn, options)
+    shape = (X.shape[1], options.n_components, options.n_units, options.form)
     adam = Adam(start_parameters(*shape, _FIRST_SIZE, random), options.weight_decay)
     start = perf_counter()
     reference = problem.draw(random)
@@ -193,19 +192,13 @@ def learn_map(
     return LearnedMap(*kept, tuple(trace), best)
 
 
-def _check_rows(rows: NDArray[np.float64], target: NDArray[np.float64], labels: NDArray[np.int64]) -> None:
-    """Require enough rows, of enough groups."""
+def _check_groups(labels: NDArray[np.int64], n_rows: int) -> None:
+    """Require a group for each row, and enough groups."""
     n_groups = len(np.unique(labels))
-    if rows.ndim != 2 or len(rows) < _FEWEST_ROWS or target.shape != (len(rows),):
+    if labels.shape != (n_rows,) or n_groups < _FEWEST_GROUPS:
         message = (
-            f"X has shape {rows.shape} and y {target.shape}. Learning a distance needs at least {_FEWEST_ROWS} rows "
-            "and one target for each."
-        )
-        raise ValueError(message)
-    if labels.shape != target.shape or n_groups < _FEWEST_ROWS:
-        message = (
-            f"groups has shape {labels.shape} and {n_groups} groups for {len(rows)} rows. It must name a group for "
-            f"each row, and at least {_FEWEST_ROWS}: a row is predicted from others' groups."
+            f"groups has shape {labels.shape} and {n_groups} groups for {n_rows} rows. It must name a group for "
+            f"each row, and at least {_FEWEST_GROUPS}: a row is predicted from others' groups."
         )
         raise ValueError(message)
 
@@ -258,11 +251,6 @@ class _Problem:
         """Map rows, and prepare them for searches."""
         return build_index(map_rows(self.X[rows], *turned), engine=self.options.engine, n_jobs=self.options.n_jobs)
 
-    def find_others(self, index: NeighborIndex, n_queries: int) -> NDArray[np.int64]:
-        """Find the neighbours of the first rows among the others."""
-        n_neighbors, own = min(self.options.n_neighbors, len(index.X_train) - 1), np.arange(n_queries)
-        return index.search(index.X_train[:n_queries], n_neighbors, own=own, n_jobs=self.options.n_jobs).indices
-
     def measure_validation(self, rows: NDArray[np.int64], turned: RowMap) -> float:
         """Measure the RMSE of the validation rows, predicted from the given rows."""
         index, targets = self.index_rows(rows, turned), self.y[rows]
@@ -280,15 +268,16 @@ class _Problem:
 
 def _learn_round(problem: _Problem, adam: Adam, random: np.random.Generator, *, rate: float) -> NDArray[np.float64]:
     """Draw rows, find their neighbours, take a few steps, and return the errors of the queries."""
-    rows = problem.draw(random)
-    queries = np.arange(min(problem.options.n_queries, len(rows)))
-    neighbors = problem.find_others(problem.index_rows(rows, problem.turn(adam.parameters)), len(queries))
+    rows, options = problem.draw(random), problem.options
+    queries, k = np.arange(min(options.n_queries, len(rows))), min(options.n_neighbors, len(rows) - 1)
+    index = problem.index_rows(rows, problem.turn(adam.parameters))
+    neighbors = index.search(index.X_train[: len(queries)], k, own=queries, n_jobs=options.n_jobs).indices
     compact, y = problem.X[rows].astype(np.float32), problem.y[rows]
     errors = []
-    for part in np.array_split(queries, min(problem.options.n_steps, len(queries))):
+    for part in np.array_split(queries, min(options.n_steps, len(queries))):
         parameters = tuple(array.astype(np.float32) for array in adam.parameters)
         mapped, outputs = trace_rows(compact, *compose_map(parameters))
-        found, gradient = differentiate_errors(mapped, y, part, neighbors[part], ridge=problem.options.ridge)
+        found, gradient = differentiate_errors(mapped, y, part, neighbors[part], ridge=options.ridge)
         errors.append(found)
         adam.step(differentiate_parameters(compact, gradient, parameters, outputs), rate)
     return np.concatenate(errors)

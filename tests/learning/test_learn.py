@@ -212,8 +212,8 @@ def test_options_that_cannot_be_are_refused(data, options, message):
 
 
 def test_too_few_rows_are_refused():
-    with pytest.raises(ValueError, match="at least 3 rows"):
-        learn_map(np.zeros((2, 2)), np.zeros(2))
+    with pytest.raises(ValueError, match="minimum of 3 is required"):
+        MetricMap().fit(np.zeros((2, 2)), np.zeros(2))
 
 
 def test_soft_weights_sum_to_one_and_fall_with_distance():

@@ -27,9 +27,7 @@ def run(options: argparse.Namespace) -> None:
     from energyknn.study.synthesis import synthesise_tracks
 
     try:
-        tracks = synthesise_tracks(
-            options.rows, random_state=options.random_state, missing_keys=tuple(options.missing_key)
-        )
+        tracks = synthesise_tracks(options.rows, random_state=options.random_state, missing_keys=options.missing_key)
     except ValueError as error:
         raise UserError(str(error)) from error
     if options.out is None:
