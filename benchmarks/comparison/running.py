@@ -34,7 +34,7 @@ from energyknn.study.comparison.diagnostics import (
     tabulate_errors,
 )
 from energyknn.study.comparison.trees import LIBRARIES, TunedTreesRegressor, find_missing_libraries, tune_trees
-from energyknn.study.describing import describe_analyses, describe_environment, describe_intervals_and_columns
+from energyknn.study.describing import describe_environment, describe_intervals_and_columns, make_plain
 from energyknn.study.protocol import Prepared, Protocol, prepare
 from energyknn.study.songs import label_songs
 
@@ -206,10 +206,15 @@ def run_honesty(plan: Plan, table: pd.DataFrame, path: Path, *, say: Say) -> dic
     for name, model in models.items():
         curves[name] = measure_learning_curve(data, model)
         say(f"{plan.problem}: learning curve of {name} done")
-    described = describe_analyses(
-        missing=find_missing_libraries(), errors=_tabulate_errors(plan, table, path, seed), learning_curve=curves,
-        effects=(f"notebook's neighbours, k = {nested.best}", effects), nested=nested,
-    )  # fmt: skip
+    described = make_plain(
+        {
+            "missing": find_missing_libraries(),
+            "errors": _tabulate_errors(plan, table, path, seed),
+            "learning_curve": curves,
+            "effects": {"model": f"notebook's neighbours, k = {nested.best}", "effects": effects},
+            "nested": nested,
+        }
+    )
     state = read_state(path)
     state["honesty"][plan.problem] = described
     write_state(path, state)

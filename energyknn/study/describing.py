@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -13,7 +13,6 @@ from typing import Any, cast
 
 from energyknn.fitting import Scores
 from energyknn.study import notebook, results
-from energyknn.study.comparison import diagnostics
 from energyknn.study.comparison.columns import ColumnReport
 from energyknn.study.comparison.coverage import IntervalReport
 from energyknn.study.comparison.models import ModelScore
@@ -53,8 +52,7 @@ def describe_study(study: Study, honest: Study | None = None, *, tool: ToolName 
         "coarse": {"tool": coarse_tool, **figures["coarse"]},
         "micro": {"tool": micro_tool, **figures["micro"]},
         "overfitting": {
-            "verdict": study.verdict.verdict,
-            "explanation": study.verdict.explanation,
+            **asdict(study.verdict),
             "train_minus_test_r2": both("with_self"),
             "without_self_minus_test_r2": both("without_self"),
             "standard_error": both("standard_error"),
@@ -102,41 +100,8 @@ def _describe_scores(scores: ScoreTable) -> results.SearchPart:
 
 def describe_models(scores: Mapping[str, ModelScore]) -> dict[str, results.ComparedModel]:
     """Describe the models beyond the notebook, by name."""
-    plain = _make_plain(scores, leave_out="predicted_test")
+    plain = make_plain(scores, leave_out="predicted_test")
     return cast("dict[str, results.ComparedModel]", plain)
-
-
-def describe_analyses(
-    *,
-    missing: Mapping[str, str],
-    errors: Mapping[str, Mapping[str, Sequence[diagnostics.GroupErrors]]],
-    learning_curve: Mapping[str, Sequence[diagnostics.CurvePoint]],
-    effects: tuple[str, Sequence[diagnostics.Effect]],
-    nested: diagnostics.NestedEstimate,
-) -> dict[str, Any]:
-    """Describe the errors of the models and what the protocol does to them.
-
-    Parameters
-    ----------
-    missing : mapping of str to str
-        By library that is not installed, how to install it.
-    errors : mapping of str to mapping
-        By "decade" and "target", the errors of each model by group.
-    learning_curve : mapping of str to sequence of CurvePoint
-        By model.
-    effects : tuple of str and sequence of Effect
-        The name of a model and the effects of the protocol on it.
-    nested : NestedEstimate
-        Of the notebook's k.
-
-    Returns
-    -------
-    dict
-        A part of `energyknn.study.results.Analyses`.
-    """
-    model, found = effects
-    parts = {"missing": missing, "errors": errors, "learning_curve": learning_curve, "nested": nested}
-    return dict(_make_plain({**parts, "effects": {"model": model, "effects": found}}))
 
 
 def describe_intervals_and_columns(intervals: IntervalReport, columns: ColumnReport) -> dict[str, Any]:
@@ -158,17 +123,17 @@ def describe_intervals_and_columns(intervals: IntervalReport, columns: ColumnRep
         "coverage": intervals.coverage.rename_axis("group").reset_index().to_dict("records"),
         "calibration": intervals.calibration.to_dict("records"),
         "constant_width": intervals.constant_width,
-        **_make_plain(columns),
+        **make_plain(columns),
     }
 
 
-def _make_plain(value: Any, *, leave_out: str = "") -> Any:
+def make_plain(value: Any, *, leave_out: str = "") -> Any:
     """Turn named tuples into mappings and other sequences into lists, at any depth."""
     if hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, Mapping):
-        return {name: _make_plain(part, leave_out=leave_out) for name, part in value.items() if name != leave_out}
-    return [_make_plain(part) for part in value] if isinstance(value, tuple | list) else value
+        return {name: make_plain(part, leave_out=leave_out) for name, part in value.items() if name != leave_out}
+    return [make_plain(part) for part in value] if isinstance(value, tuple | list) else value
 
 
 def describe_notebook() -> results.NotebookPart:
@@ -188,7 +153,7 @@ def describe_notebook() -> results.NotebookPart:
 
 
 def _describe_printed(n_neighbors: int, scores: Mapping[str, Scores]) -> results.PrintedModel:
-    return cast("results.PrintedModel", {"n_neighbors": n_neighbors, **_make_plain(scores)})
+    return cast("results.PrintedModel", {"n_neighbors": n_neighbors, **make_plain(scores)})
 
 
 def describe_environment(engine: str) -> results.EnvironmentPart:

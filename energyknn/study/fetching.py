@@ -24,16 +24,15 @@ class Fetched(NamedTuple):
     record: Path
 
 
-def fetch_tracks(path: str | Path, *, dataset: str = DATASET, file: str = FILE, sha256: str | None = None) -> Fetched:
-    """Download a data set's file through kagglehub and record its checksum.
+def fetch_tracks(path: str | Path, *, sha256: str | None = None) -> Fetched:
+    """Download the file through kagglehub and record its checksum.
+
+    Its author has replaced the notebook's file since, so its rows may differ.
 
     Parameters
     ----------
     path : str or Path
         Where the file goes. `<path>.source.json`, beside it, records the data set, the time and the checksum.
-    dataset, file : str
-        Kaggle's name of the data set, and the file in it. The author has replaced the notebook's file since, so its
-        rows may differ.
     sha256 : str or None, default=None
         Refuse a file with another checksum; None takes the one in an earlier record beside `path`, if there is one.
 
@@ -55,39 +54,33 @@ def fetch_tracks(path: str | Path, *, dataset: str = DATASET, file: str = FILE, 
     """
     path = Path(path)
     record = path.with_name(path.name + ".source.json")
-    expected = sha256 or _recorded_sha256(record)
-    downloaded = _download(dataset, file)
+    recorded = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    expected = sha256 or recorded.get("sha256")
+    downloaded = _download()
     found = hash_file(downloaded)
-    if expected is not None and found != expected:
+    if expected and found != expected:
         message = (
-            f"{dataset}/{file} has SHA-256 {found}, but {expected} was expected. "
+            f"{DATASET}/{FILE} has SHA-256 {found}, but {expected} was expected. "
             f"The author changed the file; remove {record.name!r} to accept it."
         )
         raise DataFileError(message)
     with staged_file(path) as staged:
         shutil.copyfile(downloaded, staged)
     fetched = datetime.now(UTC).isoformat(timespec="seconds")
-    source = {"dataset": dataset, "file": file, "sha256": found, "fetched": fetched}
+    source = {"dataset": DATASET, "file": FILE, "sha256": found, "fetched": fetched}
     with staged_file(record) as staged:
         staged.write_text(json.dumps(source, indent=1) + "\n", encoding="utf-8")
     return Fetched(path, found, record)
 
 
-def _recorded_sha256(record: Path) -> str | None:
-    if not record.is_file():
-        return None
-    digest = json.loads(record.read_text(encoding="utf-8")).get("sha256")
-    return str(digest) if digest else None
-
-
-def _download(dataset: str, file: str) -> Path:
+def _download() -> Path:
     kagglehub = import_extra("kagglehub", extra="kaggle")
     try:
-        return Path(kagglehub.dataset_download(dataset, path=file))
+        return Path(kagglehub.dataset_download(DATASET, path=FILE))
     except Exception as error:  # kagglehub raises its own, requests' and urllib3's errors; all mean: no file
         reason = " ".join(str(error).split())[:200]
         message = (
-            f"Kaggle did not give {dataset}/{file} ({type(error).__name__}: {reason}). Check the network, or download "
+            f"Kaggle did not give {DATASET}/{FILE} ({type(error).__name__}: {reason}). Check the network, or download "
             "it by hand and name it with --data."
         )
         raise ConnectionError(message) from error

@@ -17,14 +17,7 @@ from energyknn.errors import DataFileError
 from energyknn.scaling import apply_scale, fit_scale
 from energyknn.schema import Schema
 from energyknn.splitting import Split, fold_groups, fold_rows, split_groups, split_rows
-from energyknn.study.notebook import (
-    COARSE_N_NEIGHBORS,
-    N_FOLDS,
-    RANDOM_STATE,
-    REFERENCE_YEAR,
-    SPOTIFY,
-    TEST_SIZE,
-)
+from energyknn.study.notebook import COARSE_N_NEIGHBORS, N_FOLDS, RANDOM_STATE, REFERENCE_YEAR, SPOTIFY, TEST_SIZE
 from energyknn.study.songs import label_songs
 
 

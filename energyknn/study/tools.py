@@ -13,6 +13,7 @@ from energyknn.study.notebook import RANDOM_STATE
 from energyknn.study.protocol import Prepared
 from energyknn.tuning import Candidate, ScoreTable, score_candidates
 from energyknn.tuning.grid import scores_from_cv_results, search_grid
+from energyknn.tuning.ray_tune import search_ray_tune
 
 ToolName = Literal["one-search", "grid", "tune-sklearn", "ray"]
 TOOLS: Mapping[ToolName, tuple[str, str]] = {
@@ -104,14 +105,14 @@ def choose_tool(
         search = search_grid(data.X_train, data.y_train, n_neighbors=n_neighbors, folds=data.folds, callbacks=callbacks)
         return Scored(scores_from_cv_results(search.cv_results_), search)
 
-    if name == "one-search":
-        return Tool(search_once, search_once, every_k=True)
-    if name == "grid":
-        return Tool(with_grid, with_grid)
+    def with_ray(data: Prepared, n_neighbors: Sequence[int]) -> Scored:
+        options: dict[str, Any] = {"n_neighbors": n_neighbors, "folds": data.folds, "use_gpu": use_gpu}
+        return Scored(search_ray_tune(data.X_train, data.y_train, **options))
+
     if name == "tune-sklearn":
         return Tool(_draw_with_tune_sklearn(random_state, use_gpu=use_gpu), with_grid)
-    with_ray = _search_with_ray(use_gpu=use_gpu)
-    return Tool(with_ray, with_ray)
+    score = {"one-search": search_once, "grid": with_grid, "ray": with_ray}[name]
+    return Tool(score, score, every_k=name == "one-search")
 
 
 def _draw_with_tune_sklearn(random_state: int, *, use_gpu: bool) -> Scorer:
@@ -129,17 +130,5 @@ def _draw_with_tune_sklearn(random_state: int, *, use_gpu: bool) -> Scorer:
         )
         tune.fit(np.asarray(data.X_train), data.y_train)
         return Scored(scores_from_cv_results(tune.cv_results_), tune)
-
-    return search
-
-
-def _search_with_ray(*, use_gpu: bool) -> Scorer:
-    """Return a search whose trials Ray Tune runs."""
-    from energyknn.tuning.ray_tune import search_ray_tune
-
-    def search(data: Prepared, n_neighbors: Sequence[int]) -> Scored:
-        return Scored(
-            search_ray_tune(data.X_train, data.y_train, n_neighbors=n_neighbors, folds=data.folds, use_gpu=use_gpu)
-        )
 
     return search

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from check_results import check_results
 from made_tracks import make_tracks
+from rich.console import Console
 
 from energyknn.fitting import Scores
 from energyknn.schema import make_schema
@@ -24,7 +25,7 @@ from energyknn.study.comparison.columns import ColumnReport
 from energyknn.study.comparison.coverage import IntervalReport
 from energyknn.study.comparison.diagnostics import CurvePoint, Effect, GroupErrors, NestedEstimate
 from energyknn.study.comparison.models import ModelScore
-from energyknn.study.describing import describe_analyses, describe_intervals_and_columns, describe_models
+from energyknn.study.describing import describe_intervals_and_columns, describe_models, make_plain
 from energyknn.study.jobs.reproduce import reproduce
 from energyknn.study.reporting.comparison_pictures import (
     draw_beyond,
@@ -46,11 +47,11 @@ from energyknn.study.reporting.pictures import (
     draw_validation_curve,
 )
 from energyknn.study.reporting.tables import (
+    build_table,
     compare_with_honest,
     compare_with_notebook,
     format_difference,
     format_value,
-    render_table,
     tabulate_models,
 )
 
@@ -170,12 +171,15 @@ def with_beyond() -> dict[str, Any]:
     points = pd.DataFrame([{"nominal": 0.9, **share}, {"nominal": 0.5, **share, "coverage": 0.515}])
     points = points.assign(n_rows=77, mean_width=0.3)
     counted = {"loudness": estimate(0.6), "key": estimate(0.1)}
-    analyses = describe_analyses(
-        missing={"CatBoost": "pip install <it>"},
-        errors={"decade": errors, "target": errors},
-        learning_curve={name: [CurvePoint(n, estimate(4 / n)) for n in (100, 200)] for name in ("one", "other")},
-        effects=("notebook's neighbours", [Effect("songs on both sides", 0.12, 0.125, estimate(0.005, 0.001), 900)]),
-        nested=NestedEstimate((13, 14), 14, (0.12, 0.13), (0.119, 0.13), estimate(0.0005, 0.0004)),
+    effect = Effect("songs on both sides", 0.12, 0.125, estimate(0.005, 0.001), 900)
+    analyses = make_plain(
+        {
+            "missing": {"CatBoost": "pip install <it>"},
+            "errors": {"decade": errors, "target": errors},
+            "learning_curve": {name: [CurvePoint(n, estimate(4 / n)) for n in (100, 200)] for name in ("one", "other")},
+            "effects": {"model": "notebook's neighbours", "effects": [effect]},
+            "nested": NestedEstimate((13, 14), 14, (0.12, 0.13), (0.119, 0.13), estimate(0.0005, 0.0004)),
+        }
     )
     analyses |= describe_intervals_and_columns(IntervalReport(covered, points, 0.34), ColumnReport(counted, counted))
     return {**make_results(), "beyond": describe_models(scores), "beyond_analyses": {**analyses, "seconds": 9.0}}
@@ -284,7 +288,9 @@ def test_format_difference(value, text):
 
 def test_table_is_plain_text_with_every_row(results):
     rows = compare_with_notebook(results)
-    text = render_table(rows, width=100)
+    console = Console(file=io.StringIO(), width=100, color_system=None, legacy_windows=False)
+    console.print(build_table(rows), markup=False)
+    text = console.file.getvalue()
     assert "\x1b" not in text
     assert max(map(len, text.splitlines())) <= 100
     for row in rows:

@@ -15,6 +15,7 @@ CONFIDENCE = 0.95
 """The share of intervals that contain the true value."""
 
 _N_RESAMPLES = 999
+_SEED = 0
 _NUMBERS_AT_ONCE = 1 << 21  # of resampled rows: 16 MiB
 
 
@@ -34,7 +35,7 @@ class Estimate(NamedTuple):
     high: float
 
 
-def estimate_mean(values: ArrayLike, *, n_resamples: int = _N_RESAMPLES, random_state: int = 0) -> Estimate:
+def estimate_mean(values: ArrayLike, *, n_resamples: int = _N_RESAMPLES) -> Estimate:
     """Estimate a mean and its 95 % interval by bootstrap over the rows.
 
     Parameters
@@ -43,8 +44,6 @@ def estimate_mean(values: ArrayLike, *, n_resamples: int = _N_RESAMPLES, random_
         At least two numbers.
     n_resamples : int, default=999
         Samples of the bootstrap.
-    random_state : int, default=0
-        Seed of the samples.
 
     Returns
     -------
@@ -56,17 +55,11 @@ def estimate_mean(values: ArrayLike, *, n_resamples: int = _N_RESAMPLES, random_
     ValueError
         If there are fewer than two values.
     """
-    column = np.asarray(values, dtype=np.float64)
-    return _resample(_average, (column,), n_resamples=n_resamples, random_state=random_state)
+    return _resample(np.mean, (np.asarray(values, dtype=np.float64),), n_resamples)
 
 
 def estimate_rmse(
-    y_true: ArrayLike,
-    y_pred: ArrayLike,
-    *,
-    groups: ArrayLike | None = None,
-    n_resamples: int = _N_RESAMPLES,
-    random_state: int = 0,
+    y_true: ArrayLike, y_pred: ArrayLike, *, groups: ArrayLike | None = None, n_resamples: int = _N_RESAMPLES
 ) -> Estimate:
     """Estimate an RMSE and its 95 % interval by bootstrap over rows or groups.
 
@@ -78,8 +71,6 @@ def estimate_rmse(
         Label of each row. The bootstrap draws whole groups, because the errors in a group are alike. None draws rows.
     n_resamples : int, default=999
         Samples of the bootstrap.
-    random_state : int, default=0
-        Seed of the samples.
 
     Returns
     -------
@@ -103,17 +94,11 @@ def estimate_rmse(
     """
     squares = _square_errors(y_true, y_pred)
     columns = _sum_by_group(groups, squares, np.ones_like(squares))
-    return _resample(_root_of_share, columns, n_resamples=n_resamples, random_state=random_state)
+    return _resample(_root_of_share, columns, n_resamples)
 
 
 def estimate_rmse_difference(
-    y_true: ArrayLike,
-    first: ArrayLike,
-    second: ArrayLike,
-    *,
-    groups: ArrayLike | None = None,
-    n_resamples: int = _N_RESAMPLES,
-    random_state: int = 0,
+    y_true: ArrayLike, first: ArrayLike, second: ArrayLike, *, groups: ArrayLike | None = None
 ) -> Estimate:
     """Estimate the RMSE of the first predictions less the RMSE of the second, on the same rows.
 
@@ -123,10 +108,6 @@ def estimate_rmse_difference(
         Actual targets and the two predictions.
     groups : array-like of shape (n_rows,) or None, default=None
         Label of each row. The bootstrap draws whole groups. None draws rows.
-    n_resamples : int, default=999
-        Samples of the bootstrap.
-    random_state : int, default=0
-        Seed of the samples.
 
     Returns
     -------
@@ -141,7 +122,7 @@ def estimate_rmse_difference(
     """
     squares = _square_errors(y_true, first), _square_errors(y_true, second)
     columns = _sum_by_group(groups, *squares, np.ones_like(squares[0]))
-    return _resample(_difference_of_roots, columns, n_resamples=n_resamples, random_state=random_state)
+    return _resample(_difference_of_roots, columns)
 
 
 def estimate_over_splits(first: ArrayLike, second: ArrayLike, *, test_share: float) -> Estimate:
@@ -194,10 +175,6 @@ def _sum_by_group(groups: ArrayLike | None, *columns: NDArray[np.float64]) -> tu
     return tuple(np.bincount(codes, weights=column).astype(np.float64, copy=False) for column in columns)
 
 
-def _average(values: Any, axis: int) -> Any:
-    return values.mean(axis=axis)
-
-
 def _root_of_share(squares: Any, counts: Any, axis: int) -> Any:
     return np.sqrt(squares.sum(axis=axis) / counts.sum(axis=axis))
 
@@ -207,7 +184,7 @@ def _difference_of_roots(first: Any, second: Any, counts: Any, axis: int) -> Any
 
 
 def _resample(
-    statistic: Callable[..., Any], columns: tuple[NDArray[np.float64], ...], *, n_resamples: int, random_state: int
+    statistic: Callable[..., Any], columns: tuple[NDArray[np.float64], ...], n_resamples: int = _N_RESAMPLES
 ) -> Estimate:
     """Compute a statistic of columns and its percentile interval over samples of their rows."""
     n_rows = len(columns[0])
@@ -216,5 +193,5 @@ def _resample(
         raise ValueError(message)
     options: dict[str, Any] = {"vectorized": True, "paired": True, "axis": -1, "method": "percentile"}
     options |= {"n_resamples": n_resamples, "batch": max(1, _NUMBERS_AT_ONCE // n_rows), "confidence_level": CONFIDENCE}
-    found = bootstrap(columns, statistic, rng=np.random.default_rng(random_state), **options).confidence_interval
+    found = bootstrap(columns, statistic, rng=np.random.default_rng(_SEED), **options).confidence_interval
     return Estimate(float(statistic(*columns, axis=-1)), float(found.low), float(found.high))

@@ -14,7 +14,6 @@ from energyknn.study.notebook import SPOTIFY
 from energyknn.study.protocol import Prepared
 
 _MOST_SHUFFLED = 5000  # rows of a fold
-_ENDS = {"value": 0, "low": -1, "high": 1}
 
 
 class ColumnReport(NamedTuple):
@@ -69,5 +68,6 @@ def measure_columns(
 
 def _spread(found: pd.DataFrame, name: str) -> dict[str, Estimate]:
     """Return the mean of each column, less and plus a standard deviation."""
-    ends = pd.DataFrame({end: found[name] + sign * found[f"{name}_std"] for end, sign in _ENDS.items()})
-    return {str(column): Estimate(*map(float, row)) for column, row in zip(found.index, ends.to_numpy(), strict=True)}
+    mean, sd = found[name], found[f"{name}_std"]
+    rows = zip(found.index, mean, mean - sd, mean + sd, strict=True)
+    return {str(column): Estimate(*ends) for column, *ends in rows}

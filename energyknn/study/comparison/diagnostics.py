@@ -17,7 +17,7 @@ from energyknn.progress import Track, track_silently
 from energyknn.schema import Schema
 from energyknn.splitting import fold_groups, fold_rows
 from energyknn.study.comparison import bootstrap
-from energyknn.study.notebook import N_FOLDS, SPOTIFY
+from energyknn.study.notebook import SPOTIFY
 from energyknn.study.protocol import Prepared, Protocol, prepare
 from energyknn.study.songs import label_songs
 from energyknn.tuning import Candidate, score_candidates
@@ -327,7 +327,6 @@ def estimate_nested(
     n_neighbors: Sequence[int],
     *,
     songs: ArrayLike | None = None,
-    n_splits: int = N_FOLDS,
     track: Track[Any] = track_silently,
 ) -> NestedEstimate:
     """Estimate the error of neighbours whose k is chosen anew inside each fold.
@@ -340,8 +339,6 @@ def estimate_nested(
         Candidates.
     songs : array-like of shape (n_train,) or None, default=None
         Song of each training row, to keep songs on one side of the inner folds too.
-    n_splits : int, default=4
-        Inner folds.
     track : Track, default=track_silently
         Shows progress by folds.
 
@@ -363,8 +360,7 @@ def estimate_nested(
     chosen = []
     for fold in track(list(data.folds), "Choose inside each fold"):
         rows = fold.train
-        split = {"n_splits": n_splits}
-        inner = fold_rows(len(rows), **split) if labels is None else fold_groups(labels[rows], **split)
+        inner = fold_rows(len(rows)) if labels is None else fold_groups(labels[rows])
         X, y = data.X_train.iloc[rows], data.y_train[rows]
         scores = score_candidates(X, y, candidates=candidates, folds=inner, scoring=scoring)
         chosen.append(scores.test["r2"].best)

@@ -170,19 +170,21 @@ def _compare(
     listed = models.list_models(data.X_train.columns.tolist(), n_neighbors=study.tuned.n_neighbors, schema=schema)
     scores = models.compare_models(data, listed, track=track)
     inner = min(len(fold.train) for fold in data.folds) * (protocol.n_splits - 1) // protocol.n_splits
-    plain = listed[NOTEBOOK]
-    analyses = describing.describe_analyses(
-        missing=find_missing_libraries(),
-        errors=_tabulate_errors(table, data, scores, schema),
-        learning_curve={n: diagnostics.measure_learning_curve(data, listed[n], track=track) for n in _WITH_CURVES},
-        effects=(NOTEBOOK, diagnostics.measure_effects(table, protocol, plain, data=data, schema=schema, track=track)),
-        nested=diagnostics.estimate_nested(data, list_candidates(1, inner, n=LARGEST_N_NEIGHBORS), track=track),
-    ) | describing.describe_intervals_and_columns(
+    curves = {name: diagnostics.measure_learning_curve(data, listed[name], track=track) for name in _WITH_CURVES}
+    effects = diagnostics.measure_effects(table, protocol, listed[NOTEBOOK], data=data, schema=schema, track=track)
+    analyses = {
+        "missing": find_missing_libraries(),
+        "errors": _tabulate_errors(table, data, scores, schema),
+        "learning_curve": curves,
+        "effects": {"model": NOTEBOOK, "effects": effects},
+        "nested": diagnostics.estimate_nested(data, list_candidates(1, inner, n=LARGEST_N_NEIGHBORS), track=track),
+    }
+    analyses |= describing.describe_intervals_and_columns(
         measure_intervals_by_decade(table, data, listed[LEARNED], schema=schema),
         measure_columns(data, listed[ONE_MAP], schema=schema),
     )
     analyses["seconds"] = time.perf_counter() - started
-    return describing.describe_models(scores), cast("Analyses", analyses)
+    return describing.describe_models(scores), describing.make_plain(analyses)
 
 
 def _tabulate_errors(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rich.console import Console
 from rich.table import Table
 
 from energyknn.study.results import ComparedModel, Results
@@ -148,14 +146,6 @@ def build_table(rows: Sequence[ComparisonRow]) -> Table:
         table.add_row("" if row.step == shown else row.step, row.quantity, *figures, difference)
         shown = row.step
     return table
-
-
-def render_table(rows: Sequence[ComparisonRow], *, width: int = 100) -> str:
-    """Write the table as plain text without colours, at most `width` characters wide."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False)
-    with console.capture() as capture:
-        console.print(build_table(rows), markup=False)
-    return capture.get()
 
 
 def tabulate_candidates(rows: Sequence[Mapping[str, Any]], scoring: str, varied: Sequence[str] = ()) -> Table:
