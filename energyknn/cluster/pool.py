@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from importlib import import_module
 from itertools import count, product
 from time import monotonic
 from types import MappingProxyType, ModuleType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -247,7 +247,7 @@ def use_pool(pool: WorkerPool | None, options: ClusterOptions) -> Iterator[Worke
     yield pool
 
 
-class WorkerPool:
+class WorkerPool(AbstractContextManager["WorkerPool"]):
     """Workers that do one job after another; a context manager that ends them.
 
     `facts` are the nodes when the last job began. With `warms_up`, workers load the compiled kernels when they start.
@@ -262,10 +262,6 @@ class WorkerPool:
         self._numbers = count()
         self._refusal = ""  # of a job, as long as there is a reason
         self._n_unfit = 0
-
-    def __enter__(self) -> Self:
-        """Return the pool."""
-        return self
 
     def __exit__(self, *_: object) -> None:
         """End the workers: those without a unit by themselves, since Ray may report a killed one as a fault."""

@@ -68,6 +68,8 @@ def run(options: argparse.Namespace) -> None:
 
 def _explain(model: Any, rows: Any, n_neighbors: int, latest_year: int) -> list[Any]:
     """Return a table for each row: the training rows that count most, their targets and the columns' shares."""
+    import pandas as pd
+
     from energyknn.inspection import tabulate_neighbors
 
     if len(rows) > _MOST_EXPLAINED:
@@ -76,13 +78,9 @@ def _explain(model: Any, rows: Any, n_neighbors: int, latest_year: int) -> list[
     explanation = model.explain(rows, n_neighbors=n_neighbors, latest_year=latest_year)
     tables = []
     for query, indices in enumerate(explanation.indices):
-        table = tabulate_neighbors(explanation, query)
-        table.insert(0, model.schema.target, model.targets[indices])
-        named = model.name_rows(indices)
-        for place, name in enumerate(named):
-            table.insert(place, name, named[name].to_numpy())
-        table.insert(0, "training_row", indices)
-        tables.append(table)
+        named = {name: texts.to_numpy() for name, texts in model.name_rows(indices).items()}
+        row = {"training_row": indices, **named, model.schema.target: model.targets[indices]}
+        tables.append(pd.DataFrame(row, index=indices).join(tabulate_neighbors(explanation, query)))
     return tables
 
 
