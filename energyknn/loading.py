@@ -283,41 +283,34 @@ def _read_parquet(path: Path, schema: Schema, max_expansion: float) -> pd.DataFr
         fields = list(parquet.read_schema(path))
         _check_names([field.name for field in fields], path.name)
         wanted = [field for field in fields if field.name in schema.names]
-        _check_types(wanted, schema, arrow.types, path.name)
+        texts = _list_texts(wanted, schema, arrow.types, path.name)
         names = [field.name for field in wanted]
-        texts = [field.name for field in wanted if _is_text(field.type, arrow.types)]
         with parquet.ParquetFile(path, read_dictionary=texts) as file:
             _check_limit(_count_bytes(file.metadata, len(names)), limit, path.name)
             table = file.read(columns=names)
         table.validate(full=True)
-        _check_limit(sum(_count_text(table[name], arrow.types) for name in texts), limit, path.name)
-        for name in texts:
-            kind = table[name].type
-            plain = table[name].cast(kind.value_type if arrow.types.is_dictionary(kind) else kind)
-            table = table.set_column(table.column_names.index(name), name, plain)
-        frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+        _check_limit(sum(_count_text(table[name]) for name in texts), limit, path.name)
+        plain = [field.with_type(arrow.string()) if field.name in texts else field for field in table.schema]
+        frame: pd.DataFrame = table.cast(arrow.schema(plain)).to_pandas(ignore_metadata=True)
     except arrow.ArrowException as error:
         message = f"{path.name!r} is not a whole Parquet file ({_one_line(error)}). Fetch or write it again."
         raise DataFileError(message) from error
     return frame
 
 
-def _check_types(fields: list[Any], schema: Schema, types: Any, source: str) -> None:
-    """Require columns of numbers, booleans or text. A text column may hold dates."""
+def _list_texts(fields: list[Any], schema: Schema, types: Any, source: str) -> list[str]:
+    """Require columns of numbers, booleans or text, and list those of text. A text column may also hold dates."""
+    texts = []
     for field in fields:
         kind = field.type.value_type if types.is_dictionary(field.type) else field.type
         plain = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind)
         dated = types.is_temporal(kind) and schema[field.name].role == "text"
-        if not (plain or dated or types.is_null(kind) or _is_text(kind, types)):
+        if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+            texts.append(field.name)
+        elif not (plain or dated or types.is_null(kind)):
             message = f"{source!r}: column {field.name!r} has the type {kind}. It must hold numbers or text."
             raise DataFileError(message)
-
-
-def _is_text(kind: Any, types: Any) -> bool:
-    """Return whether an Arrow type holds text."""
-    if types.is_dictionary(kind):
-        return _is_text(kind.value_type, types)
-    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+    return texts
 
 
 def _count_bytes(metadata: Any, n_wanted: int) -> int:
@@ -329,17 +322,11 @@ def _count_bytes(metadata: Any, n_wanted: int) -> int:
     return int(max(encoded, metadata.num_rows * n_wanted * 8))
 
 
-def _count_text(column: Any, types: Any) -> int:
-    """Count the bytes of text in a column, repeated values included."""
+def _count_text(column: Any) -> int:
+    """Count the bytes of text in a column that is read as dictionaries, repeated values included."""
     compute = import_extra("pyarrow.compute", extra="formats")
-    total = 0
-    for chunk in column.chunks:
-        if types.is_dictionary(chunk.type):
-            lengths = compute.take(compute.binary_length(chunk.dictionary), chunk.indices)
-        else:
-            lengths = compute.binary_length(chunk)
-        total += compute.sum(lengths).as_py() or 0
-    return total
+    lengths = (compute.take(compute.binary_length(chunk.dictionary), chunk.indices) for chunk in column.chunks)
+    return sum(compute.sum(of_chunk).as_py() or 0 for of_chunk in lengths)
 
 
 def _check_names(names: list[str], source: str) -> None:
@@ -416,15 +403,16 @@ def check_table(
     if len(table) == 0:
         message = f"{source!r}: no rows below the header. It needs at least one row."
         raise DataFileError(message)
+    table = table.reset_index(drop=True)
     present = [column for column in wanted if column.name in table]
     checked = {column.name: _as_role(table[column.name], column) for column in present}
-    problems = [
-        problem for column in present for problem in _find_problems(table, checked[column.name], column, latest_year)
-    ]
+    problems: list[str] = []
+    for column in present:
+        problems += _find_problems(table[column.name], checked[column.name], column, latest_year)
     if problems:
         message = f"{source!r}: {'; '.join(problems)}. Rows count from 0 below the header. Mend or drop them."
         raise DataFileError(message)
-    return pd.DataFrame({name: values.reset_index(drop=True) for name, values in checked.items()})
+    return pd.DataFrame(checked)
 
 
 def _as_role(values: pd.Series, column: Column) -> pd.Series:
@@ -437,18 +425,8 @@ def _as_role(values: pd.Series, column: Column) -> pd.Series:
         return values.astype(np.int64)
     try:
         return pd.to_numeric(values, errors="coerce")
-    except OverflowError:
-        return pd.Series([_to_number(value) for value in values], dtype=np.float64)
-
-
-def _to_number(value: Any) -> float:
-    """Convert a number of any size. Other values become NaN, and values beyond float64 infinite."""
-    try:
-        return float(value)
-    except OverflowError:
-        return np.inf if value > 0 else -np.inf
-    except (TypeError, ValueError):
-        return np.nan
+    except OverflowError:  # whole numbers beyond float64, which as text become infinite
+        return pd.to_numeric(values.astype(str), errors="coerce")
 
 
 def _is_coded(column: Column) -> bool:
@@ -456,24 +434,20 @@ def _is_coded(column: Column) -> bool:
     return bool(column.levels) and all(isinstance(level, int) for level in column.levels)
 
 
-def _find_problems(table: pd.DataFrame, values: pd.Series, column: Column, latest_year: int | None) -> Iterator[str]:
+def _find_problems(raw: pd.Series, values: pd.Series, column: Column, latest_year: int | None) -> Iterator[str]:
     """Yield one clause for each rule that a column's values break."""
     if column.role == "text":
         return
-    raw = table[column.name].reset_index(drop=True)
-    values = values.reset_index(drop=True)
     absent = raw.isna().to_numpy()
     unreadable = values.isna().to_numpy() & ~absent
-    if column.role == "category":
-        outside = np.zeros(len(values), dtype=bool)
-        if column.levels:
-            outside = ~values.isin([*column.levels, *column.unknown]).to_numpy() & ~absent & ~unreadable
-        rule = f"outside its levels {_list_levels(column)}"
-        infinite = np.zeros(len(values), dtype=bool)
-    else:
+    infinite = outside = np.zeros(len(values), dtype=bool)
+    rule = f"outside its levels {_list_levels(column)}"
+    if column.role != "category":
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
         infinite = np.isinf(numbers)
         outside, rule = _outside_range(numbers, column, latest_year)
+    elif column.levels:
+        outside = ~values.isin([*column.levels, *column.unknown]).to_numpy() & ~absent & ~unreadable
     for broken, what in (
         (absent, "missing (NaN)"),
         (unreadable, "text where a number belongs"),

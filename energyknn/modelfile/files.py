@@ -144,8 +144,10 @@ def read_content(path: Path, *, mmap: bool = False) -> Content:
     try:
         with path.open("rb") as file:
             header = _read_header(file, name)
-            entries = _parse(header, name)
+            entries = _parse_json(header, name)
             metadata = entries.pop("__metadata__")
+            if not isinstance(metadata, dict):
+                raise ModelFileError(_describe_broken(name, "its metadata is not an object"))
             written_by = str(metadata.get("written_by", ""))
             version = _read_version(metadata, written_by, name)
             arrays = _read_arrays(file, entries, len(header), name, mmap=mmap)
@@ -178,14 +180,6 @@ def _read_header(file: BinaryIO, name: str) -> bytes:
         )
         raise ModelFileError(message)
     return header
-
-
-def _parse(header: bytes, name: str) -> dict[str, Any]:
-    """Parse the header, and require metadata."""
-    entries = _parse_json(header, name)
-    if not isinstance(entries["__metadata__"], dict):
-        raise ModelFileError(_describe_broken(name, "its metadata is not an object"))
-    return entries
 
 
 def _parse_json(text: Any, name: str) -> dict[str, Any]:
@@ -226,9 +220,7 @@ def _read_arrays(
         raise ModelFileError(_describe_broken(name, "its arrays are not described as safetensors are")) from error
     if sum(nbytes for _, _, nbytes in places) != size:
         raise ModelFileError(_describe_broken(name, f"its arrays do not fill the {size:,} bytes behind its text"))
-    if size == 0:
-        data = np.empty(0, dtype=np.uint8)
-    elif mmap:
+    if mmap and size:  # nothing cannot be mapped
         data = np.asarray(np.memmap(file, dtype=np.uint8, mode="c", offset=begin))
     else:
         try:

@@ -170,7 +170,8 @@ class Model:
         UserWarning
             If a category has levels that the model was not fitted on. Such a row gets no indicator.
         """
-        missing = [column.name for column in self.input_schema.columns if _is_needed(column, raw)]
+        required = [column.name for column in self.input_schema.columns if column.required and column.role != "target"]
+        missing = [name for name in required if name not in raw]
         if missing:
             needed = ", ".join((*self.schema.numbers, *self.schema.categories))
             message = (
@@ -204,7 +205,13 @@ class Model:
         X = encode_features(table, self.levels, self.schema, reference_year=year, mismatch_cost=cost)
         with np.errstate(over="ignore"):
             scaled = apply_scale(X, self.scale)
-        _require_near(scaled)
+        far = scaled.abs().max().loc[lambda largest: ~(largest <= _FARTHEST)]
+        if len(far):
+            message = (
+                f"column {far.index[0]!r} has values {far.iloc[0]:.3g} times its spread away from the training rows. "
+                f"Up to {_FARTHEST:g} times can be compared: correct them, or give the units of the model."
+            )
+            raise DataFileError(message)
         return scaled
 
     def predict(self, raw: pd.DataFrame, *, latest_year: int | None = None) -> NDArray[np.float64]:
@@ -505,7 +512,8 @@ def load_model(path: str | Path, *, mmap: bool = False, schema: Schema | None = 
     try:
         with np.errstate(all="ignore"):
             model = _decode_model(content)
-            predicted = np.asarray(model.estimator.predict(_name_columns(model, model.probe.rows)), dtype=np.float64)
+            probes = pd.DataFrame(model.probe.rows, columns=list(name_features(model.levels, model.schema)))
+            predicted = np.asarray(model.estimator.predict(probes), dtype=np.float64)
     except Exception as error:  # any error that the parts of a file cause is the file's fault
         message = (
             f"{path.name!r} cannot be used by this release: {' '.join(str(error).split()) or type(error).__name__}. "
@@ -632,23 +640,6 @@ def tabulate_predictions(
     return table[[name for name in model.schema.texts if name in table]].assign(**columns)
 
 
-def _require_near(X: pd.DataFrame) -> None:
-    """Refuse scaled rows that are too far away for distances."""
-    far = X.abs().max()
-    far = far[~(far <= _FARTHEST)]
-    if len(far):
-        message = (
-            f"column {far.index[0]!r} has values {far.iloc[0]:.3g} times its spread away from the training rows. Up to "
-            f"{_FARTHEST:g} times can be compared: correct them, or give the units of the model."
-        )
-        raise DataFileError(message)
-
-
-def _is_needed(column: Column, raw: pd.DataFrame) -> bool:
-    """Return whether rows to predict lack a column that they need."""
-    return column.name not in raw and column.required and column.role != "target"
-
-
 def _warn_of_unseen_levels(table: pd.DataFrame, model: Model) -> None:
     """Warn of levels that no training row held."""
     for name in model.schema.categories:
@@ -738,13 +729,7 @@ def _require(holds: bool, what: str) -> None:
         raise ModelFileError(message)
 
 
-def _name_columns(model: Model, rows: NDArray[np.float64]) -> pd.DataFrame:
-    """Name the columns of encoded rows."""
-    return pd.DataFrame(rows, columns=list(name_features(model.levels, model.schema)))
-
-
 def _are_close(predicted: NDArray[np.float64], expected: NDArray[np.float64]) -> bool:
     """Return whether predictions differ only by rounding. NaN is never close."""
-    if predicted.shape != expected.shape:
-        return False
-    return bool(np.abs(predicted - expected).max() <= _PROBE_TOLERANCE * np.abs(expected).max())
+    is_alike = predicted.shape == expected.shape
+    return is_alike and bool(np.abs(predicted - expected).max() <= _PROBE_TOLERANCE * np.abs(expected).max())
