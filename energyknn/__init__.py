@@ -44,15 +44,11 @@ __all__ = [
     "search_neighbors",
 ]
 
-_ROOMS = {
-    "Candidate": "tuning",
-    "build_index": "neighbors",
-    "explain_predictions": "inspection",
-    "fit_model": "modelfile",
-    "load_model": "modelfile",
-    "save_model": "modelfile",
-    "score_candidates": "tuning",
-    "search_neighbors": "neighbors",
+_NOT_OF_ESTIMATORS = {
+    "inspection": ("explain_predictions",),
+    "modelfile": ("fit_model", "load_model", "save_model"),
+    "neighbors": ("build_index", "search_neighbors"),
+    "tuning": ("Candidate", "score_candidates"),
 }
 
 
@@ -64,7 +60,8 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         found: Any = import_module("importlib.metadata").version(__name__)
     else:
-        found = getattr(import_module(f"{__name__}.{_ROOMS.get(name, 'estimators')}"), name)
+        room = next((room for room, names in _NOT_OF_ESTIMATORS.items() if name in names), "estimators")
+        found = getattr(import_module(f"{__name__}.{room}"), name)
     globals()[name] = found
     return found
 

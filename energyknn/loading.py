@@ -145,15 +145,8 @@ def read_table(path: str | Path, schema: Schema, *, max_expansion: float = MAX_E
         message = f"{path.name!r} has no known ending. Known are {', '.join((*_CSV_SUFFIXES, *_PARQUET_SUFFIXES))}."
         raise DataFileError(message)
     read = _read_parquet if name.endswith(_PARQUET_SUFFIXES) else _read_csv
-    with _reading(path):
-        return read(path, schema, max_expansion)
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn every error of reading into a `DataFileError`."""
     try:
-        yield
+        return read(path, schema, max_expansion)
     except DataFileError:
         raise
     except UnicodeDecodeError as error:

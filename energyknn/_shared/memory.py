@@ -63,11 +63,10 @@ def _ask_group() -> Iterator[int]:
         (_GROUPS / _find_group(), "memory.max", "memory.current", "inactive_file"),
         (_GROUPS / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     ):
-        numbers = [_read_number(folder / name) for name in (limit, usage)]
-        if None not in numbers:
-            most, taken = numbers
+        most, taken = _read_number(folder / limit), _read_number(folder / usage)
+        if most is not None and taken is not None:
             lines = dict(line.split() for line in _read_lines(folder / "memory.stat"))
-            yield int(most or 0) - int(taken or 0) + int(lines.get(cache, 0))
+            yield most - taken + int(lines.get(cache, 0))
 
 
 def _find_group() -> str:

@@ -141,9 +141,8 @@ def _check_same(ray: ModuleType, address: str | None) -> None:
 
 def start_ray(ray: ModuleType, *, address: str | None, num_cpus: int | None) -> None:
     """Connect to the cluster at an address; without one, start a local Ray that never joins another."""
-    options = {"address": "local", "num_cpus": num_cpus, "include_dashboard": False}
-    if address is not None:
-        options = {"address": address}
+    local = {"address": "local", "num_cpus": num_cpus, "include_dashboard": False}
+    options = local if address is None else {"address": address}
     ray.init(**options, log_to_driver=False, logging_level="error")
 
 

@@ -12,6 +12,9 @@ from sklearn.utils.validation import validate_data
 
 from energyknn.neighbors import NeighborIndex, Neighbors
 
+ROWS_AT_ONCE = 8192
+"""Rows whose neighbours are in memory together."""
+
 
 class Saved(NamedTuple):
     """What fitting makes of an estimator, for model files: the class attribute `_saved` of every estimator here.

@@ -22,14 +22,13 @@ from sklearn.model_selection import GroupKFold, GroupShuffleSplit, ShuffleSplit,
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
-from energyknn.estimators.base import Saved
+from energyknn.estimators.base import ROWS_AT_ONCE, Saved
 from energyknn.estimators.neighborhoods import has_neighborhoods, list_neighborhoods, predict_left_out, refill_neighbors
 from energyknn.estimators.regressor import KNNRegressor
 from energyknn.fitting import fit_in_groups
 
 Method = Literal["leave-one-out", "cv", "split"]
 METHODS: tuple[Method, ...] = ("leave-one-out", "cv", "split")
-_ROWS_AT_ONCE = 8192  # whose neighbours are in memory together
 
 
 class Intervals(NamedTuple):
@@ -83,7 +82,7 @@ def measure_spread(
     total: NDArray[np.float64] | float = 0.0
     for found in list_neighborhoods(model):
         model, mapped = found.model, None if X is None else found.run_steps(X)
-        blocks = model.search_blocks(mapped, n_neighbors, rows=rows, block_rows=_ROWS_AT_ONCE)
+        blocks = model.search_blocks(mapped, n_neighbors, rows=rows, block_rows=ROWS_AT_ONCE)
         spreads = [model.y_[nearest.indices].std(axis=1) for _, nearest in blocks]
         total = total + found.share * np.concatenate(spreads)
     return np.asarray(total)

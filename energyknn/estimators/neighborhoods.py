@@ -14,10 +14,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from energyknn.estimators.base import NeighborsMixin
+from energyknn.estimators.base import ROWS_AT_ONCE, NeighborsMixin
 from energyknn.neighbors.weighting import average_targets
-
-_ROWS_AT_ONCE = 8192  # whose neighbours are in memory together
 
 
 class WeightedRows(NamedTuple):
@@ -37,11 +35,6 @@ class Neighborhood(NamedTuple):
     def map_rows(self, X: Any) -> NDArray[np.float64]:
         """Map rows to where neighbours are found: (n_rows, n_components), float64, C-ordered."""
         return self.model.find_queries(self.run_steps(X))[0]
-
-    def weigh_rows(self, X: Any) -> WeightedRows:
-        """Find the training rows that the model predicts from, with weights that sum to 1 for each query."""
-        found, weights = self.model.weigh(self.run_steps(X))
-        return WeightedRows(found.indices, weights / weights.sum(axis=1, keepdims=True))
 
     def run_steps(self, X: Any) -> Any:
         """Run the transformers before the model."""
@@ -111,7 +104,7 @@ def predict_left_out(model: Any, rows: NDArray[np.int64] | None = None) -> NDArr
     parts = []
     for found in list_neighborhoods(model):
         numbers = np.arange(len(found.model.y_)) if rows is None else rows
-        blocks = gen_batches(len(numbers), _ROWS_AT_ONCE)
+        blocks = gen_batches(len(numbers), ROWS_AT_ONCE)
         weighed = [found.model.weigh(None, rows=numbers[block]) for block in blocks]
         means = [average_targets(found.model.y_[near.indices], weights) for near, weights in weighed]
         parts.append(found.share * np.concatenate(means))
@@ -154,7 +147,9 @@ def weigh_training_rows(model: Any, X: Any) -> WeightedRows:
     >>> weigh_training_rows(KNNRegressor(2).fit([[0.0], [1.0], [3.0]], [0.0, 1.0, 3.0]), [[2.5]])
     WeightedRows(indices=array([[2, 1]]), weights=array([[0.5, 0.5]]))
     """
-    neighborhoods = list_neighborhoods(model)
-    parts = [found.weigh_rows(X) for found in neighborhoods]
-    weights = [found.share * part.weights for found, part in zip(neighborhoods, parts, strict=True)]
-    return WeightedRows(np.hstack([part.indices for part in parts]), np.hstack(weights))
+    indices, weights = [], []
+    for found in list_neighborhoods(model):
+        near, given = found.model.weigh(found.run_steps(X))
+        indices.append(near.indices)
+        weights.append(found.share * (given / given.sum(axis=1, keepdims=True)))
+    return WeightedRows(np.hstack(indices), np.hstack(weights))

@@ -14,15 +14,7 @@ from sklearn.inspection import permutation_importance
 from sklearn.utils import _safe_indexing
 
 from energyknn.estimators.neighborhoods import Neighborhood, has_neighborhoods, list_neighborhoods
-from energyknn.inspection.shares import (
-    ROUNDING,
-    Columns,
-    change_by_orders,
-    resolve_columns,
-    shape_like,
-    split_rows,
-    vary,
-)
+from energyknn.inspection import shares
 from energyknn.schema import Schema
 from energyknn.splitting import Split
 
@@ -71,7 +63,7 @@ def group_columns(names: Sequence[str], schema: Schema) -> dict[str, list[str | 
     return grouped
 
 
-def weigh_columns(model: Any, X: Any, *, columns: Columns | None = None) -> pd.DataFrame:
+def weigh_columns(model: Any, X: Any, *, columns: shares.Columns | None = None) -> pd.DataFrame:
     """Measure how much each column counts in a model's distance.
 
     Parameters
@@ -119,7 +111,7 @@ def weigh_columns(model: Any, X: Any, *, columns: Columns | None = None) -> pd.D
     0     1.0    0.2
     1     2.0    0.8
     """
-    groups = resolve_columns(X, columns)
+    groups = shares.resolve_columns(X, columns)
     squares, products = np.zeros(len(groups)), np.zeros(len(groups))
     for found in list_neighborhoods(model):
         in_squares, in_products = _weigh_map(found, X, groups)
@@ -136,22 +128,22 @@ def _weigh_map(
     neighborhood: Neighborhood, X: Any, groups: Mapping[str, list[int]]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the columns' squared weights, and their parts of half the mean squared distance of two rows."""
-    if split_rows(neighborhood, _safe_indexing(X, slice(_MOST_PAIRS)), X, groups) is not None:
+    if shares.split_rows(neighborhood, _safe_indexing(X, slice(_MOST_PAIRS)), X, groups) is not None:
         whole = _centre(neighborhood.map_rows(X))
-        parts = (_centre(neighborhood.map_rows(vary(X, X, members))) for members in groups.values())
+        parts = (_centre(neighborhood.map_rows(shares.vary(X, X, members))) for members in groups.values())
         both = [((part * part).sum(axis=1).mean(), (part * whole).sum(axis=1).mean()) for part in parts]
         squares, products = np.array(both).T
         return squares, products
     values = np.asarray(X, dtype=np.float64)
     starts, ends = (values[rows] for rows in _pair_rows(len(values)))
-    origin = neighborhood.map_rows(shape_like(X, starts))
+    origin = neighborhood.map_rows(shares.shape_like(X, starts))
     squares = np.zeros(len(groups))
     for number, members in enumerate(groups.values()):
         moved = starts.copy()
         moved[:, members] = ends[:, members]
-        steps = neighborhood.map_rows(shape_like(X, moved)) - origin
+        steps = neighborhood.map_rows(shares.shape_like(X, moved)) - origin
         squares[number] = (steps * steps).sum(axis=1).mean() / 2
-    return squares, change_by_orders(neighborhood, starts, ends, X, groups, p=2).mean(axis=0) / 2
+    return squares, shares.change_by_orders(neighborhood, starts, ends, X, groups, p=2).mean(axis=0) / 2
 
 
 def _pair_rows(n_rows: int) -> NDArray[np.int64]:
@@ -164,7 +156,7 @@ def _pair_rows(n_rows: int) -> NDArray[np.int64]:
 def _centre(mapped: NDArray[np.float64]) -> NDArray[np.float64]:
     """Subtract the mean row, and set what rounding leaves to 0."""
     centred: NDArray[np.float64] = mapped - mapped.mean(axis=0)
-    centred[np.abs(centred) <= ROUNDING * np.abs(mapped).max()] = 0.0
+    centred[np.abs(centred) <= shares.ROUNDING * np.abs(mapped).max()] = 0.0
     return centred
 
 
@@ -174,7 +166,7 @@ def explain_columns(
     y: ArrayLike,
     *,
     folds: Sequence[Split],
-    columns: Columns | None = None,
+    columns: shares.Columns | None = None,
     n_repeats: int = 5,
     random_state: int = 0,
 ) -> pd.DataFrame:
@@ -223,7 +215,7 @@ def explain_columns(
     >>> found["importance"].idxmax()  # the column that the target is
     '1'
     """
-    target, groups = np.asarray(y, dtype=np.float64), resolve_columns(X, columns)
+    target, groups = np.asarray(y, dtype=np.float64), shares.resolve_columns(X, columns)
     tables = []
     for fold in folds:
         rows, held = _safe_indexing(X, fold.train), _safe_indexing(X, fold.test)
@@ -264,4 +256,4 @@ class _ByRowNumbers(RegressorMixin, BaseEstimator):
         rows = np.empty_like(values)
         for number, columns in enumerate(self.groups):
             rows[:, columns] = values[X[:, number]][:, columns]
-        return np.asarray(self.model.predict(shape_like(self.X, rows)))
+        return np.asarray(self.model.predict(shares.shape_like(self.X, rows)))

@@ -218,7 +218,7 @@ def _read_arrays(
         places = list(_list_places(entries))
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError(_describe_broken(name, "its arrays are not described as safetensors are")) from error
-    if sum(nbytes for _, _, nbytes in places) != size:
+    if sum(nbytes for *_, nbytes in places) != size:
         raise ModelFileError(_describe_broken(name, f"its arrays do not fill the {size:,} bytes behind its text"))
     if mmap and size:  # nothing cannot be mapped
         data = np.asarray(np.memmap(file, dtype=np.uint8, mode="c", offset=begin))
@@ -228,15 +228,11 @@ def _read_arrays(
         except MemoryError as error:
             message = f"{name!r} takes {size:,} bytes, more than there are. Map it into memory: mmap=True."
             raise ModelFileError(message) from error
-    arrays, offset = [], 0
-    for dtype, shape, nbytes in places:
-        arrays.append(data[offset : offset + nbytes].view(dtype).reshape(shape))
-        offset += nbytes
-    return arrays
+    return [data[start : start + nbytes].view(dtype).reshape(shape) for dtype, shape, start, nbytes in places]
 
 
-def _list_places(entries: Mapping[str, Any]) -> Iterator[tuple[np.dtype[Any], tuple[int, ...], int]]:
-    """Yield dtype, shape and bytes of each array; a ValueError says that they do not follow one another."""
+def _list_places(entries: Mapping[str, Any]) -> Iterator[tuple[np.dtype[Any], tuple[int, ...], int, int]]:
+    """Yield dtype, shape, start and bytes of each array; a ValueError says that they do not follow one another."""
     offset = 0
     for entry in entries.values():
         dtype, shape = np.dtype(_DTYPES[entry["dtype"]]), tuple(entry["shape"])
@@ -247,7 +243,7 @@ def _list_places(entries: Mapping[str, Any]) -> Iterator[tuple[np.dtype[Any], tu
         nbytes = math.prod(shape) * dtype.itemsize
         if (start, end) != (offset, offset + nbytes):
             raise ValueError
-        yield dtype, shape, nbytes
+        yield dtype, shape, start, nbytes
         offset = end
 
 

@@ -13,19 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import preprocessing
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import VotingRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import (
-    FunctionTransformer,
-    MaxAbsScaler,
-    MinMaxScaler,
-    QuantileTransformer,
-    RobustScaler,
-    StandardScaler,
-)
 
 from energyknn import estimators
 from energyknn.errors import ModelFileError
@@ -47,21 +40,24 @@ _SKLEARN: dict[type, tuple[tuple[str, ...], tuple[str, ...]]] = {  # parameters,
             *("_transformer_to_input_indices", "_transformers_feature_names_out"),
         ),
     ),
-    FunctionTransformer: (
+    preprocessing.FunctionTransformer: (
         ("func", "inverse_func", "validate", "accept_sparse", "check_inverse", "feature_names_out", "kw_args"),
         (),
     ),
-    QuantileTransformer: (
+    preprocessing.QuantileTransformer: (
         ("n_quantiles", "output_distribution", "ignore_implicit_zeros", "subsample", "random_state"),
         ("n_quantiles_", "quantiles_", "references_"),
     ),
-    StandardScaler: (("with_mean", "with_std"), ("mean_", "var_", "scale_", "n_samples_seen_")),
-    RobustScaler: (("with_centering", "with_scaling", "quantile_range", "unit_variance"), ("center_", "scale_")),
-    MinMaxScaler: (
+    preprocessing.StandardScaler: (("with_mean", "with_std"), ("mean_", "var_", "scale_", "n_samples_seen_")),
+    preprocessing.RobustScaler: (
+        ("with_centering", "with_scaling", "quantile_range", "unit_variance"),
+        ("center_", "scale_"),
+    ),
+    preprocessing.MinMaxScaler: (
         ("feature_range", "clip"),
         ("min_", "scale_", "data_min_", "data_max_", "data_range_", "n_samples_seen_"),
     ),
-    MaxAbsScaler: ((), ("scale_", "max_abs_", "n_samples_seen_")),
+    preprocessing.MaxAbsScaler: ((), ("scale_", "max_abs_", "n_samples_seen_")),
     LinearRegression: (("fit_intercept", "positive"), ("coef_", "intercept_", "rank_", "singular_")),
     DummyRegressor: (("strategy", "constant", "quantile"), ("constant_", "n_outputs_")),
 }

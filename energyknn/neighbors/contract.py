@@ -93,24 +93,6 @@ def measure_candidates(search: Search, queries: slice, candidates: NDArray[np.in
     return totals
 
 
-def rank_candidates(
-    search: Search, queries: slice, candidates: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Order the candidates of some queries by (measure, training row) and keep the k first.
-
-    Returns
-    -------
-    measures : ndarray of shape (n_selected, k), float64
-        The k smallest distances (p = 1) or squared distances (p = 2), in ascending order.
-    indices : ndarray of shape (n_selected, k), int64
-        The training rows.
-    """
-    candidates = np.sort(candidates, axis=1)
-    measures = measure_candidates(search, queries, candidates)
-    order = np.argsort(measures, axis=1, kind="stable")[:, : search.n_neighbors]
-    return np.take_along_axis(measures, order, axis=1), np.take_along_axis(candidates, order, axis=1)
-
-
 def finish_search(search: Search, candidates: Candidates) -> tuple[Neighbors, NDArray[np.int64]]:
     """Turn an engine's candidates into neighbours, and say which queries they do not settle.
 
@@ -133,10 +115,13 @@ def finish_search(search: Search, candidates: Candidates) -> tuple[Neighbors, ND
     settled = np.zeros(n_query, dtype=bool)
 
     def finish(queries: slice) -> None:
-        measures, indices = rank_candidates(search, queries, candidates.indices[queries])
-        settled[queries] = measures[:, -1] < candidates.outside[queries]
-        neighbors.indices[queries] = indices
-        neighbors.distances[queries] = METRICS[search.p].take_distances(measures)
+        rows = np.sort(candidates.indices[queries], axis=1)  # so that equal measures stay in the order of the rows
+        measures = measure_candidates(search, queries, rows)
+        order = np.argsort(measures, axis=1, kind="stable")[:, : search.n_neighbors]
+        nearest = np.take_along_axis(measures, order, axis=1)
+        settled[queries] = nearest[:, -1] < candidates.outside[queries]
+        neighbors.indices[queries] = np.take_along_axis(rows, order, axis=1)
+        neighbors.distances[queries] = METRICS[search.p].take_distances(nearest)
 
     step = max(1, _SLICE_VALUES // candidates.indices.shape[1])
     slices = (slice(start, start + step) for start in range(0, n_query, step))
