@@ -121,8 +121,7 @@ def evaluate_models(
 
 def _average(y_train: NDArray[np.float64], found: Neighbors, n_neighbors: int) -> NDArray[np.float64]:
     """Predict the mean target of the first neighbours, with the bits of a search for so many alone."""
-    means: NDArray[np.float64] = y_train[found.indices[:, :n_neighbors].copy()].mean(axis=1)
-    return means
+    return np.asarray(y_train[found.indices[:, :n_neighbors].copy()].mean(axis=1), dtype=np.float64)
 
 
 def evaluate_scikit_learn(

@@ -31,9 +31,7 @@ class ColumnReport(NamedTuple):
     importance: dict[str, Estimate]
 
 
-def measure_columns(
-    data: Prepared, model: Any, *, schema: Schema = SPOTIFY, n_repeats: int = 3, random_state: int = 0
-) -> ColumnReport:
+def measure_columns(data: Prepared, model: Any, *, schema: Schema = SPOTIFY, n_repeats: int = 3) -> ColumnReport:
     """Fit a model to the training rows of each fold, and measure how much each column counts.
 
     Parameters
@@ -46,8 +44,6 @@ def measure_columns(
         The role of each column of the file. The indicators of a category count together.
     n_repeats : int, default=3
         How often each column is shuffled.
-    random_state : int, default=0
-        Seed of the shuffling.
 
     Returns
     -------
@@ -56,13 +52,7 @@ def measure_columns(
     """
     folds = [Split(fold.train, fold.test[:_MOST_SHUFFLED]) for fold in data.folds]
     columns = group_columns(list(data.X_train.columns), schema)
-    found = explain_columns(
-        *(model, data.X_train, data.y_train),
-        folds=folds,
-        columns=columns,
-        n_repeats=n_repeats,
-        random_state=random_state,
-    )
+    found = explain_columns(model, data.X_train, data.y_train, folds=folds, columns=columns, n_repeats=n_repeats)
     return ColumnReport(_spread(found, "share"), _spread(found, "importance"))
 
 

@@ -44,7 +44,6 @@ def measure_intervals(
     groups: ArrayLike | None = None,
     coverage: float = 0.9,
     bounds: tuple[float, float] | None = None,
-    random_state: int = 0,
 ) -> IntervalReport:
     """Calibrate the intervals of a model on training rows, and measure how many targets of test rows they cover.
 
@@ -61,8 +60,6 @@ def measure_intervals(
         Share of the targets that the intervals should cover.
     bounds : tuple of float or None, default=None
         Range of the target, which the intervals are clipped to.
-    random_state : int, default=0
-        Seed of the choice of the rows that calibrate.
 
     Returns
     -------
@@ -75,7 +72,7 @@ def measure_intervals(
         If there are too few rows to calibrate the intervals.
     """
     fitted = IntervalRegressor(
-        model, method="split", coverage=coverage, refill=True, bounds=bounds, random_state=random_state
+        model, method="split", coverage=coverage, refill=True, bounds=bounds, random_state=0
     ).fit(data.X_train, data.y_train)
     own, *several = fitted.predict_intervals(data.X_test, (coverage, *NOMINAL))
     counted = measure_coverage(data.y_test, own, groups=groups)

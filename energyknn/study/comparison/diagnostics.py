@@ -323,11 +323,7 @@ def _label(places: NDArray[np.intp], names: Sequence[str]) -> pd.Categorical[str
 
 
 def estimate_nested(
-    data: Prepared,
-    n_neighbors: Sequence[int],
-    *,
-    songs: ArrayLike | None = None,
-    track: Track[Any] = track_silently,
+    data: Prepared, n_neighbors: Sequence[int], *, songs: ArrayLike | None = None, track: Track[Any] = track_silently
 ) -> NestedEstimate:
     """Estimate the error of neighbours whose k is chosen anew inside each fold.
 

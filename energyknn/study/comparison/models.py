@@ -92,6 +92,8 @@ def list_models(
     options = {"random_state": random_state, **(learning or {})}
     of_map = {name: value for name, value in options.items() if name in MetricMap().get_params()}
     forest: dict[str, Any] = {"min_samples_leaf": 2, "max_features": 1 / 3, "random_state": random_state}
+    of_trees = {"n_trials": 4, "random_state": random_state, **(tuning or {})}
+    missing = find_missing_libraries()
     models: dict[str, Any] = {"mean": DummyRegressor()}
     if "loudness" in numbers:
         loudness = make_column_transformer(("passthrough", ["loudness"]))
@@ -106,16 +108,11 @@ def list_models(
         LEARNED: make_learned_regressor(numbers, indicators, **options),
         "random forest": RandomForestRegressor(**forest, n_jobs=-1),
         "boosted trees": HistGradientBoostingRegressor(random_state=random_state),
-        **_list_tuned_trees({"n_trials": 4, "random_state": random_state, **(tuning or {})}),
-    }
-
-
-def _list_tuned_trees(options: Mapping[str, Any]) -> dict[str, TunedTreesRegressor]:
-    """List the tuned trees of the installed libraries; scikit-learn is always among them."""
-    names = [name for name in LIBRARIES if name not in find_missing_libraries()]
-    return {
-        TUNED_TREES if name == "scikit-learn" else f"{name}, tuned": TunedTreesRegressor(name, **options)
-        for name in names
+        **{
+            TUNED_TREES if name == "scikit-learn" else f"{name}, tuned": TunedTreesRegressor(name, **of_trees)
+            for name in LIBRARIES
+            if name not in missing
+        },
     }
 
 

@@ -289,8 +289,7 @@ def tune_trees(
 def _draw_settings(library: str, random_state: int) -> Iterator[dict[str, Any]]:
     """Yield the library's good setting, then random ones without end, as plain numbers."""
     yield dict(LIBRARIES[library].first)
-    sampler = ParameterSampler(dict(LIBRARIES[library].settings), _MOST_TRIALS, random_state=random_state)
-    for setting in sampler:
+    for setting in ParameterSampler(dict(LIBRARIES[library].settings), _MOST_TRIALS, random_state=random_state):
         yield {name: getattr(value, "item", lambda value=value: value)() for name, value in sorted(setting.items())}
 
 

@@ -24,7 +24,7 @@ from energyknn.study.comparison.coverage import measure_intervals_by_decade
 from energyknn.study.comparison.models import LEARNED, NOTEBOOK, ONE_MAP, TUNED_TREES
 from energyknn.study.comparison.trees import find_missing_libraries
 from energyknn.study.notebook import LARGEST_N_NEIGHBORS, REFERENCE_YEAR, SPOTIFY
-from energyknn.study.protocol import Prepared, Protocol, check_size
+from energyknn.study.protocol import Prepared, Protocol
 from energyknn.study.reporting.page import render_report
 from energyknn.study.reporting.pictures import StudyArrays
 from energyknn.study.reporting.tables import build_table, compare_with_notebook, tabulate_models
@@ -117,7 +117,6 @@ def reproduce(
     started = time.perf_counter()
     path = sample_path() if data is None else Path(data)
     table = load_table(path, schema, latest_year=latest_year)
-    check_size(len(table))
     loaded = time.perf_counter() - started
     protocol = Protocol(scaling=scaling, reference_year=reference_year)
     without_leaks = replace(protocol, scaling="train_only", groups="songs")

@@ -20,6 +20,8 @@ _STYLES = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (RED, "D"), (GREY, "v"))
 _BEST_SHOWN = 6
 _MOST_NAMES = 12  # below a panel, before they are thinned
 _ERROR = "energy score"
+_DECADES = "decade of release (years)"
+_NOMINAL = 90  # % of the rows
 
 
 def _plot_estimates(
@@ -203,19 +205,13 @@ def draw_calibration(points: Sequence[CoveragePart]) -> Figure:
     return figure
 
 
-def draw_coverage(
-    rows: Sequence[CoveragePart], *, nominal: float = 0.9, by: str = "decade of release (years)"
-) -> Figure:
-    """Draw coverage and width of intervals by group of rows.
+def draw_coverage(rows: Sequence[CoveragePart]) -> Figure:
+    """Draw coverage and width of intervals by decade of release.
 
     Parameters
     ----------
     rows : sequence of CoveragePart
         With `group`.
-    nominal : float, default=0.9
-        The coverage that was asked for.
-    by : str
-        What the groups are, with its unit.
 
     Returns
     -------
@@ -224,15 +220,15 @@ def draw_coverage(
     """
     shares, places = [_as_percent(row) for row in rows], range(len(rows))
     low, high = (end(share["value"] for share in shares) for end in (min, max))
-    title = f"{100 * nominal:g} % intervals cover {low:.1f} to {high:.1f} % of the rows of a group"
+    title = f"{_NOMINAL} % intervals cover {low:.1f} to {high:.1f} % of the rows of a group"
     figure, (above, below) = make_axes(5.0, title, heights=(1.2, 1))
     _plot_estimates(above, places, shares, color=BLUE, marker="o", linestyle="none")
-    above.axhline(100 * nominal, color=RED, linewidth=1.2)
+    above.axhline(_NOMINAL, color=RED, linewidth=1.2)
     below.bar(places, [row["mean_width"] for row in rows], color=BLUE, width=0.65)
     for axes in (above, below):
         axes.set_xticks(places, [row["group"] for row in rows], rotation=45, ha="right", rotation_mode="anchor")
-    label_axes(above, by, "coverage\n(% of test rows)")
-    label_axes(below, by, f"mean width\n({_ERROR})")
+    label_axes(above, _DECADES, "coverage\n(% of test rows)")
+    label_axes(below, _DECADES, f"mean width\n({_ERROR})")
     return figure
 
 
@@ -269,7 +265,7 @@ def draw_beyond(results: Results) -> dict[str, Picture]:
     }
     if "decade" in found["errors"]:
         pictures["errors_by_decade"] = Picture(
-            draw_errors(found["errors"]["decade"], by="decade of release (years)"),
+            draw_errors(found["errors"]["decade"], by=_DECADES),
             "Lines of RMSE and of the mean residual by decade.",
             "Test rows by decade of release; decades of fewer than 20 rows are left out. Below: above 0, a model "
             "predicts too little there. " + _BOOTSTRAP,

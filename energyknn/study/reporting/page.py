@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
 from itertools import groupby
 from typing import Any
 
@@ -44,12 +43,11 @@ def render_page(results: Results, pictures: Mapping[str, Picture]) -> str:
         If the extra ``report`` is not installed.
     """
     jinja = import_extra("jinja2", extra="report")
-    source = resources.files("energyknn.study.reporting").joinpath("report.html.j2").read_text(encoding="utf-8")
-    environment = jinja.Environment(
-        autoescape=True, undefined=jinja.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    loader = jinja.PackageLoader("energyknn.study.reporting", "")
+    options = {"autoescape": True, "undefined": jinja.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    environment = jinja.Environment(loader=loader, **options)
     environment.filters |= dict[str, Callable[..., str]](figure=format_value, difference=format_difference, say=_say)
-    return str(environment.from_string(source).render(_describe(results), pictures=pictures))
+    return str(environment.get_template("report.html.j2").render(_describe(results), pictures=pictures))
 
 
 def render_report(results: Results, arrays: StudyArrays) -> dict[str, bytes]:
