@@ -94,7 +94,7 @@ class Journal:
     def _read_manifest(self) -> dict[str, str]:
         """Read what the results depend on; nothing where the folder holds only what a killed run left."""
         try:
-            manifest: dict[str, str] = json.loads(self._filesystem.cat_file(f"{self._folder}/{_MANIFEST}"))
+            return dict(json.loads(self._filesystem.cat_file(f"{self._folder}/{_MANIFEST}")))
         except FileNotFoundError:
             names = [entry.rsplit("/", 1)[-1] for entry in self._filesystem.ls(self._folder, detail=False)]
             others = sorted(name for name in names if name and not name.endswith(".part"))
@@ -110,7 +110,6 @@ class Journal:
                 f"{self._folder}/{_MANIFEST} is not the manifest of a journal ({error}). Name an empty or a new folder."
             )
             raise JournalError(message) from error
-        return manifest
 
 
 def open_journal(address: str, study: Mapping[str, Any]) -> Journal:

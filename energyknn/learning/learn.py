@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import gen_batches
 
+from energyknn._shared.checks import check_choice
 from energyknn.learning.adam import Adam
 from energyknn.learning.gradient import differentiate_errors
 from energyknn.learning.maps import (
@@ -204,7 +205,8 @@ def _check_groups(labels: NDArray[np.int64], n_rows: int) -> None:
 
 
 def _check_options(options: MapOptions) -> None:
-    """Name the numbers that are out of their range, if there are any."""
+    """Require a known form, and numbers in their ranges."""
+    check_choice(options.form, ("full", "diagonal"), name="form")
     not_positive = [name for name in _POSITIVE if not 0 < getattr(options, name) <= _MOST.get(name, np.inf)]
     negative = [name for name in ("n_units", "weight_decay") if not getattr(options, name) >= 0]
     rules = (not_positive, "above 0, and row_share at most 1"), (negative, "at least 0")

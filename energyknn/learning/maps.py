@@ -119,9 +119,6 @@ def start_parameters(
     """Draw the parameters of a random map, or return equal weights for the diagonal form."""
     if form == "diagonal":
         return (np.full(n_features, float(np.sqrt(2 * scale / np.sqrt(n_features)))),)
-    if form != "full":
-        message = f"form is {form!r}. It must be 'full' or 'diagonal'."
-        raise ValueError(message)
     spread = float(1 / np.sqrt(n_features))
     components = random.normal(0.0, float(scale / np.sqrt(n_features)), size=(n_features, n_components))
     if not n_units:

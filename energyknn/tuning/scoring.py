@@ -70,10 +70,8 @@ def _score_r2(squared: NDArray[np.float64], actual: NDArray[np.float64]) -> Any:
     spread = np.square(actual - actual.mean(axis=0)).sum(axis=0)
     if len(actual) < 2:
         return np.full(len(squared), np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scores = 1 - squared / spread
-    scores = np.where(spread == 0, np.where(squared == 0, 1.0, 0.0), scores)  # scikit-learn's rule
-    return scores.mean(axis=1)
+    if_constant = (squared != 0).astype(np.float64)  # scikit-learn's rule
+    return (1 - np.divide(squared, spread, out=if_constant, where=spread != 0)).mean(axis=1)
 
 
 def _score_mean(errors: NDArray[np.float64], actual: NDArray[np.float64]) -> Any:
