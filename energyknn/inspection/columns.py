@@ -139,9 +139,7 @@ def _weigh_map(
     origin = neighborhood.map_rows(shares.shape_like(X, starts))
     squares = np.zeros(len(groups))
     for number, members in enumerate(groups.values()):
-        moved = starts.copy()
-        moved[:, members] = ends[:, members]
-        steps = neighborhood.map_rows(shares.shape_like(X, moved)) - origin
+        steps = neighborhood.map_rows(shares.change_columns(X, starts, ends, members)) - origin
         squares[number] = (steps * steps).sum(axis=1).mean() / 2
     return squares, shares.change_by_orders(neighborhood, starts, ends, X, groups, p=2).mean(axis=0) / 2
 
@@ -231,11 +229,9 @@ def explain_columns(
         table = pd.DataFrame({"importance": shuffled.importances_mean}, index=list(groups))
         tables.append(table.join(weigh_columns(fitted, rows, columns=columns)) if has_neighborhoods(fitted) else table)
     values = np.array([table.to_numpy() for table in tables])
-    mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1)
-    found: dict[Any, NDArray[np.float64]] = {}
-    for number, name in enumerate(tables[0]):
-        found |= {name: mean[:, number], f"{name}_std": spread[:, number]}
-    return pd.DataFrame(found, index=list(groups))
+    mean_and_spread = np.stack([values.mean(axis=0), values.std(axis=0, ddof=1)], axis=2)
+    names = [f"{name}{ending}" for name in tables[0] for ending in ("", "_std")]
+    return pd.DataFrame(mean_and_spread.reshape(len(groups), -1), index=list(groups), columns=names)
 
 
 @dataclass(eq=False, repr=False)

@@ -74,10 +74,8 @@ def change_by_orders(
 
     @cache  # orders share many of the sets of columns that have been changed
     def measure(changed: frozenset[int]) -> NDArray[np.float64]:
-        rows = starts.copy()
-        for number in changed:
-            rows[:, members[number]] = ends[:, members[number]]
-        steps = np.abs(neighborhood.map_rows(shape_like(X_train, rows)) - origin)
+        columns = [column for number in changed for column in members[number]]
+        steps = np.abs(neighborhood.map_rows(change_columns(X_train, starts, ends, columns)) - origin)
         return np.asarray((steps**p).sum(axis=1))
 
     added = np.zeros((len(starts), len(members)))
@@ -99,9 +97,14 @@ def _list_orders(n_columns: int) -> list[Sequence[int]]:
 def vary(X: Any, X_train: Any, columns: list[int]) -> Any:
     """Repeat the first training row, and take some columns from the rows."""
     values, first = np.asarray(X, dtype=np.float64), np.asarray(_safe_indexing(X_train, [0]), dtype=np.float64)
-    varied = np.tile(first, (len(values), 1))
-    varied[:, columns] = values[:, columns]
-    return shape_like(X_train, varied)
+    return change_columns(X_train, np.tile(first, (len(values), 1)), values, columns)
+
+
+def change_columns(X: Any, starts: NDArray[np.float64], ends: NDArray[np.float64], columns: list[int]) -> Any:
+    """Take some columns from other rows, and name all as those of the training rows."""
+    changed = starts.copy()
+    changed[:, columns] = ends[:, columns]
+    return shape_like(X, changed)
 
 
 def shape_like(X: Any, values: NDArray[np.float64]) -> Any:

@@ -135,11 +135,9 @@ def read_content(path: Path, *, mmap: bool = False) -> Content:
         If the file cannot be read, is not a model, is not whole, has a byte changed, or has a newer format.
     """
     name = path.name
-    if not path.exists():
-        message = f"No file at {str(path)!r}. Check the path; `energyknn fit` and save_model write models."
-        raise ModelFileError(message)
     if not path.is_file():
-        message = f"{str(path)!r} is not a file. Name one that `energyknn fit` or save_model wrote."
+        what = f"{str(path)!r} is not a file" if path.exists() else f"No file at {str(path)!r}"
+        message = f"{what}. Check the path, and name a file that `energyknn fit` or save_model wrote."
         raise ModelFileError(message)
     try:
         with path.open("rb") as file:
