@@ -186,8 +186,7 @@ def search_choices(
         message = f"scoring is {scoring!r}. A search for the best choice needs one scorer."
         raise ValueError(message)
     known = {name: values if isinstance(values, Range) else tuple(values) for name, values in choices.items()}
-    size = _count_choices(known, method)
-    n_trials = _count_trials(n_trials, known, size)
+    size, n_trials = _count_choices(known, method, n_trials)
     chooser = _Chooser(known, method, random_state)
     pairs = tuple((int(k), name) for name in dict.fromkeys(weights) for k in dict.fromkeys(n_neighbors))
     score = partial(score_candidates, folds=tuple(folds), scoring=scoring, error_score="raise", engine=engine)
@@ -222,10 +221,17 @@ def search_choices(
     return ChoiceScores(found, pairs, np.array([tables[at] for at in scored]), len(scored) == size)
 
 
-def _count_choices(choices: _Choices, method: Method) -> float:
-    """Return the number of choices, which is infinite where there is a range, or refuse what cannot be chosen."""
+def _count_choices(choices: _Choices, method: Method, n_trials: int | None) -> tuple[float, int]:
+    """Return how many choices there are and how many are tried, or refuse what cannot be chosen.
+
+    There is no end of choices where there is a range.
+    """
     if not choices:
         message = "choices is empty. Name at least one thing to choose, such as p=(1, 2)."
+        raise ValueError(message)
+    distances = choices.get("p", (2,))
+    if isinstance(distances, Range) or not set(distances) <= METRICS.keys():
+        message = f"p is {distances!r}. It can be chosen from 1 (Manhattan) and 2 (Euclidean)."
         raise ValueError(message)
     for name, values in choices.items():
         if isinstance(values, Range):
@@ -235,26 +241,17 @@ def _count_choices(choices: _Choices, method: Method) -> float:
             if method == "grid":
                 message = f"{name!r} is a range, and a grid cannot try all of its values. List the values to try."
                 raise ValueError(message)
+            if n_trials is None:
+                message = f"n_trials is None, but {name!r} is a range. Say how many choices to try."
+                raise ValueError(message)
         elif not values:
             message = f"{name!r} has no values. Give at least one."
             raise ValueError(message)
-    distances = choices.get("p", (2,))
-    if isinstance(distances, Range) or not set(distances) <= METRICS.keys():
-        message = f"p is {distances!r}. It can be chosen from 1 (Manhattan) and 2 (Euclidean)."
-        raise ValueError(message)
-    return prod(inf if isinstance(values, Range) else len(values) for values in choices.values())
-
-
-def _count_trials(n_trials: int | None, choices: _Choices, size: float) -> int:
-    """Return how many of the choices are tried."""
-    if n_trials is None and size == inf:
-        ranges = [name for name, values in choices.items() if isinstance(values, Range)]
-        message = f"n_trials is None, but {ranges[0]!r} is a range. Say how many choices to try."
-        raise ValueError(message)
+    size = prod(inf if isinstance(values, Range) else len(values) for values in choices.values())
     if n_trials is None:
-        return int(size)
+        return size, int(size)
     rule = "an integer of at least 1, or None for all"
-    return int(min(check_integer(n_trials, name="n_trials", rule=rule, least=1), size))
+    return size, int(min(check_integer(n_trials, name="n_trials", rule=rule, least=1), size))
 
 
 def _read(choices: _Choices, key: _Key) -> dict[str, Any]:
