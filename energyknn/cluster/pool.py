@@ -31,6 +31,7 @@ from energyknn.neighbors.engines.torch import find_device_name
 _SENT_AHEAD = 2  # units of a worker: one that it does, and one that waits for it
 _SECONDS_ALONE = 60.0  # without any worker, until the job is given up
 _SECONDS_TO_END = 5.0  # for workers without a unit to end by themselves, until they are killed
+_OWN_VERSIONS = (f"energyknn {energyknn.__version__}", f"numpy {np.__version__}")
 _LOSSES = 3  # of a unit with its worker, beyond those that a lost node explains
 
 
@@ -137,7 +138,7 @@ class Worker:
     def introduce(self) -> tuple[str, tuple[str, str]]:
         """Return the name of the node, and the releases of energyknn and NumPy there."""
         ray = import_extra("ray", extra="ray")
-        return ray.get_runtime_context().get_node_id(), _own_versions()
+        return ray.get_runtime_context().get_node_id(), _OWN_VERSIONS
 
     def warm_up(self) -> None:
         """Import what jobs need, and load or compile the kernels, before there is work for them."""
@@ -164,10 +165,6 @@ class Worker:
     def forget(self) -> None:
         """Drop everything that belongs to a job."""
         self._held = None
-
-
-def _own_versions() -> tuple[str, str]:
-    return (f"energyknn {energyknn.__version__}", f"numpy {np.__version__}")
 
 
 @dataclass(eq=False)
@@ -319,11 +316,11 @@ class WorkerPool(AbstractContextManager["WorkerPool"]):
                 message = f"Workers do not start: {error}"
                 raise ClusterError(message) from error
             return
-        if versions != _own_versions():
+        if versions != _OWN_VERSIONS:
             self._end(actor)
             message = (
                 f"Node {node[:8]} has {' and '.join(versions)}, and this process has "
-                f"{' and '.join(_own_versions())}. Install the same releases on all nodes."
+                f"{' and '.join(_OWN_VERSIONS)}. Install the same releases on all nodes."
             )
             raise ClusterError(message)
         self.hired.append(_Hired(actor, node))

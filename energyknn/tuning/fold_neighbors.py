@@ -173,10 +173,8 @@ class FoldSearch:
             n_slices = _VALUES_AT_ONCE / (max(len(rows) / n_rows, 1e-9) * k * self.slice_rows)
             largest = self.slice_rows * max(1, int(min(n_slices, n_rows / self.slice_rows + 1)))
             taken = largest if span is None else min(span, largest)
-            for start in range(0, n_rows, taken):
-                n_query = len(_cut(rows, start, start + taken))
-                if n_query:
-                    steps.append(Step(number, trains, start, start + taken, n_query * n_train))
+            asked = ((start, len(_cut(rows, start, start + taken))) for start in range(0, n_rows, taken))
+            steps += [Step(number, trains, start, start + taken, n * n_train) for start, n in asked if n]
         return steps
 
     def prepare(self, number: int) -> PreparedFold:
@@ -233,7 +231,7 @@ class FoldSearch:
             member = np.zeros(n_rows, dtype=bool)
             member[fold.train] = True
             for trains in (False, True)[: 1 + self.with_train]:
-                asked = _cut(fold.train if trains else fold.test, step.start, step.stop)
+                asked = self.rows_of(step._replace(fold=number, trains=trains))
                 if len(asked):
                     part = Neighbors(found.distances[asked - step.start], found.indices[asked - step.start])
                     k = min(self.n_neighbors, len(fold.train) - trains)
