@@ -318,8 +318,7 @@ def label_bins(values: ArrayLike, *, n_bins: int = 10) -> pd.Categorical[str]:
 
 def _label(places: NDArray[np.intp], names: Sequence[str]) -> pd.Categorical[str]:
     """Return the ordered name of each place."""
-    labels: pd.Categorical[str] = pd.Categorical.from_codes(places, categories=pd.Index(names), ordered=True)
-    return labels
+    return pd.Categorical.from_codes(places, categories=pd.Index(names), ordered=True)
 
 
 def estimate_nested(

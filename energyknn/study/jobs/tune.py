@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
@@ -174,7 +174,6 @@ def _make_transformer(
     weights |= {str(name): 0.0 for left_out in without for name in grouped.get(left_out, ())}
     if SCALERS[scaler] is None:
         return None if all(weight == 1 for weight in weights.values()) else ColumnWeights(weights)
-    scaled = ColumnTransformer(
-        [("numbers", SCALERS[scaler](), numbers)], remainder="passthrough", verbose_feature_names_out=False
-    )
+    options = {"remainder": "passthrough", "verbose_feature_names_out": False}
+    scaled = make_column_transformer((SCALERS[scaler](), numbers), **options)
     return make_pipeline(scaled.set_output(transform="pandas"), ColumnWeights(weights))

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Mapping
 from typing import Any
 
 from energyknn.errors import import_extra
+from energyknn.study.reporting import tables
 from energyknn.study.reporting.axes import Picture
 from energyknn.study.reporting.pictures import StudyArrays, draw_pictures
-from energyknn.study.reporting.tables import (
-    ComparisonRow,
-    compare_with_honest,
-    compare_with_notebook,
-    format_difference,
-    format_value,
-)
 from energyknn.study.results import Results
 
 
@@ -46,7 +39,7 @@ def render_page(results: Results, pictures: Mapping[str, Picture]) -> str:
     loader = jinja.PackageLoader("energyknn.study.reporting", "")
     options = {"autoescape": True, "undefined": jinja.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     environment = jinja.Environment(loader=loader, **options)
-    environment.filters |= dict[str, Callable[..., str]](figure=format_value, difference=format_difference, say=_say)
+    environment.filters |= dict[str, Any](figure=tables.format_value, difference=tables.format_difference, say=_say)
     return str(environment.get_template("report.html.j2").render(_describe(results), pictures=pictures))
 
 
@@ -79,15 +72,15 @@ def render_report(results: Results, arrays: StudyArrays) -> dict[str, bytes]:
 def _describe(results: Results) -> dict[str, Any]:
     """Return what the template shows, by the names that it uses: the results and what is made of them."""
     models = sorted(results.get("beyond", {}).items(), key=lambda item: item[1]["test"]["rmse"])
-    honest = compare_with_honest(results)
+    honest = tables.compare_with_honest(results)
     parts: dict[str, Any] = {"search": results, "search without leakage": results.get("honest")}
     data, protocol = shlex.quote(results["data"]["path"]), results["protocol"]
     command = f"energyknn reproduce --data {data} --reference-year {protocol['reference_year']}"
     return {
         **results,
-        "steps": _group_by_step(compare_with_notebook(results)),
+        "steps": tables.group_by_step(tables.compare_with_notebook(results)),
         "honest": results.get("honest"),
-        "honest_steps": _group_by_step(honest),
+        "honest_steps": tables.group_by_step(honest),
         "honest_change": {row.quantity: row.difference for row in honest if row.step == "tuned"},
         "beyond": {**results["beyond_analyses"], "models": models, "best": models[0][0]} if models else None,
         "searches": [
@@ -98,10 +91,6 @@ def _describe(results: Results) -> dict[str, Any]:
         ],
         "command": f"{command} --search {shlex.quote(protocol['search'])}",
     }
-
-
-def _group_by_step(rows: Sequence[ComparisonRow]) -> list[tuple[str, list[ComparisonRow]]]:
-    return [(step, list(group)) for step, group in groupby(rows, key=lambda row: row.step)]
 
 
 def _say(value: object, name: str = "") -> str:

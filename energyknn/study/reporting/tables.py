@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from rich.table import Table
@@ -129,6 +130,11 @@ def format_difference(value: Value, *, quantity: str = "") -> str:
     return f"+{text}" if value is not None and value > 0 else text
 
 
+def group_by_step(rows: Sequence[ComparisonRow]) -> list[tuple[str, list[ComparisonRow]]]:
+    """Return each step with its rows, in their order."""
+    return [(step, list(group)) for step, group in groupby(rows, key=lambda row: row.step)]
+
+
 def build_table(rows: Sequence[ComparisonRow]) -> Table:
     """Build the table of the notebook beside this run for a terminal, with a rule between steps."""
     table = Table(title="Notebook beside this run", title_justify="left", caption_justify="left")
@@ -137,14 +143,12 @@ def build_table(rows: Sequence[ComparisonRow]) -> Table:
     table.add_column("quantity")
     for name in ("notebook", "this run", "difference"):
         table.add_column(name, justify="right", no_wrap=True)
-    shown = ""
-    for row in rows:
-        if row.step != shown and shown:
-            table.add_section()
-        figures = [format_value(value, quantity=row.quantity) for value in (row.notebook, row.this_run)]
-        difference = format_difference(row.difference, quantity=row.quantity)
-        table.add_row("" if row.step == shown else row.step, row.quantity, *figures, difference)
-        shown = row.step
+    for step, group in group_by_step(rows):
+        table.add_section()
+        for row in group:
+            figures = [format_value(value, quantity=row.quantity) for value in (row.notebook, row.this_run)]
+            difference = format_difference(row.difference, quantity=row.quantity)
+            table.add_row(step if row is group[0] else "", row.quantity, *figures, difference)
     return table
 
 
