@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import norm
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from energyknn.estimators.transformers import ColumnWeights, RankFeatures
@@ -30,6 +33,21 @@ def test_columns_of_an_array_are_named_by_position():
     weights = ColumnWeights({1: 0.0})
     np.testing.assert_array_equal(weights.fit_transform(ROWS.to_numpy()), ROWS[["a", "c"]].to_numpy())
     assert list(weights.get_feature_names_out()) == ["x0", "x2"]
+
+
+@pytest.mark.parametrize("transformer", [ColumnWeights(), RankFeatures(n_waves=0)])
+@pytest.mark.parametrize("rows", [ROWS, ROWS.to_numpy()])
+@pytest.mark.parametrize("names", [None, ["a", "b", "c"], ["c", "b", "a"], ["a", "b"]])
+def test_names_of_columns_are_let_in_and_refused_as_scikit_learn_does(transformer, rows, names):
+    """Those of the fit, if it saw any, else as many as there were columns."""
+    ours, theirs = transformer.fit(rows), StandardScaler().fit(rows)
+    try:
+        expected = theirs.get_feature_names_out(names)
+    except ValueError as error:
+        with pytest.raises(ValueError, match=re.escape(str(error))):
+            ours.get_feature_names_out(names)
+    else:
+        np.testing.assert_array_equal(ours.get_feature_names_out(names)[:3], expected)
 
 
 @pytest.mark.parametrize(
