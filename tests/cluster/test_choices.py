@@ -236,7 +236,7 @@ def test_alone_it_starts_quietly_and_leaves_nothing(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))}
     environment |= {"HOME": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=600, check=True
     )
     assert (done.stdout, done.stderr) == ("False\n", "")
     assert not (tmp_path / "ray_results").exists()

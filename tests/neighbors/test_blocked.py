@@ -8,7 +8,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from energyknn.neighbors import build_index, search_neighbors
@@ -17,7 +17,7 @@ from energyknn.neighbors.engines.blocked.engine import build_tree, search_tree
 from energyknn.neighbors.engines.blocked.search import search_batches
 from energyknn.neighbors.search import plan_search
 
-SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SETTINGS = settings(max_examples=60)
 
 
 def assert_same_bits(found, expected):

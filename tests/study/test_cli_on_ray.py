@@ -125,7 +125,7 @@ def test_a_journal_of_another_study_is_refused(
 @pytest.mark.ray
 def test_alone_it_is_quiet(tracks_file: str) -> None:
     command = [sys.executable, "-m", "energyknn", *TUNE, "--data", tracks_file, "--ray"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0
     assert done.stderr == ""
     assert "Best: k = " in done.stdout

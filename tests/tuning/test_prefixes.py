@@ -40,7 +40,7 @@ def draw_distances(random, kind, n_query, width):
 KINDS = ["plain", "far", "ties", "zeros", "all zero", "equal", "uneven", "subnormal", "huge", "near ties"]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     seed=st.integers(0, 2**32 - 1),
     kind=st.sampled_from(KINDS),

@@ -228,7 +228,7 @@ def test_alone_it_refuses_without_a_start_then_starts_quietly_and_leaves_nothing
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))}
     environment |= {"HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
-        [sys.executable, "-c", _ALONE], env=environment, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", _ALONE], env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr
     message, started, running, same_environment = json.loads(done.stdout)
