@@ -226,7 +226,7 @@ def test_soft_weights_sum_to_one_and_fall_with_distance():
 @pytest.mark.medium
 @parametrize_with_checks(
     [
-        MetricMap(n_components=2, n_maps=2, n_rounds=3, n_neighbors=5),
+        MetricMap(n_components=2, n_maps=2, n_rounds=1, n_neighbors=5, n_units=8),
         LocalLinearRegressor(n_neighbors=5),
         LocalLinearRegressor(3),
     ]

@@ -16,6 +16,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from children import run_python
 from made_tracks import make_tracks
 from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.dummy import DummyRegressor
@@ -139,8 +140,7 @@ def test_another_process_predicts_the_same(others, saved, tmp_path):
         "from energyknn.study.notebook import SPOTIFY; new = load_table(sys.argv[2], SPOTIFY); "
         "sys.stdout.write(load_model(sys.argv[1], mmap=True).predict(new).tobytes().hex())"
     )
-    command = [sys.executable, "-c", code, str(saved), str(tmp_path / "new.csv")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = run_python(code, saved, tmp_path / "new.csv", check=True)
     assert done.stdout == load_model(saved).predict(others).tobytes().hex()
 
 

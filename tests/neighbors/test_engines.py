@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -14,7 +13,8 @@ from types import SimpleNamespace
 import joblib
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from children import run_python
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from sklearn.model_selection import KFold
@@ -29,7 +29,7 @@ from energyknn.neighbors.engines import _ENTRIES, ENGINES, load_engine
 from energyknn.neighbors.engines import torch as engine_torch
 from energyknn.neighbors.metrics import METRICS, Metric
 
-SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SETTINGS = settings(max_examples=40)
 
 
 def assert_same_bits(found, expected):
@@ -123,11 +123,11 @@ def test_torch_on_the_gpu_gives_the_oracles_bits():
 
 @pytest.mark.medium
 @pytest.mark.parametrize("engine", ["brute", "blocked", "sklearn"])
-@pytest.mark.parametrize("n_jobs", [1, 2, 5, -1])
-def test_threads_do_not_change_bits(engine, n_jobs):
+def test_threads_do_not_change_bits(engine):
     rows = draw_rows(np.random.default_rng(2), 1.0, 3000, 6)
     expected = search_neighbors(rows, None, 12, engine=engine, n_jobs=1)
-    assert_same_bits(search_neighbors(rows, None, 12, engine=engine, n_jobs=n_jobs), expected)
+    for n_jobs in (1, 2, 5, -1):
+        assert_same_bits(search_neighbors(rows, None, 12, engine=engine, n_jobs=n_jobs), expected)
 
 
 def test_auto_compiles_nothing_until_small_jobs_have_paid_for_it():
@@ -214,7 +214,7 @@ for n_jobs in (1, 2, 3):
 
 @pytest.mark.medium
 def test_a_search_starts_the_threads_it_may_use_and_leaves_none():
-    done = subprocess.run([sys.executable, "-c", COUNT_THREADS], capture_output=True, text=True, check=True)
+    done = run_python(COUNT_THREADS, check=True)
     assert done.stdout.splitlines() == ["1 0 0", "2 2 0", "3 3 0"]
 
 
@@ -236,16 +236,21 @@ def test_slices_stop_at_the_first_error():
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send a signal to a thread")
 @pytest.mark.parametrize("engine", ["brute", "blocked", "sklearn"])
 def test_an_interrupt_leaves_the_rest_of_a_search_undone(monkeypatch, engine):
-    """The interrupt comes after the second slice, and a slice waits a moment, so that not all of them are run."""
+    """The interrupt comes after the second slice, and later ones wait until it is noticed: not all of them are run."""
     monkeypatch.setattr("energyknn.neighbors.engines.sklearn._SLICE_VALUES", 1)
     index = build_index(np.random.default_rng(0).normal(size=(4000, 3)), engine=engine)
-    done, interrupts = [], []
+    done, interrupts, noticed = [], [], threading.Event()
+
+    def interrupt(*_):
+        noticed.set()
+        raise KeyboardInterrupt
 
     def finish_slice():
         done.append(None)
         if interrupts and len(done) == 2:
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         if interrupts and len(done) > 2:
+            noticed.wait(300)
             time.sleep(0.2)
 
     def run(work, slices, *, n_threads):
@@ -270,7 +275,7 @@ def test_an_interrupt_leaves_the_rest_of_a_search_undone(monkeypatch, engine):
     n_slices = len(done)
     done.clear()
     interrupts.append(True)
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    previous = signal.signal(signal.SIGINT, interrupt)
     try:
         with pytest.raises(KeyboardInterrupt):
             index.search(None, 3, n_jobs=2)

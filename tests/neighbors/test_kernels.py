@@ -22,7 +22,7 @@ from energyknn.neighbors.engines.blocked.selection import keep_nearest, push, si
 from energyknn.neighbors.engines.blocked.tile_shape import LANES, TILE_QUERIES, TILE_ROWS
 from energyknn.neighbors.search import plan_search
 
-SETTINGS = settings(max_examples=60, deadline=None)
+SETTINGS = settings(max_examples=60)
 
 
 def test_constants_fit_one_another():
@@ -193,14 +193,15 @@ WITHOUT_COMPILER = """
 import numpy as np
 from energyknn.neighbors import search_neighbors
 random = np.random.default_rng(0)
-indicators = np.where(random.random((260, 2)) > 0.5, 1.0, -1.0)
-for rows in (np.c_[random.normal(size=(260, 2)), indicators], random.integers(0, 2, (260, 2)).astype(float)):
-    for p in (1, 2):
-        for query, k in ((None, 5), (rows[:20] + 0.25, 200)):
-            found = search_neighbors(rows, query, k, p=p, engine="blocked", n_jobs=1)
-            expected = search_neighbors(rows, query, k, p=p, engine="brute", n_jobs=1)
-            assert found.indices.tobytes() == expected.indices.tobytes()
-            assert found.distances.tobytes() == expected.distances.tobytes()
+rows = np.c_[random.normal(size=(260, 2)), np.where(random.random((260, 2)) > 0.5, 1.0, -1.0)]
+repeats = random.integers(0, 2, (130, 2)).astype(float)
+for X, query, k, p in (
+    (rows, None, 5, 2), (rows, rows[:20] + 0.25, 200, 1), (repeats, None, 5, 1), (repeats, repeats[:20] + 0.25, 100, 2)
+):
+    found = search_neighbors(X, query, k, p=p, engine="blocked", n_jobs=1)
+    expected = search_neighbors(X, query, k, p=p, engine="brute", n_jobs=1)
+    assert found.indices.tobytes() == expected.indices.tobytes()
+    assert found.distances.tobytes() == expected.distances.tobytes()
 print("same bits")
 """
 

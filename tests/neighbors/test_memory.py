@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import numpy as np
 import pytest
+from children import run_python
 
 from energyknn._shared import memory
 from energyknn._shared.memory import measure_available_memory, require_memory
@@ -42,18 +42,6 @@ def test_nothing_is_refused_where_nobody_knows(monkeypatch):
     require_memory(1 << 60, "To sort", "Sort less.")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
-def test_a_limit_of_the_process_is_what_is_left():
-    code = (
-        "import resource; from energyknn._shared.memory import measure_available_memory as measure; "
-        "before = measure(); resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30)); print(before, measure())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    before, after = map(int, done.stdout.split())
-    assert 0 < after < GIBIBYTE
-    assert after <= before
-
-
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_control_group_says_what_it_leaves(monkeypatch, tmp_path, version):
     names = {1: ("memory.limit_in_bytes", "memory.usage_in_bytes"), 2: ("memory.max", "memory.current")}
@@ -85,19 +73,30 @@ def test_an_index_is_refused_before_it_is_built(monkeypatch):
         build_index(np.zeros((200_000, 60)), engine="blocked")
 
 
+UNDER_A_LIMIT = """
+import resource
+from pathlib import Path
+import numpy as np
+from energyknn._shared.memory import measure_available_memory
+from energyknn.neighbors import search_neighbors
+X, queries = np.arange(300.0).reshape(-1, 1), np.zeros((200_000, 1))
+before = measure_available_memory()
+limit = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + (400 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+print(before, measure_available_memory())
+print(len(search_neighbors(X, queries[:500], 100, engine="brute").indices))
+search_neighbors(X, queries, 100, engine="brute")
+"""
+
+
 @pytest.mark.medium
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
 def test_under_a_real_limit_a_search_says_so_and_a_smaller_one_runs():
-    code = (
-        "import resource, numpy as np; from pathlib import Path; from energyknn.neighbors import search_neighbors; "
-        "taken = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize() + (400 << 20); "
-        "X, queries = np.arange(300.0).reshape(-1, 1), np.zeros((200_000, 1)); "
-        "resource.setrlimit(resource.RLIMIT_AS, (taken, taken)); "
-        "print(len(search_neighbors(X, queries[:500], 100, engine='brute').indices)); "
-        "search_neighbors(X, queries, 100, engine='brute')"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout == "500\n"
+    done = run_python(UNDER_A_LIMIT)
+    measured, found = done.stdout.splitlines()
+    before, after = map(int, measured.split())
+    assert 0 < after <= min(before, 401 << 20)
+    assert found == "500"
     assert "MemoryShortageError: To find 100 neighbours of 200000 rows takes about" in done.stderr
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -168,17 +166,6 @@ def test_overflow_is_an_error_not_an_infinity(p, value):
 
 def test_large_values_that_are_close_do_not_overflow():
     assert search_neighbors([[1e300, 0.0]], [[1e300, 3.0]], 1).distances.tolist() == [[3.0]]
-
-
-@pytest.mark.medium
-def test_importing_the_package_loads_no_compiler():
-    script = (
-        "import sys, energyknn.neighbors, energyknn.estimators; "
-        "print(sorted({'numba', 'torch', 'ray'} & set(sys.modules)))"
-    )
-    script = script.replace(", energyknn.estimators", "")
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("engine", ["brute", "blocked", "sklearn"])

@@ -136,7 +136,7 @@ CSV = TABLE.to_csv(index=False).encode()
 
 
 @pytest.mark.medium
-@sizes(300, 20_000)
+@sizes(200, 20_000)
 def test_a_csv_file_is_a_table_or_is_refused(tmp_path, n_cases):
     packed = {suffix: pack(CSV) for suffix, pack in PACKERS.items()}
 
@@ -289,7 +289,7 @@ def put(node, place, value):
 
 
 @pytest.mark.medium
-@sizes(200, 20_000)
+@sizes(120, 20_000)
 def test_models_made_on_purpose_predict_or_are_refused(tmp_path, models, n_cases):
     contents = [files.read_content(path) for path in models]
     places = [list(list_places(content.description)) for content in contents]

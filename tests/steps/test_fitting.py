@@ -42,7 +42,7 @@ def test_progress_sees_every_block(data, monkeypatch):
 
 @pytest.mark.medium
 def test_predictions_without_self_are_leave_one_out(data):
-    X, y = data
+    X, y = data[0][:100], data[1][:100]
     expected = cross_val_predict(KNeighborsRegressor(4), X, y, cv=LeaveOneOut())
     np.testing.assert_allclose(predict_without_self(fit_knn(X, y, n_neighbors=4)), expected, rtol=1e-12)
 

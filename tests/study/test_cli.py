@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import resource
 import subprocess
 import sys
-from pathlib import Path
+from contextlib import redirect_stderr, redirect_stdout
 
 import numpy as np
 import pandas as pd
 import pytest
+from children import leave_out_coverage
 from made_tracks import make_tracks
 from sklearn.compose import ColumnTransformer
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -20,6 +22,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, RobustScaler
 
+import energyknn
 from energyknn.loading import load_table, sample_path
 from energyknn.study.cli import main
 from energyknn.study.cli.options import parse_sizes
@@ -151,60 +154,58 @@ def test_an_output_folder_that_cannot_be_written_is_refused(tmp_path, capsys, ou
     assert (tmp_path / "file").read_text() == "not a folder"
 
 
-def run(*arguments, **options):
-    command = [sys.executable, "-m", "energyknn", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
-
-
-@pytest.mark.medium
-def test_a_full_disk_loses_nothing(tmp_path):
+def test_a_full_disk_loses_nothing(tmp_path, capsys):
     make_tracks(120).to_csv(tmp_path / "tracks.csv", index=False)
     out = tmp_path / "out"
     out.mkdir()
     (out / "results.json").write_text("old")
-
-    def allow_small_files_only():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
-
-    done = run(
-        *("reproduce", "--data", str(tmp_path / "tracks.csv"), "--out", str(out), "--no-report"),
-        preexec_fn=allow_small_files_only,
-        env={name: value for name, value in os.environ.items() if not name.startswith("COV")},  # coverage writes files
-    )
-    assert done.returncode == 2, done.stderr
-    assert done.stderr.count("\n") == 1
-    assert "File too large" in done.stderr
+    allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, allowed[1]))  # bytes of a file
+    try:
+        status = main(["reproduce", "--data", str(tmp_path / "tracks.csv"), "--out", str(out), "--no-report"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
+    error = capsys.readouterr().err
+    assert status == 2
+    assert error.count("\n") == 1
+    assert "File too large" in error
     assert [path.name for path in out.iterdir()] == ["results.json"]
     assert (out / "results.json").read_text() == "old"
 
 
-@pytest.mark.medium
-def test_a_constant_column_is_warned_of_once_and_takes_no_part(tmp_path):
+@pytest.mark.filterwarnings("default")
+def test_a_constant_column_is_warned_of_once_and_takes_no_part(tmp_path, capsys):
     make_tracks(120).assign(tempo=120.0).to_csv(tmp_path / "tracks.csv", index=False)
-    done = run("reproduce", "--data", str(tmp_path / "tracks.csv"), "--out", str(tmp_path / "out"), "--no-report")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == (
+    data, out = str(tmp_path / "tracks.csv"), str(tmp_path / "out")
+    assert main(["reproduce", "--data", data, "--out", out, "--no-report"]) == 0
+    assert capsys.readouterr().err == (
         "energyknn: warning: Constant column 'tempo': standardised to 0, so no distance depends on it.\n"
     )
 
 
 @pytest.fixture(scope="module")
 def reproduced(tmp_path_factory):
-    """Run the README's command from another folder, on the committed sample."""
+    """Run the README's command in another folder, on the committed sample; return where it wrote, and what it said."""
     folder = tmp_path_factory.mktemp("reproduce")
-    done = run("reproduce", "--out", "out", cwd=folder, env={**os.environ, "COLUMNS": "120"})
-    assert done.returncode == 0, done.stderr
-    return folder / "out", done
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(io.StringIO()) as stdout,
+        redirect_stderr(io.StringIO()) as stderr,
+    ):
+        patch.chdir(folder)
+        patch.setenv("COLUMNS", "120")
+        assert main(["reproduce", "--out", "out"]) == 0
+    return folder / "out", stdout.getvalue(), stderr.getvalue()
 
 
 @pytest.mark.medium
 def test_reproduce_writes_what_it_says(reproduced):
-    out, done = reproduced
+    out, shown, warned = reproduced
     written = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert {"results.json", "report.html", "pictures/residuals.png"} <= written
     assert sum(name.startswith("pictures/") for name in written) >= 5
-    assert all(name in done.stdout for name in written)
-    assert done.stderr == ""
+    assert all(name in shown for name in written)
+    assert warned == ""
 
 
 def test_results_have_the_promised_keys(reproduced):
@@ -226,11 +227,11 @@ def test_results_have_the_promised_keys(reproduced):
 
 
 def test_the_table_shows_the_notebook_beside_the_run(reproduced):
-    out, done = reproduced
+    out, shown, _ = reproduced
     results = json.loads((out / "results.json").read_text(encoding="utf-8"))
-    assert "0.80299" in done.stdout
-    assert f"{results['tuned']['test']['r2']:.5f}" in done.stdout
-    assert results["overfitting"]["verdict"] in done.stdout
+    assert "0.80299" in shown
+    assert f"{results['tuned']['test']['r2']:.5f}" in shown
+    assert results["overfitting"]["verdict"] in shown
 
 
 def test_both_stages_are_read_off_one_table_of_every_k(reproduced):
@@ -320,7 +321,11 @@ def test_tune_varies_the_distance_too(capsys):
             break
     else:
         raise AssertionError
-    assert main(arguments[:-1]) == 0
+
+
+def test_tune_shows_what_of_the_distance_varies(capsys):
+    arguments = ["tune", "--data", str(sample_path()), "--n-neighbors", "5"]
+    assert main([*arguments, "--mismatch-cost", "8,1", "--without", "key,mode"]) == 0
     shown = capsys.readouterr().out
     assert "mismatch cost" in shown
     assert "without" in shown
@@ -396,12 +401,15 @@ def test_help_is_there(capsys, command):
 
 @pytest.mark.medium
 def test_progress_goes_to_a_terminals_stderr_only(tmp_path):
-    """Run in a pseudo-terminal, so that progress is shown, and keep stdout apart."""
+    """Run `python -m energyknn` in a pseudo-terminal, so that progress is shown, and keep stdout apart."""
     make_tracks(120).to_csv(tmp_path / "few.csv", index=False)
     parent, child = os.openpty()
     options = ["--data", "few.csv", "--search", "grid", "--no-honest", "--no-report", "--out", "out"]
     command = [sys.executable, "-m", "energyknn", "reproduce", *options]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=child, text=True) as process:
+    environment = leave_out_coverage()
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=child, text=True
+    ) as process:
         os.close(child)
         shown = b""
         while True:
@@ -420,7 +428,8 @@ def test_progress_goes_to_a_terminals_stderr_only(tmp_path):
     assert "GridSearchCV - fit" not in out
 
 
-@pytest.mark.medium
-def test_python_dash_m_runs_the_program():
-    assert run("--version").stdout.startswith("energyknn ")
-    assert Path(sys.executable).exists()
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"energyknn {energyknn.__version__}\n"

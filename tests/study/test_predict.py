@@ -180,6 +180,7 @@ def test_why_names_training_rows_and_shares(folder, capsys, monkeypatch, kind):
         lambda *columns, **options: whole(*columns, **options, n_maps=2, n_rounds=1, n_components=3),
     )
     path, train = fit(folder, "--model", kind), make_tracks(150)
+    make_tracks(5, seed=1).to_csv(folder / "new.csv", index=False)
     capsys.readouterr()
     assert run("predict", "--model", path, "--data", folder / "new.csv", "--json", "--why", 13) == 0
     rows = json.loads(capsys.readouterr().out)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
+from children import run_python
 
 from energyknn._shared.saving import save_table, staged_file, staged_folder
 
@@ -108,8 +107,7 @@ print(json.dumps(counts))
 @pytest.mark.medium
 @pytest.mark.parametrize("n_kills", [6, pytest.param(150, marks=pytest.mark.fuzz)])
 def test_a_save_that_is_killed_leaves_the_old_file_or_the_new(tmp_path, request, say, n_kills):
-    command = [sys.executable, "-c", KILLS, str(tmp_path), str(n_kills), str(request.path.parents[1])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_python(KILLS, tmp_path, n_kills, request.path.parents[1])
     assert done.returncode == 0, done.stderr
     counts = json.loads(done.stdout)
     say(f"saves over a model: {counts}")

@@ -34,7 +34,7 @@ def run_python(code: str, *arguments: str, home: Path) -> subprocess.CompletedPr
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -50,12 +50,6 @@ def test_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ImportError, match=r"pip install 'energyknn\[tune-sklearn\]'"):
         importlib.import_module(MODULE)
     assert "ray.tune.search.skopt" not in sys.modules
-
-
-@pytest.mark.medium
-def test_the_package_of_tools_loads_neither(tmp_path: Path) -> None:
-    code = "import sys, energyknn.tuning; print([name for name in ('ray', 'tune_sklearn') if name in sys.modules])"
-    assert run_python(code, home=tmp_path).stdout.strip() == "[]"
 
 
 @pytest.fixture(scope="module")
