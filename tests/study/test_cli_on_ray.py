@@ -65,7 +65,7 @@ def test_a_cluster_or_journal_that_cannot_be_used_ends_in_one_line(
         raise error(message)
 
     monkeypatch.setenv("RAY_ADDRESS", "203.0.113.1:6379")
-    monkeypatch.setattr("energyknn.tuning.ray_tune.search_ray_tune", refuse)
+    monkeypatch.setattr("energyknn.study.tools.search_ray_tune", refuse)
     assert main(["reproduce", "--search", "ray", "--no-report", "--out", str(tmp_path / "out")]) == 2
     captured = capsys.readouterr()
     assert_one_line(captured, "energyknn: error: No Ray answers at '203.0.113.1:6379'")
