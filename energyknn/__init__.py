@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from energyknn.estimators import (
         IntervalRegressor,
+        KNNClassifier,
         KNNRegressor,
         KNNSearchCV,
         LocalLinearRegressor,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Candidate",
     "IntervalRegressor",
+    "KNNClassifier",
     "KNNRegressor",
     "KNNSearchCV",
     "LocalLinearRegressor",

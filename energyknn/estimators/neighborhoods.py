@@ -47,7 +47,7 @@ def list_neighborhoods(model: Any) -> list[Neighborhood]:
     """List the neighbour models whose weighted mean a fitted model predicts. Their shares sum to 1.
 
     A model has neighbours if it is a `NeighborsMixin`, a pipeline that ends in such a model, a VotingRegressor of such
-    models, or a FrozenEstimator around one. Any other raises a TypeError.
+    models, a FrozenEstimator around one, or a search whose best is one. Any other raises a TypeError.
 
     Examples
     --------
@@ -57,6 +57,8 @@ def list_neighborhoods(model: Any) -> list[Neighborhood]:
     """
     if isinstance(model, FrozenEstimator):
         return list_neighborhoods(model.estimator)
+    if hasattr(model, "best_estimator_"):
+        return list_neighborhoods(model.best_estimator_)
     if isinstance(model, VotingRegressor):
         parts = [(share, list_neighborhoods(part)) for part, share in _share_out(model)]
         return [found._replace(share=found.share * share) for share, listed in parts for found in listed]

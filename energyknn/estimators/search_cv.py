@@ -1,53 +1,33 @@
-"""A scikit-learn search that scores all candidates from one neighbour search per fold."""
+"""A search over k, weights and distances without an estimator of scikit-learn's."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from functools import partial
-from itertools import product
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn import config_context
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, clone
-from sklearn.metrics import get_scorer
-from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
+from numpy.typing import ArrayLike
+from sklearn.model_selection import ParameterGrid
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.neighbors import KNeighborsRegressor
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.utils import check_array, check_consistent_length
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_X_y
 
+from energyknn.estimators.drop_in import OneSearchPerFold
 from energyknn.estimators.regressor import KNNRegressor
 from energyknn.neighbors.engines import Engine
-from energyknn.progress import track_on_stderr, track_silently
-from energyknn.splitting import Split
-from energyknn.tuning.candidates import Candidate, Job, run_here, run_job
-from energyknn.tuning.scores import CandidateScores, SearchInterrupted
-
-_MOST_ROW_NUMBERS = 1 << 30  # 8 GiB
-
-
-def _has_refitted(search: KNNSearchCV) -> bool:
-    """Tell whether there is a model to predict with, or will be one after a fit."""
-    return hasattr(search, "best_estimator_") or (search.refit is not False and not hasattr(search, "cv_results_"))
 
 
 @dataclass(eq=False, repr=False)
-class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class KNNSearchCV(OneSearchPerFold, BaseSearchCV):
     """Choose k, weights and p by cross-validation, with one neighbour search per fold for all candidates.
 
     Parameters
     ----------
     param_grid : mapping or sequence of mappings
-        Lists of values of `n_neighbors`, `weights`, `p` and `transformer`. Every combination is a candidate. A
-        parameter without a list keeps KNNRegressor's default. A transformer (a scaler, a choice or a weighting of
-        columns) is fitted on the training rows of each fold and needs a search of its own. Candidates that repeat are
-        scored and reported once.
+        Lists of values of `transformer` and of the parameters of KNNRegressor, such as `n_neighbors`, `weights` and
+        `p`. Every combination is a candidate. A parameter without a list keeps its default. A transformer (a scaler, a
+        choice or a weighting of columns) is fitted on the training rows of each fold and needs a search of its own.
     cv : int, splitter, iterable of pairs or None, default=None
         The number of folds, a splitter, or pairs of training and validation row numbers; None for five folds without
         shuffling.
@@ -59,7 +39,7 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
     return_train_score : bool, default=False
         Whether to score the training rows too, which takes one more search per fold.
     error_score : float or "raise", default=nan
-        The score where a candidate's weights or the scorer fail, with a warning; "raise" for the error itself.
+        The score where a candidate cannot be fitted or scored, with a warning; "raise" for the error itself.
     verbose : int, default=0
         If not 0, a progress bar on stderr shows the time that is left.
     engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
@@ -71,7 +51,7 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
     ----------
     cv_results_ : dict
         Scores of every candidate, with GridSearchCV's keys and shapes. Candidates share a search, so
-        `mean_score_time` is a fold's time divided by their number, and `mean_fit_time` is 0.
+        `mean_fit_time` and `mean_score_time` are not those of a candidate alone.
     best_estimator_ : KNNRegressor or Pipeline
         Fitted on all rows, if `refit`; a pipeline where the best candidate has a transformer.
     best_params_ : dict
@@ -107,6 +87,8 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
     {'n_neighbors': 1}
     """
 
+    pre_dispatch: ClassVar = "2*n_jobs"  # of scikit-learn's searches
+
     param_grid: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Sequence[Any]]]
     _: KW_ONLY
     cv: Any = None
@@ -118,17 +100,17 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
     engine: Engine = "auto"
     n_jobs: int | None = None
 
-    def fit(self, X: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, **params: Any) -> Self:
         """Score every candidate and, if `refit`, fit the best on all rows.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Finite real numbers, on the scale on which distances are meant.
+            Rows, on the scale on which distances are meant, or as the transformers take them.
         y : array-like of shape (n_rows,) or (n_rows, n_outputs)
             Finite real numbers.
-        groups : array-like of shape (n_rows,) or None, default=None
-            For splitters that keep groups together.
+        **params : dict
+            What scikit-learn routes to the scorers and the splitter, such as `groups`.
 
         Returns
         -------
@@ -138,240 +120,45 @@ class KNNSearchCV(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, BaseEsti
         Raises
         ------
         ValueError
-            If a candidate, the scoring, the refit or the rows are not what the parameters allow.
-        SearchInterrupted
-            On Ctrl-C. `cv_results_` then holds the scores of the folds that were finished, and NaN for the others.
+            If the grid has an unknown name, the rows or targets cannot be used, or no candidate can be scored.
+        KeyboardInterrupt
+            On Ctrl-C. If a fold was finished, `cv_results_` holds its scores, and NaN for the folds that were not.
         """
-        self.multimetric_ = not (self.scoring is None or isinstance(self.scoring, str) or callable(self.scoring))
-        candidates = _expand_grid(self.param_grid)
-        rows, target = self._check_rows(X, y, with_transformers=any(candidate.transformer for candidate in candidates))
-        splitter = check_cv(self.cv, target, classifier=False)
-        if not hasattr(splitter, "get_n_splits"):
-            message = f"cv is {self.cv!r}. It must be a number of folds, a splitter, or pairs of row numbers."
+        given = [values for grid in self._list_grids() for values in grid.get("transformer", ())]
+        if all(transformer in (None, "passthrough") for transformer in given):
+            finite = all("metric" not in grid for grid in self._list_grids())  # some metrics take NaN
+            check_X_y(X, y, accept_sparse="csr", multi_output=True, y_numeric=True, ensure_all_finite=finite)
+        return cast("Self", super().fit(X, y, **params))
+
+    def _list_grids(self) -> list[Mapping[str, Sequence[Any]]]:
+        """List the grids."""
+        return [self.param_grid] if isinstance(self.param_grid, Mapping) else list(self.param_grid)
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    @property
+    def estimator(self) -> Pipeline:
+        """The transformer and the model that candidates set."""
+        return Pipeline([("transformer", "passthrough"), ("model", KNNRegressor(engine=self.engine))])
+
+    def _list_candidates(self) -> Iterable[dict[str, Any]]:
+        """List the combinations of the grid, and refuse unknown names before any work."""
+        candidates = ParameterGrid(self.param_grid)
+        known = ("transformer", *KNNRegressor().get_params())
+        wrong = sorted({name for params in candidates for name in params} - set(known))
+        if wrong:
+            message = f"{', '.join(map(repr, wrong))} cannot be searched over. Known are {', '.join(map(repr, known))}."
             raise ValueError(message)
-        _check_size(splitter.get_n_splits(rows, target, groups), len(rows))
-        folds = [Split(*pair) for pair in splitter.split(rows, target, groups)]
-        self.n_splits_ = len(folds)
-        options = (self.scoring, self.return_train_score, self.error_score)
-        job = Job(rows, target, candidates, folds, *options, engine=self.engine, n_jobs=self.n_jobs)
-        self._check_refit(list(job.scorers))
-        scorers = {name: get_scorer(scorer) for name, scorer in job.scorers.items()}
-        self.scorer_ = scorers if self.multimetric_ else scorers["score"]
-        start = time.perf_counter()
-        try:
-            scores = run_job(job, partial(run_here, track=track_on_stderr if self.verbose else track_silently))
-        except SearchInterrupted as interrupt:
-            self.cv_results_ = self._tabulate(interrupt.scores)
-            raise
-        seconds = time.perf_counter() - start
-        self.cv_results_ = self._tabulate(scores, seconds=seconds / len(folds) / len(job.candidates))
-        if self.refit or not self.multimetric_:
-            metric = self.refit if self.multimetric_ else "score"
-            self.best_index_ = int(BaseSearchCV._select_best_index(self.refit, metric, self.cv_results_))
-            self.best_params_ = self.cv_results_["params"][self.best_index_]
-            if not callable(self.refit):
-                self.best_score_ = float(self.cv_results_[f"mean_test_{metric}"][self.best_index_])
-        if self.refit:
-            self._refit(X, y)
-        return self
+        return cast("Iterable[dict[str, Any]]", candidates)
 
-    def _check_rows(self, X: Any, y: ArrayLike, *, with_transformers: bool) -> tuple[Any, NDArray[np.float64]]:
-        """Check rows and targets. Transformers, or else `Job`, check that rows are finite."""
-        if with_transformers:
-            validate_data(self, X, skip_check_array=True)
-            target = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-            check_consistent_length(X, target)
-            return (X if hasattr(X, "iloc") else np.asarray(X)), target
-        options = {"dtype": np.float64, "order": "C", "ensure_all_finite": False}
-        rows, target = validate_data(self, X, y, **options, multi_output=True, y_numeric=True)
-        return rows, target
+    def _translate(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Name the parameters as the pipeline does."""
+        return {name if name == "transformer" else f"model__{name}": value for name, value in params.items()}
 
-    def _check_refit(self, metrics: Sequence[str]) -> None:
-        """Require that one metric decides."""
-        if self.multimetric_ and self.refit and not callable(self.refit) and self.refit not in metrics:
-            message = (
-                f"refit is {self.refit!r}, but there are {len(metrics)} metrics: {', '.join(metrics)}. "
-                "Name the one that decides, give a function of cv_results_, or False."
-            )
-            raise ValueError(message)
-
-    def _tabulate(self, scores: CandidateScores, *, seconds: float = np.nan) -> dict[str, Any]:
-        """Lay scores out as GridSearchCV does. Means leave out folds that an interrupt left without any score."""
-        sides = {"test": scores.test, "train": scores.train or {}}
-        values = np.stack([table.values for table in scores.test.values()])
-        finished = np.flatnonzero(np.isfinite(seconds) | ~np.isnan(values).all(axis=(0, 1)))
-        folds = finished if len(finished) else range(self.n_splits_)
-        fits: list[dict[str, Any]] = []
-        for row, fold in product(range(len(scores.candidates)), folds):
-            fits.append({"fit_time": 0.0, "score_time": seconds})
-            for side, tables in sides.items():
-                fits[-1][f"{side}_scores"] = {name: table[row, fold] for name, table in tables.items()}
-        params = [candidate.label for candidate in scores.candidates]
-        results: dict[str, Any] = BaseSearchCV._format_results(self, params, len(folds), fits)
-        for side, tables in sides.items():
-            for name, table in tables.items():
-                results |= {f"split{fold}_{side}_{name}": table[:, fold] for fold in range(self.n_splits_)}
-        return results
-
-    def _refit(self, X: ArrayLike, y: ArrayLike) -> None:
-        """Fit the best candidate on all rows."""
-        start = time.perf_counter()
-        params = dict(self.best_params_)
-        transformer = params.pop("transformer", None)
-        model = KNNRegressor(**params, engine=self.engine, n_jobs=self.n_jobs)
-        with config_context(assume_finite=True):  # every row was checked when candidates were scored
-            chosen = model if transformer is None else make_pipeline(clone(transformer), model)
-            self.best_estimator_ = chosen.fit(X, y)
-        self.refit_time_ = time.perf_counter() - start
-
-    @available_if(_has_refitted)
-    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Predict with the best candidate.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_query, n_features)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_query,) or (n_query, n_outputs), float64
-            Predictions, in the target's unit.
-
-        Raises
-        ------
-        NotFittedError
-            If the search has not been fitted.
-        """
-        check_is_fitted(self)
-        return self.best_estimator_.predict(X)
-
-    @available_if(_has_refitted)
-    def score(self, X: ArrayLike, y: ArrayLike) -> float:
-        """Score the best candidate by the metric that chose it.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_query, n_features)
-            Rows.
-        y : array-like of shape (n_query,) or (n_query, n_outputs)
-            Their targets.
-
-        Returns
-        -------
-        float
-            The score, better when larger.
-
-        Raises
-        ------
-        NotFittedError
-            If the search has not been fitted.
-        """
-        check_is_fitted(self)
-        scorer = self.scorer_
-        if isinstance(scorer, dict):
-            scorer = scorer[self.refit if isinstance(self.refit, str) else next(iter(scorer))]
-        return float(scorer(self.best_estimator_, X, y))
-
-
-def _expand_grid(param_grid: Any) -> list[Candidate]:
-    """List the candidates of a grid, each labelled with its parameters."""
-    listed = list(ParameterGrid(param_grid))
-    known = Candidate._fields[:4]
-    wrong = sorted({name for params in listed for name in params} - set(known))
-    if wrong:
-        message = (
-            f"{', '.join(map(repr, wrong))} is no parameter to search over here. They are "
-            f"{', '.join(map(repr, known))}; fit one KNNSearchCV for each value of another."
-        )
-        raise ValueError(message)
-    return [Candidate(**{"n_neighbors": 5, **params}, label=params) for params in listed]
-
-
-def _check_size(n_splits: int, n_rows: int) -> None:
-    """Refuse so many folds that their row numbers alone would fill the memory."""
-    if n_splits * n_rows > _MOST_ROW_NUMBERS:
-        message = (
-            f"{n_splits} folds of {n_rows} rows: their row numbers take {n_splits * n_rows * 8 / 2**30:.0f} GiB. Use "
-            "fewer folds, or energyknn.tuning.score_leave_one_out, which needs one search."
-        )
-        raise ValueError(message)
-
-
-def from_grid_search(search: GridSearchCV) -> KNNSearchCV:
-    """Turn a grid search over scikit-learn's KNeighborsRegressor into one search per fold.
-
-    Parameters
-    ----------
-    search : GridSearchCV
-        Over KNeighborsRegressor, alone or as the last step of a pipeline: over its `n_neighbors`, `weights` and `p`,
-        and over whatever the steps before it have. It is not changed and need not be fitted.
-
-    Returns
-    -------
-    KNNSearchCV
-        Unfitted, with the same candidates, folds, scoring and refit. The steps before the model become transformers.
-        Each setting of them needs a search of its own.
-
-    Raises
-    ------
-    ValueError
-        If it searches over another estimator or parameter, or if the metric is not Manhattan or Euclidean.
-
-    See Also
-    --------
-    KNNSearchCV : The search that is returned.
-
-    Examples
-    --------
-    >>> from_grid_search(GridSearchCV(KNeighborsRegressor(), {"n_neighbors": [1, 2]}, cv=4)).param_grid
-    [{'n_neighbors': [1, 2], 'p': [2], 'weights': ['uniform']}]
-    """
-    model, transformer, prefix = search.estimator, None, ""
-    if isinstance(model, Pipeline):
-        prefix = f"{model.steps[-1][0]}__"
-        transformer = model[:-1] if len(model.steps) > 1 else None
-        model = model[-1]
-    if not isinstance(model, KNeighborsRegressor):
-        message = (
-            f"The search is over {type(model).__name__}. It must be over scikit-learn's KNeighborsRegressor, "
-            "alone or as the last step of a pipeline."
-        )
-        raise ValueError(message)  # noqa: TRY004 - the search is of the right type, what it holds is not
-    defaults = {
-        "n_neighbors": [model.n_neighbors],
-        "p": [_read_exponent(model)],
-        "weights": [model.weights or "uniform"],
-    }
-    grids = [search.param_grid] if isinstance(search.param_grid, Mapping) else list(search.param_grid)
-    same = ("cv", "scoring", "refit", "return_train_score", "error_score", "verbose")
-    param_grid = [_translate_grid(grid, prefix, transformer, defaults) for grid in grids]
-    return KNNSearchCV(param_grid, **{name: getattr(search, name) for name in same})
-
-
-def _read_exponent(model: KNeighborsRegressor) -> int:
-    """Return 1 or 2, or refuse another metric."""
-    exponents = {"minkowski": model.p, "euclidean": 2, "l2": 2, "manhattan": 1, "cityblock": 1, "l1": 1}
-    p: int = exponents.get(model.metric, 0)
-    if p not in (1, 2) or model.metric_params:
-        message = (
-            f"p is {model.p!r}, metric {model.metric!r} and metric_params {model.metric_params!r}. Only p = 1 "
-            "(Manhattan) and p = 2 (Euclidean) can be searched."
-        )
-        raise ValueError(message)
-    return p
-
-
-def _translate_grid(
-    grid: Mapping[str, Sequence[Any]], prefix: str, transformer: Any, defaults: Mapping[str, Sequence[Any]]
-) -> dict[str, Sequence[Any]]:
-    """Translate a grid's names, and list the settings of the steps before the model."""
-    own = {name.removeprefix(prefix): values for name, values in grid.items() if name.startswith(prefix)}
-    before = {name: values for name, values in grid.items() if not name.startswith(prefix)}
-    translated = dict(sorted({**defaults, **own}.items()))
-    if transformer is None and before:
-        message = f"{', '.join(map(repr, sorted(before)))} is no parameter of the model: there is no step before it."
-        raise ValueError(message)
-    if transformer is not None:
-        translated["transformer"] = [clone(transformer).set_params(**setting) for setting in ParameterGrid(before)]
-    return translated
+    def _finish(self, best: Any) -> Any:
+        """Keep the model alone where there is no transformer."""
+        return best["model"] if best["transformer"] in (None, "passthrough") else best

@@ -22,6 +22,7 @@ from sklearn.pipeline import Pipeline
 
 from energyknn import estimators
 from energyknn.errors import ModelFileError
+from energyknn.estimators.exact import ExactNeighbors
 from energyknn.learning.learn import Round
 from energyknn.learning.maps import HiddenLayer
 from energyknn.learning.planes import weigh_softly
@@ -241,6 +242,8 @@ def _decode_estimator(node: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]
         raise ModelFileError(message)
     estimator = kind.estimator(**{name: decode_state(value, arrays) for name, value in parameters.items()})
     vars(estimator).update({name: decode_state(value, arrays) for name, value in fitted.items()})
+    if isinstance(estimator, ExactNeighbors) and hasattr(estimator, "index_"):
+        estimator.restore()
     if not kind.is_sound(estimator):
         message = f"The parts of its {kind.estimator.__name__} do not belong together."
         raise ModelFileError(message)

@@ -95,6 +95,37 @@ def average_prefixes(
     return {name: mean.reshape(shape) for name, mean in means.items()}
 
 
+def count_prefixes(
+    labels: NDArray[np.int64], weights: NDArray[np.float64], sizes: Sequence[int], *, n_classes: int
+) -> NDArray[np.float64]:
+    """Add up the weights of the first k neighbours of each query by class.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_query, n_neighbors), int64
+        Classes of the neighbours, from 0, nearest first.
+    weights : ndarray of shape (n_query, n_neighbors), float64
+        Their weights.
+    sizes : sequence of int
+        Every k, ascending, from 1 to n_neighbors.
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    ndarray of shape (n_sizes, n_query, n_classes), float64
+        Votes by k, added in the order of the neighbours.
+    """
+    votes = np.empty((len(sizes), len(labels), n_classes))
+    total = np.zeros((len(labels), n_classes))
+    queries, start = np.arange(len(labels)), 0
+    for place, k in enumerate(sizes):
+        for at in range(start, k):
+            total[queries, labels[:, at]] += weights[:, at]
+        votes[place], start = total, k
+    return votes
+
+
 def _average_each(
     distances: NDArray[np.float64],
     targets: NDArray[np.float64],

@@ -137,12 +137,13 @@ def test_pipeline_and_grid_search():
     ("options", "words"),
     [
         ({"n_neighbors": 301}, "n_neighbors is 301. It must be from 1 to 300"),
-        ({"n_neighbors": 0}, "n_neighbors is 0"),
+        ({"n_neighbors": 0}, "'n_neighbors' parameter of KNNRegressor must be an int in the range .* Got 0"),
         ({"n_neighbors": 301, "weights": "rank"}, "n_neighbors is 301"),
-        ({"n_neighbors": 0, "weights": "triangular"}, "n_neighbors is 0"),
-        ({"weights": "square"}, "weights is 'square'"),
-        ({"p": 3}, "p is 3"),
-        ({"engine": "quick"}, "engine is 'quick'"),
+        ({"n_neighbors": 2.5}, "'n_neighbors' parameter"),
+        ({"weights": "square"}, "'weights' parameter of KNNRegressor must be .* Got 'square'"),
+        ({"p": -1}, "'p' parameter"),
+        ({"metric": "kosine"}, "'metric' parameter"),
+        ({"engine": "quick"}, "'engine' parameter"),
     ],
 )
 def test_bad_parameters(options, words):

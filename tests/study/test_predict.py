@@ -292,7 +292,7 @@ def test_what_cannot_be_predicted_ends_in_one_line(folder, capsys, monkeypatch, 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--model", "notebook", "--n-neighbors", "0"], "n_neighbors is 0"),
+        (["--model", "notebook", "--n-neighbors", "0"], "'n_neighbors' parameter of KNNRegressor must be"),
         (["--model", "notebook", "--n-neighbors", "151"], "n_neighbors is 151. It must be from 1 to 149"),
         (["--n-neighbors", "many"], "invalid int value"),
         (["--n-neighbors", "3"], "--n-neighbors is for --model notebook"),

@@ -1,0 +1,421 @@
+"""from_grid_search: the results of scikit-learn's own search, for searches of many kinds."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from scipy.stats import randint
+from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
+from sklearn.datasets import make_classification, make_regression
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - it makes the import below work
+from sklearn.feature_selection import SelectKBest, f_regression
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import Ridge
+from sklearn.metrics import get_scorer_names, make_scorer, mean_absolute_error
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    HalvingGridSearchCV,
+    KFold,
+    LeaveOneOut,
+    RandomizedSearchCV,
+    RepeatedKFold,
+    ShuffleSplit,
+    StratifiedKFold,
+    TimeSeriesSplit,
+    cross_val_score,
+)
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MinMaxScaler,
+    OneHotEncoder,
+    RobustScaler,
+    StandardScaler,
+    TargetEncoder,
+)
+
+from energyknn.estimators import KNNClassifier, KNNRegressor, from_grid_search
+
+K = {"n_neighbors": [3, 2, 1]}
+BOTH = {"weights": ["uniform", "distance"]}
+X, y = make_regression(90, 5, noise=10, random_state=42)
+FRAME = pd.DataFrame(X, columns=list("abcde"))
+CX, CY = make_classification(240, 6, n_informative=4, n_classes=3, random_state=0)
+LABELS = np.array(["red", "green", "blue"])[CY]
+random = np.random.default_rng(0)
+MIXED = FRAME.assign(town=random.choice(list("stuvwxyz"), len(X)))
+MIXED.loc[::17, "b"] = np.nan
+
+
+def named(model):
+    return Pipeline([("scaler", StandardScaler()), ("knn", model)])
+
+
+def near_ties(means):
+    """Tell whether two means differ in the last digits alone."""
+    steps = np.diff(np.sort(means))
+    return bool(((steps > 0) & (steps < 1e-12)).any())
+
+
+def assert_same(search, X, y, **params):
+    """Hold `from_grid_search` of a search to the search itself: results, dtypes and the best model."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = clone(search).fit(X, y, **params)
+        found = from_grid_search(search).fit(X, y, **params)
+    assert isinstance(found, type(search))
+    assert list(found.cv_results_) == list(expected.cv_results_)
+    assert str(found.cv_results_["params"]) == str(expected.cv_results_["params"])
+    for name, values in expected.cv_results_.items():
+        assert getattr(found.cv_results_[name], "dtype", None) == getattr(values, "dtype", None), name
+        if name.startswith("rank") and near_ties(expected.cv_results_[name.replace("rank", "mean")]):
+            continue  # the last digits decide, and a sum in another order changes them
+        if name.startswith(("split", "mean_t", "std_t", "rank")):
+            np.testing.assert_allclose(found.cv_results_[name], values, rtol=0, atol=1e-10, err_msg=name)
+    for name in ("best_index_", "best_params_", "n_splits_", "multimetric_"):
+        assert str(getattr(found, name, None)) == str(getattr(expected, name, None)), name
+    assert hasattr(found, "best_score_") == hasattr(expected, "best_score_")
+    if hasattr(expected, "best_estimator_"):
+        np.testing.assert_array_equal(getattr(found, "classes_", None), getattr(expected, "classes_", None))
+        one, other = found.predict(X), expected.predict(X)
+        if one.dtype.kind == "f":
+            np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
+        else:
+            np.testing.assert_array_equal(one, other)
+        assert type(found.best_estimator_) in (type(expected.best_estimator_), KNNRegressor, KNNClassifier)
+        if isinstance(expected.best_estimator_, Pipeline):
+            assert list(found.best_estimator_.named_steps) == list(expected.best_estimator_.named_steps)
+    return found
+
+
+R, C, G = KNeighborsRegressor, KNeighborsClassifier, GridSearchCV
+ENCODED = make_column_transformer((TargetEncoder(cv=KFold(5)), ["town"]), (StandardScaler(), ["a", "c"]))
+COLUMNS = make_column_transformer(
+    (make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), ["a", "b", "c"]),
+    (OneHotEncoder(handle_unknown="ignore"), ["town"]),
+)
+LOGGED = TransformedTargetRegressor(
+    regressor=named(R()), func=lambda t: np.log(t + 1e3), inverse_func=lambda t: np.exp(t) - 1e3
+)
+
+REGRESSIONS = {
+    "k": G(R(), {"n_neighbors": range(1, 21)}),
+    "several metrics": G(
+        R(), K | BOTH, scoring=["r2", "neg_max_error"], refit="neg_max_error", return_train_score=True
+    ),
+    "repeated values": G(R(), {"n_neighbors": [3, 3, 1, 3], **BOTH}),
+    "algorithm and leaf size": G(
+        R(), K | BOTH | {"algorithm": ["brute", "kd_tree", "ball_tree", "auto"], "leaf_size": [2, 30]}, cv=3
+    ),
+    "metrics by name": G(R(), K | {"metric": ["cityblock", "l2", "minkowski", "chebyshev", "cosine", "braycurtis"]}),
+    "p beside a metric": G(R(metric="manhattan"), K | {"p": [1, 2]}),
+    "powers": G(R(), [{"n_neighbors": [1, 3], "p": [1, 1.5, 2, 3]}, {"weights": ["distance"], "p": [4]}]),
+    "weighted columns": G(R(), K | {"metric_params": [None, {"w": np.array([1.0, 2.0, 0.5, 1.0, 0.1])}]}),
+    "a distance of one's own": G(R(), {"n_neighbors": [2], "metric": [lambda a, b: np.abs(a - b).max()]}, cv=2),
+    "weights of one's own": G(R(), K | {"weights": [None, lambda d: 1 / (1 + d), "distance"]}),
+    "jobs in the grid": G(R(), K | {"n_jobs": [1, 2]}, n_jobs=2),
+    "a pipeline's grid": G(named(R()), {"knn__n_neighbors": [2, 7], "knn__weights": ["distance"]}, cv=4),
+    "steps tuned": G(make_pipeline(PCA(), R()), {"pca__n_components": [1, 3], "kneighborsregressor__p": [1, 2]}),
+    "steps swapped": G(
+        named(R()), {"scaler": [StandardScaler(), RobustScaler(), "passthrough", None], "knn__n_neighbors": [2, 6]}
+    ),
+    "columns chosen": G(
+        Pipeline([("sel", SelectKBest(f_regression)), ("knn", R())]), {"sel__k": [2, "all"], "knn__n_neighbors": [2, 6]}
+    ),
+    "model in the grid": G(named(R()), [{"knn": [R(), R(p=1)], "knn__n_neighbors": [3, 5]}]),
+    "other models": G(
+        named(R()), [{"knn": [R()], "knn__n_neighbors": [3, 5]}, {"knn": [Ridge()], "knn__alpha": [1, 10]}], cv=3
+    ),
+    "our own model": G(KNNRegressor(weights="distance"), K),
+    "nested pipelines": G(
+        make_pipeline(MinMaxScaler(), Pipeline([("inner", StandardScaler()), ("knn", R())])),
+        {"pipeline__knn__n_neighbors": [2, 5], "pipeline__inner__with_std": [True, False]},
+    ),
+    "target transformed": G(LOGGED, {"regressor__knn__n_neighbors": [1, 4], "regressor__scaler__with_mean": [True]}),
+    "repeated folds": G(R(), K, cv=RepeatedKFold(n_splits=3, n_repeats=2, random_state=9)),
+    "overlapping folds": G(R(), K, cv=ShuffleSplit(4, random_state=1)),
+    "rows on both sides": G(R(), K, cv=[(np.arange(60), np.arange(30, 90))]),
+    "masks": G(R(), K, cv=[(np.arange(90) < 50, np.arange(90) >= 50)]),
+    "time series": G(R(), K | BOTH, cv=TimeSeriesSplit(4), return_train_score=True),
+    "a random search": RandomizedSearchCV(
+        R(), {"n_neighbors": randint(1, 20), "p": [1, 2], **BOTH}, n_iter=9, random_state=3
+    ),
+    "k above a fold": G(R(), {"n_neighbors": [5, 70, 400], **BOTH}),
+    "k above a fold, scored 0": G(R(), {"n_neighbors": [5, 400]}, error_score=0),
+    "k below 1": G(R(), {"n_neighbors": [0, 5, -3]}),
+    "no refit": G(R(), K, refit=False),
+    "refit by a function": G(R(), K, refit=lambda results: int(results["mean_test_score"].argmin())),
+    "a scorer that predicts other rows": G(R(), K, scoring=lambda e, A, b: -abs(e.predict(A + 0.5) - b).mean()),
+    "a scorer that reads parameters": G(R(), K, scoring=lambda e, _A, _b: -e.n_neighbors),
+    "a scorer that predicts a part": G(R(), K, scoring=lambda e, A, _b: e.predict(A[:10]).mean()),
+    "a scorer that asks for neighbours": G(R(), K, scoring=lambda e, A, _b: -e.kneighbors(A)[0].mean()),
+    "a scorer that returns a mapping": G(
+        R(), K, scoring=lambda e, A, b: {"a": -abs(e.predict(A) - b).mean(), "b": e.score(A, b)}, refit="a"
+    ),
+    "a scorer that fails": G(R(), K, scoring=lambda e, _A, _b: 1.0 if e.n_neighbors > 1 else 1 / 0),
+    "a scorer made of a metric": G(R(), K, scoring=make_scorer(mean_absolute_error, greater_is_better=False)),
+}
+
+
+@pytest.mark.parametrize("name", REGRESSIONS)
+def test_regression(name):
+    assert_same(REGRESSIONS[name], X, y)
+
+
+FRAMES = {
+    "columns by name": (G(make_pipeline(COLUMNS, R()), {"kneighborsregressor__n_neighbors": [1, 5]}), MIXED),
+    "target encoder": (
+        G(make_pipeline(ENCODED, StandardScaler(), R()), {"kneighborsregressor__n_neighbors": [1, 20]}),
+        MIXED,
+    ),
+    "a plain frame": (G(R(), K | BOTH), FRAME),
+    "rows with gaps": (G(R(metric="nan_euclidean"), K), FRAME.mask(FRAME > 1.2)),
+    "sparse rows": (
+        G(make_pipeline(TruncatedSVD(2), R()), {"truncatedsvd__n_components": [2, 3]}),
+        sparse.csr_array(X),
+    ),
+    "sparse rows for the model": (G(R(), K | BOTH), sparse.csr_array(np.where(abs(X) < 0.3, 0, X))),
+    "distances": (G(R(metric="precomputed"), K | BOTH), np.linalg.norm(X[:, None] - X[None], axis=2)),
+    "nullable numbers": (
+        G(make_pipeline(StandardScaler(), R()), {"kneighborsregressor__n_neighbors": [2, 4]}),
+        FRAME.convert_dtypes(),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_frames_and_other_rows(name):
+    search, rows = FRAMES[name]
+    assert_same(search, rows, y if name != "a plain frame" else pd.Series(y, index=np.arange(90)[::-1]))
+
+
+CLASSES = {
+    "k and weights": G(C(), {"n_neighbors": range(1, 12), **BOTH}),
+    "metrics": G(named(C()), {"knn__n_neighbors": [3, 5, 11], "knn__metric": ["euclidean", "manhattan"]}, n_jobs=-1),
+    "scorers": G(
+        C(), K, scoring=["accuracy", "roc_auc_ovr", "f1_macro", "neg_log_loss", "matthews_corrcoef"], refit="f1_macro"
+    ),
+    "folds": G(C(), K, cv=StratifiedKFold(4, shuffle=True, random_state=1), return_train_score=True),
+    "a random search": RandomizedSearchCV(C(), {"n_neighbors": range(1, 40), **BOTH}, n_iter=8, random_state=0),
+    "weights of one's own": G(C(), K | {"weights": [lambda d: np.exp(-d)]}),
+    "our own model": G(KNNClassifier(), K),
+}
+
+
+@pytest.mark.parametrize("labels", [CY, LABELS, CY == 1, CY + 0.0], ids=["numbers", "text", "booleans", "floats"])
+@pytest.mark.parametrize("name", CLASSES)
+def test_classes(name, labels):
+    if labels.dtype == bool and name == "scorers":
+        pytest.skip("roc_auc_ovr is for several classes")
+    assert_same(CLASSES[name], CX, labels)
+
+
+def test_several_labels():
+    assert_same(G(C(), K | BOTH, scoring=lambda e, A, b: (e.predict(A) == b).mean()), CX, np.c_[CY, CY[::-1]])
+
+
+def test_several_targets():
+    assert_same(G(R(), K | BOTH, scoring=["r2", "neg_mean_absolute_error"], refit="r2"), X, np.c_[y, y[::-1]])
+
+
+def test_a_class_that_a_training_fold_lacks():
+    order = np.argsort(CY, kind="stable")
+    assert_same(G(C(), K, cv=KFold(3), scoring=["accuracy", "neg_log_loss"], refit=False), CX[order], CY[order])
+
+
+def test_groups_and_leave_one_out():
+    assert_same(G(R(), K, cv=GroupKFold(3)), X, y, groups=np.arange(90) % 7)
+    assert_same(G(R(), K, cv=LeaveOneOut(), scoring="neg_mean_absolute_error"), X[:30], y[:30])
+
+
+def test_scorers_that_take_sample_weights_get_them():
+    with config_context(enable_metadata_routing=True):
+        scorer = make_scorer(mean_absolute_error, greater_is_better=False).set_score_request(sample_weight=True)
+        assert_same(G(R(), K, scoring=scorer), X, y, sample_weight=np.arange(90.0))
+
+
+class Counted(TransformerMixin, BaseEstimator):
+    """A step that counts how often it is fitted."""
+
+    fits = 0
+
+    def __init__(self, power=1):
+        self.power = power
+
+    def fit(self, _X, _y=None):
+        type(self).fits += 1
+        return self
+
+    def transform(self, X):
+        return X**self.power
+
+
+def test_steps_are_fitted_once_for_each_setting_of_them_and_fold():
+    Counted.fits = 0
+    grid = {"counted__power": [1, 3], "kneighborsregressor__n_neighbors": range(1, 9), "kneighborsregressor__p": [1, 2]}
+    from_grid_search(G(make_pipeline(Counted(), R()), grid, cv=5, refit=False)).fit(X, y)
+    assert Counted.fits == 2 * 5
+
+
+class Fails(TransformerMixin, BaseEstimator):
+    """A step that cannot be fitted with one of its parameters."""
+
+    def __init__(self, fails=False):
+        self.fails = fails
+
+    def fit(self, _X, _y=None):
+        if self.fails:
+            message = "not with these"
+            raise ValueError(message)
+        return self
+
+    def transform(self, X):
+        return X
+
+
+def test_a_step_that_fails_is_scored_by_error_score():
+    grid = {"fails__fails": [True, False], "kneighborsregressor__n_neighbors": [1, 2]}
+    assert_same(G(make_pipeline(Fails(), R()), grid, error_score=-7.0), X, y)
+    with pytest.raises(ValueError, match="not with these"):
+        from_grid_search(G(make_pipeline(Fails(), R()), grid, error_score="raise")).fit(X, y)
+    with pytest.raises(ValueError, match="All the 5 fits failed"):
+        from_grid_search(G(make_pipeline(Fails(True), R()), {"kneighborsregressor__p": [1]})).fit(X, y)
+
+
+class Clipped(KNeighborsRegressor):
+    """A model of someone's own."""
+
+    def predict(self, X):
+        return np.clip(super().predict(X), -50, 50)
+
+
+@pytest.mark.parametrize(
+    ("search", "error", "message"),
+    [
+        (HalvingGridSearchCV(R(), K), TypeError, "is a HalvingGridSearchCV. It must be a GridSearchCV"),
+        (G(Clipped(), K), ValueError, "is over Clipped. It must be over one of .* not over a subclass"),
+        (G(make_pipeline(StandardScaler(), Ridge()), {"ridge__alpha": [1]}), ValueError, "is over Ridge"),
+        (R(), TypeError, "is a KNeighborsRegressor. It must be a GridSearchCV"),
+        (G(RandomForestRegressor(), {"max_depth": [1]}), ValueError, "RandomForestRegressor"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_at_once(search, error, message):
+    with pytest.raises(error, match=message) as raised:
+        from_grid_search(search)
+    assert "\n" not in str(raised.value)
+
+
+def test_unknown_parameters_are_told_in_scikit_learns_words():
+    with pytest.raises(ValueError, match="Invalid parameter 'nothing'"):
+        from_grid_search(G(named(R()), {"knn__nothing": [2]})).fit(X, y)
+    with pytest.raises(ValueError, match="refit"):
+        from_grid_search(G(R(), K, refit=1.7)).fit(X, y)
+    with pytest.raises(IndexError, match="best_index_ index out of range"):
+        from_grid_search(G(R(), K, refit=lambda _results: -1)).fit(X, y)
+    with pytest.raises(ValueError, match="error_score"):
+        from_grid_search(G(R(), K, error_score="nonsense")).fit(X, y)
+
+
+def test_a_second_fit_leaves_nothing_of_the_first():
+    search = from_grid_search(G(R(), K)).fit(X, y)
+    search.set_params(refit=False).fit(X, -y)
+    assert not hasattr(search, "best_estimator_")
+    with pytest.raises(AttributeError, match="predict"):
+        search.predict(X)
+
+
+def test_the_given_search_stays_as_it_was_and_the_new_one_is_a_search_like_others():
+    given = G(named(R()), {"knn__n_neighbors": [2, 5]}, cv=3)
+    search = from_grid_search(given)
+    assert not hasattr(given, "cv_results_")
+    assert type(given.estimator[-1]) is KNeighborsRegressor
+    search.fit(X, y)
+    again = pickle.loads(pickle.dumps(search))  # noqa: S301 - made here
+    np.testing.assert_array_equal(again.predict(X), search.predict(X))
+    assert type(search.best_estimator_["knn"]) is KNNRegressor
+    given.estimator.set_params(**search.best_params_)
+    scores = cross_val_score(from_grid_search(given), X, y, cv=2)
+    np.testing.assert_allclose(scores, cross_val_score(given, X, y, cv=2), atol=1e-10)
+
+
+def test_steps_that_set_nothing_when_they_are_fitted():
+    assert_same(G(make_pipeline(FunctionTransformer(np.tanh), R()), {"kneighborsregressor__p": [1, 2]}), X, y)
+
+
+def test_threads_of_the_search_reach_the_model():
+    assert from_grid_search(G(R(), K, n_jobs=1)).fit(X, y).best_estimator_.n_jobs == 1
+    assert from_grid_search(G(R(n_jobs=2), K)).fit(X, y).best_estimator_.n_jobs == 2
+
+
+def test_folds_that_can_be_listed_once_serve_both_searches():
+    given = G(R(), K, cv=KFold(3).split(X))
+    fast = from_grid_search(given).fit(X, y)
+    np.testing.assert_allclose(fast.cv_results_["mean_test_score"], given.fit(X, y).cv_results_["mean_test_score"])
+
+
+def test_polars_frames_keep_their_names():
+    polars = pytest.importorskip("polars")
+    table = polars.from_pandas(MIXED)
+    assert_same(G(make_pipeline(COLUMNS, R()), {"kneighborsregressor__n_neighbors": [1, 5]}), table, y)
+
+
+def test_an_interrupted_search_shows_the_folds_that_were_finished(monkeypatch):
+    def interrupt_last(steps, _description):
+        *most, _ = steps
+        yield from most
+        raise KeyboardInterrupt
+
+    whole = from_grid_search(G(R(), K | BOTH, cv=3)).fit(X, y)
+    monkeypatch.setattr("energyknn.estimators.drop_in.track_silently", interrupt_last)
+    search = from_grid_search(G(R(), K | BOTH, cv=3))
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(X, y)
+    np.testing.assert_array_equal(search.cv_results_["split1_test_score"], whole.cv_results_["split1_test_score"])
+    assert np.isnan(search.cv_results_["split2_test_score"]).all()
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert not hasattr(search, "best_estimator_")
+
+
+TASKS = {
+    "numbers": (R(), X, np.abs(y)),
+    "two classes": (C(), CX, CY == 1),
+    "three classes": (C(), CX, CY),
+    "several labels": (C(), CX, np.c_[CY == 1, CY == 2].astype(int)),
+}
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["one by one", "at once"])
+@pytest.mark.parametrize("task", TASKS)
+def test_every_scorer_of_scikit_learn(task, at_once, monkeypatch):
+    """Candidates that are predicted in one pass, as for many rows, have the scores of those predicted alone."""
+    if at_once:
+        monkeypatch.setattr("energyknn.estimators.drop_in._SMALL_WORK", 0)
+    model, rows, targets = TASKS[task]
+    scored = []
+    for name in get_scorer_names():
+        search = G(model, K | BOTH, cv=3, scoring=name, refit=False, error_score="raise")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                expected = clone(search).fit(rows, targets).cv_results_
+            except (ValueError, TypeError, AttributeError) as error:
+                with pytest.raises(type(error)):
+                    from_grid_search(search).fit(rows, targets)
+                continue
+            found = from_grid_search(search).fit(rows, targets).cv_results_
+        for fold in range(3):
+            split = f"split{fold}_test_score"
+            np.testing.assert_allclose(found[split], expected[split], rtol=1e-12, atol=1e-12, err_msg=name)
+        scored.append(name)
+    assert len(scored) >= {"numbers": 13, "two classes": 20, "three classes": 15, "several labels": 10}[task]
