@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -157,7 +158,7 @@ def encode_features(
     return pd.DataFrame(encoded)
 
 
-def target_values(table: pd.DataFrame, schema: Schema) -> NDArray[np.float64]:
+def target_values(table: pd.DataFrame, schema: Schema) -> NDArray[Any]:
     """Return the column to predict.
 
     Parameters
@@ -169,8 +170,8 @@ def target_values(table: pd.DataFrame, schema: Schema) -> NDArray[np.float64]:
 
     Returns
     -------
-    ndarray of shape (n_rows,), float64
-        The target, in its own unit.
+    ndarray of shape (n_rows,)
+        The target as float64, in its own unit; labels as they are.
 
     See Also
     --------
@@ -182,4 +183,4 @@ def target_values(table: pd.DataFrame, schema: Schema) -> NDArray[np.float64]:
     >>> target_values(pd.DataFrame({"a": [1], "y": [2]}), make_schema(target="y", numbers=["a"]))
     array([2.])
     """
-    return table[schema.target].to_numpy(dtype=np.float64)
+    return table[schema.target].to_numpy(dtype=None if schema.classifies else np.float64)

@@ -25,7 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from energyknn.errors import DataFileError, import_extra
-from energyknn.schema import Column, Schema
+from energyknn.schema import TARGETS, Column, Schema
 
 __all__ = ["check_table", "load_table", "sample_path"]
 
@@ -104,7 +104,7 @@ def load_table(
     -------
     DataFrame of shape (n_rows, n_columns)
         The schema's columns in the schema's order. Numbers and the target are int64 or float64, text is str, and
-        categories are as in the file. Rows are as in the file, numbered from 0.
+        categories and labels are as in the file. Rows are as in the file, numbered from 0.
 
     Raises
     ------
@@ -366,7 +366,7 @@ def check_table(
     -------
     DataFrame of shape (n_rows, n_columns)
         The schema's columns in the schema's order. Numbers and the target are int64 or float64, text is str, and
-        categories are as in the table. Rows are numbered from 0.
+        categories and labels are as in the table. Rows are numbered from 0.
 
     Raises
     ------
@@ -384,7 +384,7 @@ def check_table(
     >>> check_table(pd.DataFrame({"area": ["70"], "price": [2.5], "town": ["Bonn"]}), schema).to_dict("list")
     {'area': [70], 'price': [2.5]}
     """
-    wanted = [column for column in schema.columns if with_target or column.role != "target"]
+    wanted = [column for column in schema.columns if with_target or column.role not in TARGETS]
     missing = [column.name for column in wanted if column.required and column.name not in table]
     if missing:
         message = (
@@ -412,7 +412,7 @@ def _as_role(values: pd.Series, column: Column) -> pd.Series:
     """Convert a column to the type of its role. Values that are not numbers become missing."""
     if column.role == "text":
         return values.fillna("").astype(str)
-    if column.role == "category" and not _is_coded(column):
+    if column.role == "label" or (column.role == "category" and not _is_coded(column)):
         return values
     if values.dtype == bool:
         return values.astype(np.int64)
@@ -435,7 +435,7 @@ def _find_problems(raw: pd.Series, values: pd.Series, column: Column, latest_yea
     unreadable = values.isna().to_numpy() & ~absent
     infinite = outside = np.zeros(len(values), dtype=bool)
     rule = f"outside its levels {_list_levels(column)}"
-    if column.role != "category":
+    if column.role not in ("category", "label"):
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
         infinite = np.isinf(numbers)
         outside, rule = _outside_range(numbers, column, latest_year)

@@ -8,7 +8,9 @@ from typing import Literal
 
 __all__ = ["Column", "Schema", "make_schema"]
 
-Role = Literal["number", "year", "category", "target", "text"]
+Role = Literal["number", "year", "category", "target", "label", "text"]
+TARGETS: tuple[Role, ...] = ("target", "label")
+"""The roles of the column to predict."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +21,9 @@ class Column:
     ----------
     name : str
         The name in the header.
-    role : {"number", "year", "category", "target", "text"}
-        How the column is used. A number is standardised, a year becomes an age, a category becomes indicators, the
-        target is predicted, and text names rows.
+    role : {"number", "year", "category", "target", "label", "text"}
+        How the column is used. A number is standardised, a year becomes an age, a category becomes indicators, a
+        target is a number to predict, a label is a class to predict, and text names rows.
     unit : str
         Unit of the values, for labels.
     minimum, maximum : float or None
@@ -80,9 +82,9 @@ class Schema:
         if twice:
             message = f"Column named twice: {', '.join(map(repr, twice))}. Give each column one role."
             raise ValueError(message)
-        targets = [column.name for column in self.columns if column.role == "target"]
+        targets = self._named(*TARGETS)
         if len(targets) != 1:
-            message = f"{len(targets)} target columns: {targets}. A schema has exactly one target."
+            message = f"{len(targets)} target columns: {list(targets)}. A schema has exactly one target."
             raise ValueError(message)
         if not self.numbers and not self.categories:
             message = "No feature columns: name at least one number or category."
@@ -114,7 +116,12 @@ class Schema:
     @property
     def target(self) -> str:
         """The column to predict."""
-        return self._named("target")[0]
+        return self._named(*TARGETS)[0]
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the target is a class, and not a number."""
+        return bool(self._named("label"))
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -132,6 +139,7 @@ class Schema:
 def make_schema(
     *,
     target: str,
+    classifies: bool = False,
     numbers: Sequence[str] = (),
     categories: Sequence[str] = (),
     years: Sequence[str] = (),
@@ -143,6 +151,8 @@ def make_schema(
     ----------
     target : str
         The column to predict.
+    classifies : bool, default=False
+        Whether the target is a class, of any type, and not a number.
     numbers, categories, years, texts : sequence of str
         Names by role, in the order that the encoded columns should have.
 
@@ -170,7 +180,7 @@ def make_schema(
         ("number", numbers),
         ("year", years),
         ("category", categories),
-        ("target", [target]),
+        ("label" if classifies else "target", [target]),
         ("text", texts),
     ]
     return Schema(tuple(Column(name, role) for role, names in named for name in names))

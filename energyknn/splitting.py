@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.model_selection import GroupKFold, GroupShuffleSplit, KFold, train_test_split
+from sklearn.model_selection import GroupKFold, GroupShuffleSplit, KFold, StratifiedKFold, train_test_split
 
-__all__ = ["Split", "fold_groups", "fold_rows", "split_groups", "split_rows"]
+__all__ = ["Split", "fold_classes", "fold_groups", "fold_rows", "split_groups", "split_rows"]
 
 
 class Split(NamedTuple):
@@ -89,6 +89,39 @@ def fold_rows(n_rows: int, *, n_splits: int = 4) -> tuple[Split, ...]:
     [[0, 1, 2], [3, 4]]
     """
     return tuple(_as_split(*pair) for pair in KFold(n_splits).split(np.arange(n_rows)))
+
+
+def fold_classes(labels: ArrayLike, *, n_splits: int = 4) -> tuple[Split, ...]:
+    """Cut the rows into folds that hold each class in the same share, without shuffling.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_rows,)
+        The class of each row.
+    n_splits : int, default=4
+        Number of folds, from 2 to the number of rows of the largest class.
+
+    Returns
+    -------
+    tuple of Split
+        One pair of row numbers per fold: those of scikit-learn's `StratifiedKFold`.
+
+    Raises
+    ------
+    ValueError
+        If every class has fewer rows than there are folds, or there are fewer than two folds.
+
+    See Also
+    --------
+    fold_rows : Folds without classes.
+
+    Examples
+    --------
+    >>> [fold.test.tolist() for fold in fold_classes(["a", "a", "b", "b"], n_splits=2)]
+    [[0, 2], [1, 3]]
+    """
+    labels = np.asarray(labels)
+    return tuple(_as_split(*pair) for pair in StratifiedKFold(n_splits).split(labels, labels))
 
 
 def split_groups(groups: ArrayLike, *, test_size: float = 0.2, random_state: int = 42) -> Split:

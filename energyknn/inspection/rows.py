@@ -14,6 +14,8 @@ from energyknn.estimators.neighborhoods import Neighborhood, WeightedRows, list_
 from energyknn.inspection.shares import ROUNDING, TOLERANCE, Columns, change_by_orders, resolve_columns, split_rows
 from energyknn.neighbors.metrics import METRICS
 
+_SHOWN = 10
+
 
 class Explanation(NamedTuple):
     """The training rows that count most in each prediction, and the columns that make them near.
@@ -48,21 +50,21 @@ class Explanation(NamedTuple):
 
 
 def explain_predictions(
-    model: Any, X: Any, X_train: Any, *, n_neighbors: int = 10, columns: Columns | None = None
+    model: Any, X: Any, X_train: Any, *, n_neighbors: int | None = None, columns: Columns | None = None
 ) -> Explanation:
     """Find the training rows that count most in each prediction, and the columns that make them near.
 
     Parameters
     ----------
     model : estimator
-        A fitted model of one target that has neighbours: KNNRegressor or LocalLinearRegressor, alone, at the end of a
-        pipeline, or in a VotingRegressor.
+        A fitted model of one target that has neighbours: KNNRegressor, KNNClassifier or LocalLinearRegressor, alone, at
+        the end of a pipeline, in a VotingRegressor, or the best of a search.
     X : array-like or DataFrame of shape (n_query, n_features)
         A few rows to predict.
     X_train : array-like or DataFrame of shape (n_train, n_features)
         The rows that the model was fitted on, in the same order.
-    n_neighbors : int, default=10
-        Number of training rows to show, at most as many as the model predicts from.
+    n_neighbors : int or None, default=None
+        Number of training rows to show, at most as many as the model predicts from. None shows up to 10.
     columns : mapping of str to sequence of str or int, or None, default=None
         Names or positions of columns that count as one, such as the indicators of a category; `group_columns` makes
         it. None counts each column by itself.
@@ -101,7 +103,7 @@ def explain_predictions(
     ([[1]], [[[0.0, 1.0]]])
     """
     neighborhoods = list_neighborhoods(model)
-    _check_neighborhoods(neighborhoods, X_train, n_neighbors)
+    n_neighbors = _check_neighborhoods(neighborhoods, X_train, n_neighbors)
     groups = resolve_columns(X_train, columns)
     indices, weights = _take_heaviest(neighborhoods, X, weigh_training_rows(model, X), n_neighbors)
     parts = np.sum([_split_distances(found, X, X_train, groups, indices) for found in neighborhoods], axis=0)
@@ -111,8 +113,15 @@ def explain_predictions(
     return Explanation(np.asarray(model.predict(X)), indices, weights, distances, shares, tuple(groups))
 
 
-def _check_neighborhoods(neighborhoods: list[Neighborhood], X_train: Any, n_neighbors: int) -> None:
-    """Require one kind of distance, the rows that the model was fitted on, and a number of neighbours that it has."""
+def _check_neighborhoods(neighborhoods: list[Neighborhood], X_train: Any, n_neighbors: int | None) -> int:
+    """Require one kind of distance and the rows that the model was fitted on; return the number of rows to show."""
+    for found in neighborhoods:
+        if not hasattr(found.model.index_, "p"):
+            message = (
+                f"The model measures distance by {getattr(found.model, 'metric', None)!r}. Columns share in Manhattan "
+                "and Euclidean distances only: fit the model with p = 1 or p = 2."
+            )
+            raise ValueError(message)
     if len({found.model.index_.p for found in neighborhoods}) > 1:
         message = "The models of the mean measure distance with different p. Explain them one by one."
         raise ValueError(message)
@@ -121,9 +130,12 @@ def _check_neighborhoods(neighborhoods: list[Neighborhood], X_train: Any, n_neig
         message = f"X_train has {len(X_train)} rows, but the model was fitted on {n_train}."
         raise ValueError(message)
     most = max(min(found.model.n_neighbors, n_train) for found in neighborhoods)
+    if n_neighbors is None:
+        return min(most, _SHOWN)
     if not 1 <= n_neighbors <= most:
         message = f"n_neighbors is {n_neighbors!r}. The model predicts from {most} rows: show 1 to {most} of them."
         raise ValueError(message)
+    return n_neighbors
 
 
 def _take_heaviest(

@@ -20,7 +20,7 @@ from sklearn.base import clone
 from energyknn._shared.saving import staged_file
 from energyknn.encoding import MISMATCH_COST, Levels, encode_features, fit_levels, name_features, target_values
 from energyknn.errors import DataFileError, ModelFileError
-from energyknn.estimators import IntervalRegressor, KNNRegressor
+from energyknn.estimators import IntervalRegressor, KNNClassifier, KNNRegressor
 from energyknn.estimators.intervals import Intervals
 from energyknn.inspection import explain_predictions, group_columns
 from energyknn.inspection.rows import Explanation
@@ -29,7 +29,7 @@ from energyknn.modelfile.files import Content, read_content, write_content
 from energyknn.modelfile.states import decode_state, encode_state
 from energyknn.modelfile.texts import Texts
 from energyknn.scaling import Scale, apply_scale, fit_scale
-from energyknn.schema import Column, Role, Schema
+from energyknn.schema import TARGETS, Column, Role, Schema
 
 MODEL_FILE = "model.safetensors"
 """Name of a model file in a folder."""
@@ -95,7 +95,7 @@ class Model:
     rows : ndarray of shape (n_train, n_features), float64
         The training rows, encoded and scaled. Explanations need them.
     targets : ndarray of shape (n_train,), float64
-        Their targets.
+        Their targets; the places of their labels in the estimator's `classes_` where the target is a class.
     labels : mapping of str to Texts
         The text columns of the training rows. They name neighbours.
     probe : Probe
@@ -170,7 +170,9 @@ class Model:
         UserWarning
             If a category has levels that the model was not fitted on. Such a row gets no indicator.
         """
-        required = [column.name for column in self.input_schema.columns if column.required and column.role != "target"]
+        required = [
+            column.name for column in self.input_schema.columns if column.required and column.role not in TARGETS
+        ]
         missing = [name for name in required if name not in raw]
         if missing:
             needed = ", ".join((*self.schema.numbers, *self.schema.categories))
@@ -214,7 +216,7 @@ class Model:
             raise DataFileError(message)
         return scaled
 
-    def predict(self, raw: pd.DataFrame, *, latest_year: int | None = None) -> NDArray[np.float64]:
+    def predict(self, raw: pd.DataFrame, *, latest_year: int | None = None) -> NDArray[Any]:
         """Predict the target of raw rows.
 
         Parameters
@@ -226,8 +228,8 @@ class Model:
 
         Returns
         -------
-        ndarray of shape (n_rows,), float64
-            Predictions, in the target's unit.
+        ndarray of shape (n_rows,)
+            Predictions as float64, in the target's unit; labels where the target is a class.
 
         Raises
         ------
@@ -235,7 +237,7 @@ class Model:
             If a column is missing, there is no row, or a value breaks a rule.
         """
         encoded = self.encode(self.check(raw, latest_year=latest_year))
-        return np.asarray(self.estimator.predict(encoded), dtype=np.float64)
+        return np.asarray(self.estimator.predict(encoded), dtype=None if self.schema.classifies else np.float64)
 
     def predict_interval(
         self, raw: pd.DataFrame, *, coverage: float | None = None, latest_year: int | None = None
@@ -347,7 +349,8 @@ def fit_model(
     schema : Schema
         The columns.
     estimator : estimator or None, default=None
-        An unfitted estimator, or a search, whose best estimator is kept. None takes a KNNRegressor with 13 neighbours.
+        An unfitted estimator, or a search, whose best estimator is kept. None takes a KNNRegressor with 13 neighbours,
+        or a KNNClassifier where the target is a class.
     reference_year : int, default=2021
         The year in which an age is 0.
     mismatch_cost : float, default=8
@@ -387,8 +390,10 @@ def fit_model(
     X = encode_features(table, levels, schema, reference_year=reference_year, mismatch_cost=mismatch_cost)
     scale = fit_scale(X, schema.numbers)
     X, y = apply_scale(X, scale), target_values(table, schema)
-    fitted = clone(KNNRegressor(_N_NEIGHBORS) if estimator is None else estimator).fit(X, y)
+    default = KNNClassifier if schema.classifies else KNNRegressor
+    fitted = clone(default(_N_NEIGHBORS) if estimator is None else estimator).fit(X, y)
     fitted = getattr(fitted, "best_estimator_", fitted)
+    y = _as_numbers(y, fitted, schema)
     probes = X.iloc[:_N_PROBES]
     return Model(
         schema=schema,
@@ -401,9 +406,16 @@ def fit_model(
         rows=X.to_numpy(),
         targets=y,
         labels={name: Texts.of(table[name]) for name in schema.texts if name in table},
-        probe=Probe(probes.to_numpy(), np.asarray(fitted.predict(probes), dtype=np.float64)),
+        probe=Probe(probes.to_numpy(), _as_numbers(fitted.predict(probes), fitted, schema)),
         versions={"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
     )
+
+
+def _as_numbers(values: Any, estimator: Any, schema: Schema) -> NDArray[np.float64]:
+    """Return targets as numbers: the places of labels in the estimator's classes where the target is a class."""
+    if schema.classifies:
+        values = np.searchsorted(estimator.classes_, values)
+    return np.asarray(values, dtype=np.float64)
 
 
 def save_model(model: Model, path: str | Path) -> None:
@@ -513,7 +525,7 @@ def load_model(path: str | Path, *, mmap: bool = False, schema: Schema | None = 
         with np.errstate(all="ignore"):
             model = _decode_model(content)
             probes = pd.DataFrame(model.probe.rows, columns=list(name_features(model.levels, model.schema)))
-            predicted = np.asarray(model.estimator.predict(probes), dtype=np.float64)
+            predicted = _as_numbers(model.estimator.predict(probes), model.estimator, model.schema)
     except Exception as error:  # any error that the parts of a file cause is the file's fault
         message = (
             f"{path.name!r} cannot be used by this release: {' '.join(str(error).split()) or type(error).__name__}. "
@@ -607,7 +619,7 @@ def tabulate_predictions(
     -------
     DataFrame of shape (n_rows, n_texts + 1 or n_texts + 3)
         The text columns of `raw`, then ``predicted_`` with the target's name, in the target's unit. If the model has
-        intervals, ``lower_`` and ``upper_`` follow.
+        intervals, ``lower_`` and ``upper_`` follow; where the target is a class, ``probability_`` does.
 
     Raises
     ------
@@ -634,6 +646,8 @@ def tabulate_predictions(
     table = model.check(raw, latest_year=latest_year, source=source)
     X, target = model.encode(table), model.schema.target
     columns = {f"predicted_{target}": model.estimator.predict(X)}
+    if model.schema.classifies:
+        columns[f"probability_{target}"] = model.estimator.predict_proba(X).max(axis=1)
     if coverage is not None or isinstance(model.estimator, IntervalRegressor):
         lower, upper = model._ask_intervals(X, coverage)
         columns |= {f"lower_{target}": lower, f"upper_{target}": upper}

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from energyknn.encoding import encode_features, fit_levels, target_values
 from energyknn.errors import DataFileError
 from energyknn.scaling import apply_scale, fit_scale
 from energyknn.schema import Schema
-from energyknn.splitting import Split, fold_groups, fold_rows, split_groups, split_rows
+from energyknn.splitting import Split, fold_classes, fold_groups, fold_rows, split_groups, split_rows
 from energyknn.study.notebook import COARSE_N_NEIGHBORS, N_FOLDS, RANDOM_STATE, REFERENCE_YEAR, SPOTIFY, TEST_SIZE
 from energyknn.study.songs import label_songs
 
@@ -67,8 +67,8 @@ class Prepared:
 
     X_train: pd.DataFrame
     X_test: pd.DataFrame
-    y_train: NDArray[np.float64]
-    y_test: NDArray[np.float64]
+    y_train: NDArray[Any]
+    y_test: NDArray[Any]
     folds: tuple[Split, ...]
     groups: NDArray[np.int64] | None = None
 
@@ -168,7 +168,8 @@ def prepare(
     check_size(len(table), test_size=protocol.test_size, n_neighbors=n_neighbors, n_splits=protocol.n_splits)
     with clock.stage("split"):
         songs = None if protocol.groups == "none" else label_songs(table, schema)
-        split, folds = _split(len(table), protocol, songs)
+        labels = target_values(table, schema) if schema.classifies else None
+        split, folds = _split(len(table), protocol, songs, labels)
     with clock.stage("encode"):
         levels = fit_levels(table if protocol.scaling == "all_rows" else table.iloc[split.train], schema)
         X = encode_features(table, levels, schema, reference_year=protocol.reference_year)
@@ -180,10 +181,15 @@ def prepare(
     return Prepared(X.iloc[split.train], X.iloc[split.test], y[split.train], y[split.test], folds, groups)
 
 
-def _split(n_rows: int, protocol: Protocol, songs: NDArray[np.int64] | None) -> tuple[Split, tuple[Split, ...]]:
+def _split(
+    n_rows: int, protocol: Protocol, songs: NDArray[np.int64] | None, labels: NDArray[Any] | None
+) -> tuple[Split, tuple[Split, ...]]:
+    """Hold rows out and cut folds: by song where there are songs, and with classes spread evenly where there are."""
     test_size, random_state = protocol.test_size, protocol.random_state
     if songs is None:
         split = split_rows(n_rows, test_size=test_size, random_state=random_state)
+        if labels is not None:
+            return split, fold_classes(labels[split.train], n_splits=protocol.n_splits)
         return split, fold_rows(len(split.train), n_splits=protocol.n_splits)
     split = split_groups(songs, test_size=test_size, random_state=random_state)
     return split, fold_groups(songs[split.train], n_splits=protocol.n_splits)

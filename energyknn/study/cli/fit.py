@@ -22,13 +22,16 @@ def add_options(command: argparse.ArgumentParser) -> None:
     shared.add_data(command, required=True)
     shared.add_option(command, "--out", "MODEL", "file to write, or a folder for it", Path("model.safetensors"))
     learned = "learned: local fits after learned distances, minutes on 170,000 tracks"
-    notebook = "notebook: the mean of the nearest rows, in seconds and less accurate"
+    notebook = "notebook: the mean of the nearest rows, in seconds and less accurate. Classes: their vote, either way"
     shared.add_choice(command, "--model", f"{learned}; {notebook}", ("learned", "notebook"))
-    shared.add_option(command, "--n-neighbors", "K", "neighbours of --model notebook", type=int, shown=MICRO_BEST)
+    shared.add_option(
+        command, "--n-neighbors", "K", "neighbours of --model notebook, and of classes", type=int, shown=MICRO_BEST
+    )
     text = "do not calibrate intervals, which needs at least 9 rows; a learned model calibrates on a fifth of them"
     command.add_argument("--no-intervals", action="store_true", help=text)
     shared.add_reference_year(command)
     shared.add_columns(command)
+    shared.add_task(command)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -36,10 +39,10 @@ def run(options: argparse.Namespace) -> None:
     from energyknn.loading import hash_file, load_table
     from energyknn.modelfile import fit_model, save_model
 
-    if options.model != "notebook" and options.n_neighbors is not None:
+    schema, latest_year = shared.choose_schema(options), date.today().year
+    if options.model == "learned" and options.n_neighbors is not None and not schema.classifies:
         message = "--n-neighbors is for --model notebook. Add that, or leave it out: a learned model has its own"
         raise shared.UserError(message)
-    schema, latest_year = shared.choose_schema(options), date.today().year
     table = load_table(options.data, schema, latest_year=latest_year)
     try:
         model = fit_model(
@@ -58,13 +61,16 @@ def run(options: argparse.Namespace) -> None:
 def _make_estimator(options: argparse.Namespace, table: Any, schema: Any) -> Any:
     """Make the estimator that is asked for, unfitted."""
     from energyknn.encoding import fit_levels, name_features
-    from energyknn.estimators import KNNRegressor, make_learned_regressor
+    from energyknn.estimators import KNNClassifier, KNNRegressor, make_learned_regressor
     from energyknn.estimators.intervals import IntervalRegressor
 
+    n_neighbors = MICRO_BEST if options.n_neighbors is None else options.n_neighbors
+    if schema.classifies:
+        return KNNClassifier(n_neighbors)
     target = schema[schema.target]
     bounds = None if None in (target.minimum, target.maximum) else (target.minimum, target.maximum)
     if options.model == "notebook":
-        model = KNNRegressor(MICRO_BEST if options.n_neighbors is None else options.n_neighbors)
+        model = KNNRegressor(n_neighbors)
         return model if options.no_intervals else IntervalRegressor(model, bounds=bounds)
     columns = name_features(fit_levels(table, schema), schema)
     numbers = [name for name in columns if name in schema.numbers]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,6 +27,8 @@ class Parser(argparse.ArgumentParser):
 
 WRITABLE = "CSV (also .gz, .zip, .zst) or Parquet"
 """The kinds of table that are written, for help."""
+
+_MOST_TEXT = 0.5  # of the values of a target that is a number, where some cells are damaged
 
 _ROLES = {
     "numbers": "columns to standardise",
@@ -77,18 +80,45 @@ def split_names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def add_task(columns: argparse.ArgumentParser) -> None:
+    """Add the option that says whether the target is a number or a class."""
+    text = "what --target is: a number (regress) or a class (classify); auto takes text for classes"
+    add_choice(columns, "--task", text, ("auto", "regress", "classify"))
+
+
 def choose_schema(options: argparse.Namespace) -> Schema:
-    """Return the schema that the options of `add_columns` name, or the notebook's where they name none."""
-    roles = {role: list(getattr(options, role)) for role in _ROLES}
+    """Return the schema that the options of `add_columns` name, or the notebook's where they name none.
+
+    With the option of `add_task`, the data file tells what the target is unless the user does.
+    """
+    task = getattr(options, "task", "regress")
+    roles: dict[str, Any] = {role: list(getattr(options, role)) for role in _ROLES}
     if options.target is None:
         if any(roles.values()):
             message = "Columns are named, but not the target. Add --target NAME."
             raise UserError(message)
+        if task == "classify":
+            message = f"--task classify needs --target NAME: {SPOTIFY.target}, the notebook's target, is a number."
+            raise UserError(message)
         return SPOTIFY
     try:
-        return make_schema(target=options.target, **roles)
+        schema = make_schema(target=options.target, **roles)
     except ValueError as error:
         raise UserError(str(error)) from error
+    columns = [replace(column, role="label") if column.role == "target" else column for column in schema.columns]
+    labelled = Schema(tuple(columns))
+    classifies = task == "classify" or (task == "auto" and holds_classes(options.data, labelled))
+    return labelled if classifies else schema
+
+
+def holds_classes(data: Path, schema: Schema) -> bool:
+    """Tell whether most values in the column to predict are text or truth values, and not numbers."""
+    import pandas as pd
+
+    from energyknn.loading import read_table
+
+    values = read_table(data, schema).get(schema.target, pd.Series(dtype=float)).dropna()
+    return bool(pd.api.types.is_bool_dtype(values) or pd.to_numeric(values, errors="coerce").isna().mean() > _MOST_TEXT)
 
 
 def parse_sizes(text: str) -> list[int]:

@@ -79,9 +79,20 @@ def _explain(model: Any, rows: Any, n_neighbors: int, latest_year: int) -> list[
     tables = []
     for query, indices in enumerate(explanation.indices):
         named = {name: texts.to_numpy() for name, texts in model.name_rows(indices).items()}
-        row = {"training_row": indices, **named, model.schema.target: model.targets[indices]}
+        row = {"training_row": indices, **named, model.schema.target: _name_targets(model, indices)}
         tables.append(pd.DataFrame(row, index=indices).join(tabulate_neighbors(explanation, query)))
     return tables
+
+
+def _name_targets(model: Any, rows: Any) -> Any:
+    """Return the targets of training rows: labels where the target is a class."""
+    targets = model.targets[rows]
+    return model.estimator.classes_[targets.astype(int)] if model.schema.classifies else targets
+
+
+def _show(value: Any) -> str:
+    """Return a target as text."""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _print_reasons(model: Any, predictions: Any, reasons: list[Any]) -> None:
@@ -97,7 +108,7 @@ def _print_reasons(model: Any, predictions: Any, reasons: list[Any]) -> None:
     for (_, prediction), why in zip(predictions.iterrows(), reasons, strict=True):
         named = [str(prediction[name]) for name in texts if name in prediction]
         title = f"{' | '.join(named)}: " if named else ""
-        title += f"{target} {prediction[f'predicted_{target}']:.3f}"
+        title += f"{target} {_show(prediction[f'predicted_{target}'])}"
         if f"lower_{target}" in prediction:
             title += f", from {prediction[f'lower_{target}']:.3f} to {prediction[f'upper_{target}']:.3f}"
         console.print(title, style="bold")
@@ -108,7 +119,7 @@ def _print_reasons(model: Any, predictions: Any, reasons: list[Any]) -> None:
         for _, neighbor in why.iterrows():
             table.add_row(
                 *(str(neighbor[name]) for name in texts),
-                f"{neighbor[target]:.3f}",
+                _show(neighbor[target]),
                 f"{neighbor['weight']:.1%}",
                 f"{neighbor['distance']:.3f}",
                 _name_differences(neighbor[columns]),

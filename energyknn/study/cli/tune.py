@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -34,7 +35,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     text = "columns to leave out; each time it is given adds one more choice to that of all columns"
     shared.add_option(command, "--without", "NAMES", text, [], type=shared.split_names, action="append", shown=None)
     shared.add_option(command, "--cv", "N", "number of folds", 4)
-    shared.add_option(command, "--scoring", "NAME", "a scikit-learn scorer", "r2")
+    shared.add_option(command, "--scoring", "NAME", "a scikit-learn scorer", shown="r2, or accuracy for classes")
     shared.add_reference_year(command)
     command.add_argument("--json", action="store_true", help="print JSON instead of a table")
     ray = command.add_argument_group("on a Ray cluster", "The same bits as on one machine, for files past one machine.")
@@ -46,6 +47,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     text = "a folder (a path or an fsspec address) that keeps every finished piece; the same call goes on from there"
     shared.add_option(ray, "--journal", "DIR", text)
     shared.add_columns(command)
+    shared.add_task(command)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -60,6 +62,10 @@ def run(options: argparse.Namespace) -> None:
     if options.journal is not None and options.ray is None:
         message = "--journal is for --ray. Add --ray, or leave the journal out."
         raise shared.UserError(message)
+    schema = shared.choose_schema(options)
+    if options.journal is not None and schema.classifies:
+        message = "--journal keeps the scores of numbers, and the target is a class. Leave it out."
+        raise shared.UserError(message)
     try:
         outcome = tune(
             options.data,
@@ -71,10 +77,10 @@ def run(options: argparse.Namespace) -> None:
             scaler=shared.split_names(options.scaler),
             without=[(), *options.without],
             scoring=options.scoring,
-            schema=shared.choose_schema(options),
+            schema=schema,
             latest_year=date.today().year,
             track=track_on_stderr if sys.stderr.isatty() else track_silently,
-            score=_choose_score(options.ray, options.journal),
+            **_choose_place(options.ray, options.journal),
         )
     except SearchInterrupted as interrupt:
         _show_finished(interrupt)
@@ -89,14 +95,12 @@ def run(options: argparse.Namespace) -> None:
     console.print(outcome.summary)
 
 
-def _choose_score(address: str | None, journal: str | None) -> Callable[..., Any]:
-    """Return what scores candidates: here, or on a Ray cluster, whose address is tried before any work."""
+def _choose_place(address: str | None, journal: str | None) -> dict[str, Callable[..., Any]]:
+    """Return what scores candidates on a Ray cluster, whose address is tried before any work; nothing for here."""
     if address is None:
-        from energyknn.tuning import score_candidates
-
-        return score_candidates
+        return {}
     from energyknn._shared.ray_session import check_address, name_address
-    from energyknn.cluster.tuning import score_candidates_on_ray
+    from energyknn.cluster import fit_search_on_ray, score_candidates_on_ray
 
     known = name_address(address)
     if known is not None:
@@ -105,7 +109,7 @@ def _choose_score(address: str | None, journal: str | None) -> Callable[..., Any
     def score(*rows: Any, **options: Any) -> Any:
         return score_candidates_on_ray(*rows, **options, address=known, journal=journal).scores
 
-    return score
+    return {"score": score, "fit": partial(fit_search_on_ray, address=known)}
 
 
 def _show_finished(interrupt: Any) -> None:

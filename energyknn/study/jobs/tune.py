@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.compose import make_column_transformer
-from sklearn.pipeline import make_pipeline
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from energyknn.encoding import MISMATCH_COST
+from energyknn.estimators import KNNClassifier, from_grid_search
+from energyknn.estimators.drop_in import run_units_here
 from energyknn.estimators.transformers import ColumnWeights
 from energyknn.inspection import group_columns
 from energyknn.loading import load_table
 from energyknn.progress import Track, track_silently
 from energyknn.schema import Schema
 from energyknn.study.notebook import SPOTIFY
-from energyknn.study.protocol import Protocol, prepare
+from energyknn.study.protocol import Prepared, Protocol, prepare
 from energyknn.study.reporting.tables import tabulate_candidates
-from energyknn.tuning import Candidate, CandidateScores, compare_candidates, score_candidates
+from energyknn.tuning import Candidate, CandidateScores, ScoreTable, compare_candidates, score_candidates
+from energyknn.tuning.scoring import resolve_scoring
 
 SCALERS: Mapping[str, Any] = {
     "as it is": None,
@@ -42,6 +47,12 @@ class Tuning:
     summary: str
 
 
+def fit_search(search: Any, X: Any, y: Any, *, track: Track[Any] = track_silently) -> Any:
+    """Fit a search of `from_grid_search` on this machine."""
+    with search.run_units_with(partial(run_units_here, track=track)):
+        return search.fit(X, y)
+
+
 def tune(
     data: str | Path,
     protocol: Protocol,
@@ -52,11 +63,12 @@ def tune(
     mismatch_cost: Sequence[float] = (MISMATCH_COST,),
     scaler: Sequence[str] = ("as it is",),
     without: Sequence[Sequence[str]] = ((),),
-    scoring: str = "r2",
+    scoring: str | None = None,
     schema: Schema = SPOTIFY,
     latest_year: int | None = None,
     track: Track[Any] = track_silently,
     score: Callable[..., CandidateScores] = score_candidates,
+    fit: Callable[..., Any] = fit_search,
 ) -> Tuning:
     """Score every candidate on the training rows of a file, with one search for each fold and distance.
 
@@ -78,8 +90,8 @@ def tune(
         Keys of `SCALERS`: what scales the numbers once more, learned from the training rows of each fold.
     without : sequence of sequences of str, default=((),)
         Columns that are left out.
-    scoring : str, default="r2"
-        The name of a scikit-learn scorer.
+    scoring : str or None, default=None
+        The name of a scikit-learn scorer; None for "r2", or "accuracy" where the target is a class.
     schema : Schema, default=SPOTIFY
         The role of each column of the file.
     latest_year : int or None, default=None
@@ -88,6 +100,8 @@ def tune(
         Shows progress.
     score : callable, default=score_candidates
         Scores candidates, with the arguments of `score_candidates`, on this machine or on others.
+    fit : callable, default=fit_search
+        Fits a search for classes: called with what `from_grid_search` returned, rows, labels and `track`.
 
     Returns
     -------
@@ -115,8 +129,12 @@ def tune(
         Candidate(k, name, exponent, transformer, label)
         for (label, transformer), exponent, name, k in product(distances, p, weights, n_neighbors)
     ]
-    options = {"candidates": candidates, "folds": prepared.folds, "scoring": {scoring: scoring}, "track": track}
-    scores = score(prepared.X_train, prepared.y_train, **options).test[scoring]
+    scoring = scoring or ("accuracy" if schema.classifies else "r2")
+    if schema.classifies:
+        scores = _score_classes(prepared, candidates, scoring, partial(fit, track=track))
+    else:
+        options = {"candidates": candidates, "folds": prepared.folds, "scoring": {scoring: scoring}, "track": track}
+        scores = score(prepared.X_train, prepared.y_train, **options).test[scoring]
     rows = [
         {
             "n_neighbors": candidate.n_neighbors,
@@ -151,6 +169,29 @@ def tune(
         f"smoothest {compared.difference:+.5f}, p = {compared.p_value:.2g}, paired over {protocol.n_splits} folds)."
     )
     return Tuning(results, tabulate_candidates(rows, scoring, varied), summary)
+
+
+def _score_classes(
+    prepared: Prepared, candidates: Sequence[Candidate], scoring: str, fit: Callable[..., Any]
+) -> ScoreTable:
+    """Score candidates as classifiers."""
+    resolve_scoring(scoring)
+    grid = [
+        {
+            "distance": [candidate.transformer or "passthrough"],
+            "knn__n_neighbors": [candidate.n_neighbors],
+            "knn__weights": [candidate.weights],
+            "knn__p": [candidate.p],
+        }
+        for candidate in candidates
+    ]
+    pipeline = Pipeline([("distance", "passthrough"), ("knn", KNNClassifier())])
+    folds = [tuple(fold) for fold in prepared.folds]
+    options = {"cv": folds, "scoring": scoring, "refit": False, "error_score": "raise"}
+    search = from_grid_search(GridSearchCV(pipeline, grid, **options))
+    results = fit(search, prepared.X_train, prepared.y_train).cv_results_
+    values = [results[f"split{number}_test_score"] for number in range(len(folds))]
+    return ScoreTable(candidates, np.column_stack(values))
 
 
 def _make_transformer(
