@@ -32,6 +32,7 @@ class Size:
     n_neighbors: int = 51
     pairs: int = 3
     rows_beside: int = 20_000  # for what takes minutes on all
+    classes_rows: int = 40_000
     slow_queries: int = 2000  # for peers that would need minutes for all
     n_public: int = 53_940
     growth_rows: tuple[int, ...] = (2000, 8000, 32_000, 128_000)
@@ -53,9 +54,9 @@ class Size:
 
 FULL = Size("full", n_rows=172_491)
 SMOKE = Size(
-    "smoke", pairs=9, rows_beside=600, slow_queries=100, n_public=1500, growth_rows=(500, 1000, 2000),
-    growth_columns=(2, 8, 32), growth_neighbors=(1, 5, 25), far_rows=(2000, 8000), memory_rows=20_000,
-    processes=2, product_side=1024, shapes=((5,), (1000,), (5, 27)),
+    "smoke", pairs=9, rows_beside=600, classes_rows=2000, slow_queries=100, n_public=1500,
+    growth_rows=(500, 1000, 2000), growth_columns=(2, 8, 32), growth_neighbors=(1, 5, 25), far_rows=(2000, 8000),
+    memory_rows=20_000, processes=2, product_side=1024, shapes=((5,), (1000,), (5, 27)),
 )  # fmt: skip
 
 
