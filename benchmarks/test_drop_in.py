@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from energyknn import from_grid_search
 
-QUESTION = "drop-in"
+QUESTION = "tuning"
 BOTH = ["uniform", "distance"]
 
 
