@@ -49,3 +49,12 @@ def test_rows_of_zeros_are_left_to_scikit_learn():
     np.testing.assert_array_equal(distances, [[1.0, 1.0]])
     distances, _ = KNNClassifier(metric="cosine").fit(TRAIN, labels[1:]).kneighbors(np.zeros((1, 6)), 2)
     np.testing.assert_array_equal(distances, [[1.0, 1.0]])
+
+
+def test_rows_that_nearly_tie_are_decided_by_their_own_distances():
+    drawn = np.random.default_rng(9)
+    train = drawn.integers(1, 3, size=(4, 5))[drawn.integers(4, size=300)] * drawn.uniform(1, 9, size=(300, 1))
+    units = train / np.linalg.norm(train, axis=1, keepdims=True)
+    distances = np.clip(1 - np.einsum("qd,qkd->qk", units[:20], np.broadcast_to(units, (20, 300, 5))), 0, 2)
+    found = CosineIndex(train).search(train[:20], 7)
+    np.testing.assert_array_equal(found.indices, np.argsort(distances, axis=1, kind="stable")[:, :7])
