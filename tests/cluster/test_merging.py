@@ -32,7 +32,7 @@ def search_in_shards(X, X_query, n_neighbors, *, edges, p, order):
 
 
 @pytest.mark.medium
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(data=st.data(), p=st.sampled_from([1, 2]), is_self_search=st.booleans())
 def test_shards_in_any_order_have_the_bits_of_one_search(data, p, is_self_search):
     X = data.draw(hnp.arrays(float, st.tuples(st.integers(2, 12), st.integers(1, 3)), elements=VALUES))

@@ -251,7 +251,7 @@ def test_folds_that_draw_rows_repeatedly_are_scored_as_grid_search_does(data):
     np.testing.assert_allclose(scores.test["score"].mean, expected["mean_test_score"], rtol=0, atol=1e-9)
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_many_kernels_are_scored_in_one_compiled_pass(data, monkeypatch):
     X, y = data
     candidates = [Candidate(k, name) for name in KERNELS for k in range(1, 60, 7)]
