@@ -351,9 +351,8 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     def _read_column(self, X: Any) -> NDArray[np.float64]:
         """Return the values of the column `by`."""
         try:
-            by: Any = self.by
-            column = X[by] if hasattr(X, "iloc") and isinstance(by, str) else np.asarray(X)[:, by]
-        except (KeyError, IndexError):
+            column = _safe_indexing(np.asarray(X) if isinstance(X, list) else X, self.by, axis=1)
+        except Exception:  # each library of frames has an error of its own
             message = f"by is {self.by!r}, which X does not have. Name one of its columns, or give its position."
             raise ValueError(message) from None
         return np.asarray(column, dtype=np.float64)

@@ -32,9 +32,14 @@ _MOST_IN_ALL_ORDERS = 4  # columns
 _N_ORDERS = 8  # of more columns, and as many reversed
 
 
+def list_names(X: Any) -> list[Any]:
+    """List the names of the columns of a frame; none for an array. Arrow keeps the columns themselves in `columns`."""
+    return list(getattr(X, "column_names", getattr(X, "columns", [])))
+
+
 def resolve_columns(X: Any, columns: Columns | None) -> dict[str, list[int]]:
     """Turn names of columns into positions, and require each column once. None makes each column its own group."""
-    names: list[Any] = list(X.columns) if hasattr(X, "columns") else list(range(np.shape(X)[1]))
+    names: list[Any] = list_names(X) or list(range(np.shape(X)[1]))
     given: Columns = {str(name): [name] for name in names} if columns is None else columns
     listed = [name for group in given.values() for name in group]
     if sorted(map(str, listed)) != sorted(map(str, names)):
@@ -109,4 +114,4 @@ def change_columns(X: Any, starts: NDArray[np.float64], ends: NDArray[np.float64
 
 def shape_like(X: Any, values: NDArray[np.float64]) -> Any:
     """Name the columns of values if those of the rows have names."""
-    return pd.DataFrame(values, columns=X.columns) if hasattr(X, "columns") else values
+    return pd.DataFrame(values, columns=list_names(X)) if hasattr(X, "columns") else values

@@ -255,7 +255,7 @@ class Job:
             warnings.warn(message, stacklevel=4)
         needs_rows = any(candidate.transformer is None for candidate in self.candidates)
         self.rows = check_rows(self.X, name="X") if needs_rows else None
-        self.X = self.X if hasattr(self.X, "iloc") else np.asarray(self.X)
+        self.X = self.X if hasattr(self.X, "columns") else np.asarray(self.X)
 
 
 Executor = Callable[[Part], Iterable[BlockSums]]

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.utils import _safe_indexing
 
 from energyknn._shared.checks import check_rows
 from energyknn.neighbors import NeighborIndex, Neighbors, build_index
@@ -183,7 +184,7 @@ class FoldSearch:
             X = np.ascontiguousarray(self.X, dtype=np.float64)
         else:
             train = self.folds[number].train
-            fitted = clone(self.transformer).fit(take_rows(self.X, train), self.y[train])
+            fitted = clone(self.transformer).fit(_safe_indexing(self.X, train), self.y[train])
             X = check_rows(fitted.transform(self.X), name="What the transformer returned")
         indexed = X if number < 0 else X[self.folds[number].train]
         return PreparedFold(X, build_index(indexed, p=self.p, engine=self.engine, n_jobs=self.n_jobs))
@@ -265,11 +266,6 @@ class FoldSearch:
         if k == 0:
             return Neighbors(np.empty((len(rows), 0)), np.empty((len(rows), 0), dtype=np.int64))
         return prepared.index.search(prepared.X[rows], k, own=own, n_jobs=self.n_jobs)
-
-
-def take_rows(X: Any, rows: NDArray[np.int64]) -> Any:
-    """Return some rows of an array or of a data frame."""
-    return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
 
 
 def _estimate_work(n_query: int, n_train: int, n_neighbors: int) -> float:

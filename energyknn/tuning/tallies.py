@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import _safe_indexing
 
 from energyknn._shared.threads import count_threads, run_slices
 from energyknn.neighbors.weighting import Weights
-from energyknn.tuning.fold_neighbors import FoldBlock, FoldSearch, PreparedFold, Side, Step, take_rows
+from energyknn.tuning.fold_neighbors import FoldBlock, FoldSearch, PreparedFold, Side, Step
 from energyknn.tuning.prefixes import average_prefixes, is_worth_compiling
 from energyknn.tuning.scoring import Scorer, needs_predictions, score_predictions, score_sums, sum_errors
 
@@ -219,7 +220,7 @@ class Tally:
     def score(self, X: Any) -> tuple[dict[str, NDArray[np.float64]], list[Exception]]:
         """Score every candidate by every metric, and list the failures. `X` is all rows, for the scorers."""
         part, actual = self._part, self._part.plan.y[self._rows]
-        X_side = take_rows(X, self._rows) if part.keeps_predictions else None
+        X_side = _safe_indexing(X, self._rows) if part.keeps_predictions else None
         scores: dict[str, NDArray[np.float64]] = {}
         failures: list[Exception] = []
         for name, scorer in part.scorers.items():

@@ -8,6 +8,7 @@ import warnings
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from scipy import sparse
 from scipy.stats import randint
@@ -370,8 +371,7 @@ def test_folds_that_can_be_listed_once_serve_both_searches():
 
 
 def test_polars_frames_keep_their_names():
-    polars = pytest.importorskip("polars")
-    table = polars.from_pandas(MIXED)
+    table = pl.from_pandas(MIXED)
     assert_same(G(make_pipeline(COLUMNS, R()), {"kneighborsregressor__n_neighbors": [1, 5]}), table, y)
 
 
