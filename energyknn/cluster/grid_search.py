@@ -10,7 +10,7 @@ import numpy as np
 
 from energyknn.cluster.pool import Outcome, PoolJob, Task, Unit, WorkerPool, use_pool
 from energyknn.cluster.session import ClusterOptions
-from energyknn.estimators.drop_in import SearchTask, SearchUnit
+from energyknn.estimators.search_units import SearchTask, SearchUnit
 from energyknn.progress import Track, track_silently
 
 

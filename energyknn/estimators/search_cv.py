@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Literal, Self, cast
 
@@ -13,7 +13,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_X_y
 
-from energyknn.estimators.drop_in import OneSearchPerFold
+from energyknn.estimators.one_search import OneSearchPerFold
 from energyknn.estimators.regressor import KNNRegressor
 from energyknn.neighbors.engines import Engine
 
@@ -41,7 +41,7 @@ class KNNSearchCV(OneSearchPerFold, BaseSearchCV):
     error_score : float or "raise", default=nan
         The score where a candidate cannot be fitted or scored, with a warning; "raise" for the error itself.
     verbose : int, default=0
-        If not 0, a progress bar on stderr shows the time that is left.
+        What is printed, as in GridSearchCV. If not 0, a progress bar on stderr shows the time that is left.
     engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
         How to search. No score depends on it.
     n_jobs : int or None, default=None
@@ -145,15 +145,19 @@ class KNNSearchCV(OneSearchPerFold, BaseSearchCV):
         """The transformer and the model that candidates set."""
         return Pipeline([("transformer", "passthrough"), ("model", KNNRegressor(engine=self.engine))])
 
-    def _list_candidates(self) -> Iterable[dict[str, Any]]:
-        """List the combinations of the grid, and refuse unknown names before any work."""
+    def _run_search(self, evaluate_candidates: Any, *, callback_ctx: Any = None) -> None:
+        """Score the combinations of the grid; refuse unknown names before any work."""
         candidates = ParameterGrid(self.param_grid)
         known = ("transformer", *KNNRegressor().get_params())
         wrong = sorted({name for params in candidates for name in params} - set(known))
         if wrong:
             message = f"{', '.join(map(repr, wrong))} cannot be searched over. Known are {', '.join(map(repr, known))}."
             raise ValueError(message)
-        return cast("Iterable[dict[str, Any]]", candidates)
+        n_fits = len(candidates) * self.n_splits_
+        context = callback_ctx.subcontext(task_name="search", max_subtasks=n_fits, sequential_subtasks=False)
+        context.call_on_fit_task_begin(estimator=self)
+        evaluate_candidates(candidates, callback_ctx=context)
+        context.call_on_fit_task_end(estimator=self)
 
     def _translate(self, params: dict[str, Any]) -> dict[str, Any]:
         """Name the parameters as the pipeline does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import warnings
 
 import joblib
@@ -382,7 +383,7 @@ def test_an_interrupted_search_shows_the_folds_that_were_finished(monkeypatch):
         raise KeyboardInterrupt
 
     whole = from_grid_search(G(R(), K | BOTH, cv=3)).fit(X, y)
-    monkeypatch.setattr("energyknn.estimators.drop_in.track_silently", interrupt_last)
+    monkeypatch.setattr("energyknn.estimators.one_search.track_silently", interrupt_last)
     search = from_grid_search(G(R(), K | BOTH, cv=3))
     with pytest.raises(KeyboardInterrupt):
         search.fit(X, y)
@@ -390,6 +391,76 @@ def test_an_interrupted_search_shows_the_folds_that_were_finished(monkeypatch):
     assert np.isnan(search.cv_results_["split2_test_score"]).all()
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert not hasattr(search, "best_estimator_")
+
+
+def read_lines(text):
+    """Sort the lines that a search printed, without the times and the dots before them."""
+    lines = re.sub(r"total time=\s*\S+", "", text).splitlines()
+    return sorted(re.sub(r"\.{2,}", " ", line).strip() for line in lines)
+
+
+@pytest.mark.parametrize("verbose", [1, 2, 3, 10])
+@pytest.mark.parametrize(
+    "options", [{}, {"return_train_score": True, "scoring": ["r2", "neg_max_error"], "refit": "r2"}]
+)
+def test_what_a_search_prints(verbose, options, capfd):
+    grid = {"knn__n_neighbors": [2, 50], "scaler": [None, StandardScaler()]}
+    grids = [grid, {"knn": [Ridge()], "knn__alpha": [1.0, 2.0]}]
+    search = G(named(R()), grids, cv=2, verbose=verbose, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        search.fit(X, y)
+        expected = capfd.readouterr().out
+        from_grid_search(search).fit(X, y)
+    found = capfd.readouterr().out
+    assert read_lines(found) == read_lines(expected)
+    assert found.count("\n") == 1 + (12 if verbose > 1 else 0) + (12 if verbose > 9 else 0)
+
+
+class Recorder:
+    """A callback that notes what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def setup(self, estimator, context):  # noqa: ARG002 - scikit-learn's signature
+        self.told.append(("setup", context.task_name))
+
+    def teardown(self, estimator, context):  # noqa: ARG002 - scikit-learn's signature
+        self.told.append(("teardown", context.task_name))
+
+    def on_fit_task_begin(self, estimator, context, *, X, y, metadata):  # noqa: ARG002 - scikit-learn's signature
+        self.told.append(("begin", context.task_name, context.task_id, context.max_subtasks, repr(X), repr(y)))
+
+    def on_fit_task_end(self, estimator, context, *, X, y, metadata):  # noqa: ARG002 - scikit-learn's signature
+        weights = None if metadata is None else metadata["sample_weight"].tolist()
+        self.told.append(("end", context.task_name, context.task_id, weights))
+
+
+@pytest.mark.parametrize("refit", [True, False])
+def test_callbacks_are_told_what_a_search_of_scikit_learn_tells_them(refit):
+    grids = [K | BOTH, {"n_neighbors": [40, 80]}]
+    recorders, searches = (Recorder(), Recorder()), []
+    for recorder in recorders:
+        search = G(R(), grids, cv=2, refit=refit).set_callbacks(recorder)
+        searches.append(search)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # 80 neighbours of 45 rows
+        searches[0].fit(X, y)
+        from_grid_search(searches[1]).fit(X, y)
+    expected, found = (recorder.told for recorder in recorders)
+    assert sorted(map(str, found)) == sorted(map(str, expected))
+    assert found[:4] == expected[:4]
+    assert found[-3:] == expected[-3:]
+
+
+def test_a_splitter_that_gives_other_folds_than_it_says_is_refused():
+    class Short(KFold):
+        def split(self, X, y=None, groups=None):
+            return list(super().split(X, y, groups))[:2]
+
+    with pytest.raises(ValueError, match="inconsistent results"):
+        from_grid_search(G(R(), K, cv=Short(4))).fit(X, y)
 
 
 TASKS = {
@@ -414,7 +485,7 @@ def test_every_scorer_of_scikit_learn(task, monkeypatch):
         warnings.simplefilter("ignore")
         expected = clone(search).fit(rows, targets).cv_results_
         one_by_one = from_grid_search(search).fit(rows, targets).cv_results_
-        monkeypatch.setattr("energyknn.estimators.drop_in._SMALL_WORK", 0)
+        monkeypatch.setattr("energyknn.estimators.fitted_fold._SMALL_WORK", 0)
         at_once = from_grid_search(search).fit(rows, targets).cv_results_
     scored = [name for name in names if np.isfinite(expected[f"mean_test_{name}"]).any()]
     assert len(scored) >= SCORED[task]
@@ -448,7 +519,7 @@ def check_scorers(names, task):
 @pytest.mark.parametrize("task", TASKS)
 def test_the_quick_scores_are_scikit_learns(task, at_once, monkeypatch):
     if at_once:
-        monkeypatch.setattr("energyknn.estimators.drop_in._SMALL_WORK", 0)
+        monkeypatch.setattr("energyknn.estimators.fitted_fold._SMALL_WORK", 0)
     assert len(check_scorers([*_OF_NUMBERS, *_OF_CLASSES], task)) >= (1 if task == "several labels" else 3)
 
 
@@ -457,5 +528,5 @@ def test_the_quick_scores_are_scikit_learns(task, at_once, monkeypatch):
 @pytest.mark.parametrize("task", TASKS)
 def test_every_scorer_alone(task, at_once, monkeypatch):
     if at_once:
-        monkeypatch.setattr("energyknn.estimators.drop_in._SMALL_WORK", 0)
+        monkeypatch.setattr("energyknn.estimators.fitted_fold._SMALL_WORK", 0)
     assert len(check_scorers(get_scorer_names(), task)) >= SCORED[task]

@@ -177,7 +177,7 @@ def test_verbose_shows_the_work_that_is_left(data, capsys):
     shown = capsys.readouterr()
     assert "Search each fold once" in shown.err
     assert "100%" in shown.err
-    assert shown.out == ""
+    assert shown.out == "Fitting 3 folds for each of 1 candidates, totalling 3 fits\n"
 
 
 def test_an_interrupted_fit_shows_the_folds_that_were_finished(data, monkeypatch):
@@ -186,7 +186,7 @@ def test_an_interrupted_fit_shows_the_folds_that_were_finished(data, monkeypatch
         yield from most
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("energyknn.estimators.drop_in.track_silently", interrupt_last)
+    monkeypatch.setattr("energyknn.estimators.one_search.track_silently", interrupt_last)
     search = KNNSearchCV({"n_neighbors": [1, 4]}, cv=3)
     with pytest.raises(KeyboardInterrupt):
         search.fit(*data)

@@ -17,7 +17,7 @@ from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from energyknn.encoding import MISMATCH_COST
 from energyknn.estimators import KNNClassifier, from_grid_search
-from energyknn.estimators.drop_in import run_units_here
+from energyknn.estimators.search_units import run_units_here
 from energyknn.estimators.transformers import ColumnWeights
 from energyknn.inspection import group_columns
 from energyknn.loading import load_table
