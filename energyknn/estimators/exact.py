@@ -12,6 +12,7 @@ from sklearn.neighbors._base import NeighborsBase, _check_precomputed
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from energyknn._shared.memory import measure_available_memory
 from energyknn.estimators.base import NeighborsMixin
 from energyknn.neighbors import Neighbors, build_index
 from energyknn.neighbors.cosine import CosineIndex, can_scale
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
+_COPIES = 4  # of the rows, which a search takes at most
+_MOST_DENSE = 1024  # columns; with more, most of a search would multiply zeros
 _POWERS = {name: p for p, metric in METRICS.items() for name in metric.names}
 
 
@@ -69,14 +72,15 @@ class ExactNeighbors(NeighborsMixin, _Base):
 
     def _index_rows(self) -> None:
         """Prepare the training rows that scikit-learn keeps for searches by the present distance."""
-        is_sparse: bool = issparse(self._fit_X)
         power = find_power(self)
-        if power is not None and not is_sparse:
-            self.index_ = build_index(self._fit_X, p=power, engine=self.engine, n_jobs=self.n_jobs)
-        elif self.metric == "cosine" and not is_sparse and not self.metric_params and can_scale(self._fit_X):
-            self.index_ = CosineIndex(self._fit_X, engine=self.engine, n_jobs=self.n_jobs)
-        else:
+        is_cosine = isinstance(self.metric, str) and self.metric == "cosine" and not self.metric_params
+        rows = _make_dense(self._fit_X) if power or is_cosine else None
+        if rows is None or (is_cosine and not can_scale(rows)):
             self.index_ = self._ask_scikit_learn(self._fit_X)
+        elif power is not None:
+            self.index_ = build_index(rows, p=power, engine=self.engine, n_jobs=self.n_jobs)
+        else:
+            self.index_ = CosineIndex(rows, engine=self.engine, n_jobs=self.n_jobs)
 
     def _ask_scikit_learn(self, X_train: Any) -> ForeignIndex:
         """Let scikit-learn search the training rows."""
@@ -169,8 +173,19 @@ class ExactNeighbors(NeighborsMixin, _Base):
             finite = "allow-nan" if self.__sklearn_tags__().input_tags.allow_nan else True
             options = {"accept_sparse": "csr", "order": "C", "ensure_all_finite": finite}
             query = validate_data(self, X, reset=False, **options)
-        can_take = isinstance(self.index_, ForeignIndex) or not issparse(query)
-        if isinstance(self.index_, CosineIndex) and can_take:
-            can_take = can_scale(query)
-        index = self.index_ if can_take else self._ask_scikit_learn(self._fit_X)
-        return Neighbors(*index.search(query, n_neighbors, n_jobs=self.n_jobs))
+        rows = query if isinstance(self.index_, ForeignIndex) else _make_dense(query)
+        if rows is None or (isinstance(self.index_, CosineIndex) and not can_scale(rows)):
+            return self._ask_scikit_learn(self._fit_X).search(query, n_neighbors, n_jobs=self.n_jobs)
+        return Neighbors(*self.index_.search(rows, n_neighbors, n_jobs=self.n_jobs))
+
+
+def _make_dense(rows: Any) -> Any:
+    """Return rows as an array; None for a sparse matrix that is better searched as it is, by scikit-learn."""
+    is_sparse: bool = issparse(rows)
+    if not is_sparse:
+        return rows
+    n_rows, n_features = rows.shape
+    available = measure_available_memory()
+    n_bytes = _COPIES * n_rows * n_features * np.dtype(np.float64).itemsize
+    fits = available is None or n_bytes < available
+    return rows.toarray() if fits and n_features <= _MOST_DENSE else None

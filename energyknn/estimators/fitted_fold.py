@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import joblib
+from scipy.sparse import issparse
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import _num_samples
 
@@ -118,7 +119,8 @@ class FittedFold:
         n_train, n_features = self.model._fit_X.shape
         n_neighbors, algorithm = planned.model["n_neighbors"], planned.model["algorithm"]
         is_many = isinstance(n_neighbors, numbers.Integral) and n_neighbors >= n_train // 2
-        is_brute = algorithm == "brute" or (algorithm == "auto" and (n_features > _MOST_FOR_TREES or is_many))
+        is_unsuited = n_features > _MOST_FOR_TREES or is_many or issparse(self.model._fit_X)
+        is_brute = algorithm == "brute" or (algorithm == "auto" and is_unsuited)
         is_small = self._count_work() < _SMALL_WORK
         return is_brute and is_small and identify_distance(planned.model) == _EUCLIDEAN
 
