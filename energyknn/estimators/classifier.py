@@ -28,14 +28,14 @@ class KNNClassifier(ExactNeighbors, KNeighborsClassifier):
         ("triangular", "epanechnikov", "biweight", "triweight", "cosine", "inverse", "gaussian", "rank" or "optimal"),
         or a function that takes the distances and returns as many weights.
     algorithm : {"auto", "ball_tree", "kd_tree", "brute"}, default="auto"
-        How scikit-learn searches by the metrics that the engines here do not have. The neighbours are the same.
+        How scikit-learn searches by the metrics that are not searched here. The neighbours are the same.
     leaf_size : int, default=30
         Rows in a leaf of scikit-learn's trees. The neighbours are the same.
     p : float, default=2
         Power of Minkowski's distance: 1 for Manhattan, 2 for Euclidean. Only read if `metric` is "minkowski".
     metric : str, callable or DistanceMetric, default="minkowski"
-        The distance, by scikit-learn's names. The engines here search by Manhattan and Euclidean distance, and
-        scikit-learn searches by the others.
+        The distance, by scikit-learn's names. Minkowski's distances with p of at least 1, Chebyshev's and the cosine
+        distance are searched here, and scikit-learn searches by the others.
     metric_params : dict or None, default=None
         Further parameters of the distance.
     n_jobs : int or None, default=None

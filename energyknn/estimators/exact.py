@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
-from sklearn.neighbors import BallTree, KDTree
+from sklearn.neighbors import VALID_METRICS, BallTree, KDTree
 from sklearn.neighbors._base import NeighborsBase, _check_precomputed
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -19,6 +19,7 @@ from energyknn.neighbors.cosine import CosineIndex, can_scale
 from energyknn.neighbors.engines import ENGINES, Engine
 from energyknn.neighbors.foreign import ForeignIndex
 from energyknn.neighbors.metrics import METRICS
+from energyknn.neighbors.minkowski import MinkowskiIndex
 from energyknn.neighbors.weighting import KERNELS, needs_bandwidth, weigh_neighbors
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ else:
 
 _COPIES = 4  # of the rows, which a search takes at most
 _MOST_DENSE = 1024  # columns; with more, most of a search would multiply zeros
+_LARGEST = ("chebyshev", "infinity")
 _POWERS = {name: p for p, metric in METRICS.items() for name in metric.names}
 
 
@@ -39,6 +41,14 @@ def find_power(model: Any) -> int | None:
         return int(params["p"]) if known else None
     known = isinstance(model.metric, str) and not model.metric_params
     return _POWERS.get(model.metric) if known else None
+
+
+def find_other_power(model: Any) -> float | None:
+    """Return the power p ≥ 1 of Minkowski's distance, infinity for Chebyshev's; None for other distances."""
+    if not isinstance(model.metric, str) or model.metric not in ("minkowski", *_LARGEST):
+        return None
+    params = {"p": np.inf if model.metric in _LARGEST else model.p} | (model.metric_params or {})
+    return float(params["p"]) if set(params) == {"p"} and params["p"] >= 1 else None
 
 
 class ExactNeighbors(NeighborsMixin, _Base):
@@ -60,7 +70,8 @@ class ExactNeighbors(NeighborsMixin, _Base):
         self._check_algorithm_metric()
         given = self.algorithm
         try:
-            self.algorithm = "brute"  # so that no tree is built here
+            if callable(self.metric) or self.metric in VALID_METRICS["brute"]:
+                self.algorithm = "brute"  # so that no tree is built here
             super()._fit(X, y)
         finally:
             self.algorithm = given
@@ -73,12 +84,15 @@ class ExactNeighbors(NeighborsMixin, _Base):
     def _index_rows(self) -> None:
         """Prepare the training rows that scikit-learn keeps for searches by the present distance."""
         power = find_power(self)
+        other = find_other_power(self)
         is_cosine = isinstance(self.metric, str) and self.metric == "cosine" and not self.metric_params
-        rows = _make_dense(self._fit_X) if power or is_cosine else None
+        rows = _make_dense(self._fit_X) if power or other or is_cosine else None
         if rows is None or (is_cosine and not can_scale(rows)):
             self.index_ = self._ask_scikit_learn(self._fit_X)
         elif power is not None:
             self.index_ = build_index(rows, p=power, engine=self.engine, n_jobs=self.n_jobs)
+        elif other is not None:
+            self.index_ = MinkowskiIndex(rows, other, algorithm=self.algorithm, leaf_size=self.leaf_size)
         else:
             self.index_ = CosineIndex(rows, engine=self.engine, n_jobs=self.n_jobs)
 
