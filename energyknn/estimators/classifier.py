@@ -124,7 +124,7 @@ class KNNClassifier(ExactNeighbors, KNeighborsClassifier):
             If the rows have other columns than the training rows, there are fewer training rows than neighbours, or
             weights are negative, not finite, or all 0 for a row.
         """
-        places = [votes.argmax(axis=1) for votes in self._count_votes(X)]
+        places = self._elect(X)
         if not self.outputs_2d_:
             return np.asarray(self.classes_[places[0]])
         return np.column_stack([classes[found] for classes, found in zip(self.classes_, places, strict=True)])
@@ -151,6 +151,10 @@ class KNNClassifier(ExactNeighbors, KNeighborsClassifier):
         """
         shares = [votes / votes.sum(axis=1, keepdims=True) for votes in self._count_votes(X)]
         return shares if self.outputs_2d_ else shares[0]
+
+    def _elect(self, X: ArrayLike | None) -> list[NDArray[np.int64]]:
+        """Find the place of the class with the most votes: an array of shape (n_query,) for each output."""
+        return [votes.argmax(axis=1) for votes in self._count_votes(X)]
 
     def _count_votes(self, X: ArrayLike | None) -> list[NDArray[np.float64]]:
         """Add up the weights of each class: an array of shape (n_query, n_classes) for each output."""

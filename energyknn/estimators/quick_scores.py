@@ -37,10 +37,16 @@ _OF_NUMBERS: Mapping[str, Callable[[_Array, _Array], Any]] = {
 }
 
 
-def _score_balanced_accuracy(codes: _Array, votes: _Array) -> Any:
-    n_rows = np.bincount(codes, minlength=votes.shape[1])
-    n_right = np.bincount(codes[votes.argmax(axis=1) == codes], minlength=votes.shape[1])
+def _score_balanced_accuracy(codes: _Array, elected: _Array) -> Any:
+    n_rows = np.bincount(codes)
+    n_right = np.bincount(codes[elected == codes], minlength=len(n_rows))
     return np.mean(n_right[n_rows > 0] / n_rows[n_rows > 0])
+
+
+_OF_CLASSES: Mapping[str, Callable[[_Array, _Array], Any]] = {
+    "accuracy": lambda codes, elected: np.average(elected == codes),
+    "balanced_accuracy": _score_balanced_accuracy,
+}
 
 
 def _score_log_loss(codes: _Array, votes: _Array) -> Any:
@@ -49,11 +55,7 @@ def _score_log_loss(codes: _Array, votes: _Array) -> Any:
     return np.average(np.log(np.clip(right, tiny, 1 - tiny)))
 
 
-_OF_CLASSES: Mapping[str, Callable[[_Array, _Array], Any]] = {
-    "accuracy": lambda codes, votes: np.average(votes.argmax(axis=1) == codes),
-    "balanced_accuracy": _score_balanced_accuracy,
-    "neg_log_loss": _score_log_loss,
-}
+_OF_VOTES: Mapping[str, Callable[[_Array, _Array], Any]] = {"neg_log_loss": _score_log_loss}
 
 
 def make_quick_scorer(model: Any, y: Any, names: Mapping[str, str]) -> Callable[[Any], dict[str, float]] | None:
@@ -98,15 +100,23 @@ def make_quick_scorer(model: Any, y: Any, names: Mapping[str, str]) -> Callable[
 
 def _make_for_classes(model: Any, y: _Array, names: Mapping[str, str]) -> Callable[[Any], dict[str, float]] | None:
     """Return a function that scores votes."""
-    if not all(name in _OF_CLASSES for name in names.values()) or model.outputs_2d_ or y.ndim != 1 or len(y) == 0:
+    counts = any(name in _OF_VOTES for name in names.values())
+    is_known = all(name in _OF_CLASSES or name in _OF_VOTES for name in names.values())
+    if not is_known or model.outputs_2d_ or y.ndim != 1 or len(y) == 0:
         return None
     codes = np.searchsorted(model.classes_, y).clip(max=len(model.classes_) - 1)
     is_known = bool((model.classes_[codes] == y).all())
-    if not is_known or ("neg_log_loss" in names.values() and len(np.unique(codes)) < max(2, len(model.classes_))):
+    if not is_known or (counts and len(np.unique(codes)) < max(2, len(model.classes_))):
         return None
 
     def score(X: Any) -> dict[str, float]:
-        (votes,) = model._count_votes(X)
-        return {name: float(_OF_CLASSES[scorer](codes, votes)) for name, scorer in names.items()}
+        votes: Any = model._count_votes(X)[0] if counts else None
+        elected = model._elect(X)[0] if votes is None else votes.argmax(axis=1)
+        return {
+            name: float(
+                _OF_CLASSES[scorer](codes, elected) if scorer in _OF_CLASSES else _OF_VOTES[scorer](codes, votes)
+            )
+            for name, scorer in names.items()
+        }
 
     return score

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,12 +84,13 @@ def remembering(
         step.transform = memory.wrap(step.transform)
     model._find = _remember_neighbors(model._find, memory, largest)
     if at_once:
-        name = "_count_votes" if is_classifier(model) else "predict"
-        setattr(model, name, _remember_predictions(model, getattr(model, name), memory, candidates, largest))
+        for name, compute in _choose_methods(model, largest).items():
+            method = _remember_predictions(model, getattr(model, name), compute, memory, candidates, largest)
+            setattr(model, name, method)
     try:
         yield
     finally:
-        for name in ("_find", "_count_votes", "predict"):
+        for name in ("_find", "_count_votes", "_elect", "predict"):
             vars(model).pop(name, None)
         for step in steps:
             del step.transform
@@ -110,26 +111,53 @@ def _remember_neighbors(find: Callable[..., Neighbors], memory: _Memory, largest
     return remembered
 
 
+class _Computed(NamedTuple):
+    """How one method of a model computes what all candidates return.
+
+    Attributes
+    ----------
+    compute : callable
+        Takes the model, the neighbours, and every k by weights. Returns what the method does, by weights and k.
+    width : int
+        How many numbers the method returns for each row.
+    kernels : bool
+        Whether it takes kernels of relative distance.
+    """
+
+    compute: Callable[..., Any]
+    width: int
+    kernels: bool
+
+
+def _choose_methods(model: Any, largest: int) -> dict[str, _Computed]:
+    """Choose the methods that compute what all candidates return in one pass."""
+    if not is_classifier(model):
+        return {"predict": _Computed(_average_all, model.y_[:1].size, kernels=True)}
+    classes = model.classes_ if model.outputs_2d_ else [model.classes_]
+    n_classes = sum(map(len, classes))
+    methods = {"_count_votes": _Computed(_count_all, n_classes, kernels=False)}
+    if n_classes > largest * len(classes):  # most classes have no vote, so those that have some are counted alone
+        methods["_elect"] = _Computed(_elect_all, len(classes), kernels=False)
+    return methods
+
+
 def _remember_predictions(
     model: Any,
     predict: Callable[[Any], Any],
+    computed: _Computed,
     memory: _Memory,
     candidates: Sequence[Mapping[str, Any]],
     largest: int,
 ) -> Callable[[Any], Any]:
-    """Return a prediction that computes what all candidates with weights by name predict of known rows, once."""
-    votes = is_classifier(model)
-    compute = _count_all if votes else _average_all
+    """Return a method that computes what all candidates with weights by name return for known rows, once."""
     plan: dict[Weights, set[int]] = {}
     for params in candidates:
         weights, k = params["weights"] or "uniform", params["n_neighbors"]
-        is_planned = isinstance(weights, str) and not (votes and weights in KERNELS)
+        is_planned = isinstance(weights, str) and (computed.kernels or weights not in KERNELS)
         if is_planned and isinstance(k, Integral) and 1 <= int(k) <= largest:
             plan.setdefault(weights, set()).add(int(k))
-    compute_all = memory.wrap(lambda X: compute(model, model._find(X, largest), plan))
-    classes = [] if not votes else model.classes_ if model.outputs_2d_ else [model.classes_]
-    width = sum(map(len, classes)) if votes else model.y_[:1].size
-    n_values = width * sum(map(len, plan.values()))
+    compute_all = memory.wrap(lambda X: computed.compute(model, model._find(X, largest), plan))
+    n_values = computed.width * sum(map(len, plan.values()))
 
     @wraps(predict)  # scikit-learn's scorers read the name
     def remembered(X: Any) -> Any:
@@ -184,6 +212,39 @@ def _count_all(
     _run_in_slices(model, count, found)
     places = {k: place for place, k in enumerate(sizes)}
     return {(name, k): [counted[places[k]] for counted in votes[name]] for name, listed in plan.items() for k in listed}
+
+
+def _elect_all(
+    model: Any, found: Neighbors, plan: Mapping[Weights, set[int]]
+) -> dict[tuple[Weights, int], list[NDArray[np.int64]]]:
+    """Find the class with the most votes, for each weighting and k: a list with one array for each output."""
+    sizes = sorted(set().union(*plan.values()))
+    codes = model.y_.reshape(len(model.y_), -1)
+    elected = {name: np.empty((codes.shape[1], len(sizes), len(found.indices)), dtype=np.int64) for name in plan}
+
+    def elect(part: slice) -> None:
+        for output, labels in enumerate(np.moveaxis(codes[found.indices[part]], 2, 0)):
+            own_labels, places = _number_labels(labels)
+            for name, chosen in elected.items():
+                weights = weigh_neighbors(found.distances[part], name)
+                votes = count_prefixes(places, weights, sizes, n_classes=own_labels.shape[1])
+                chosen[output, :, part] = own_labels[np.arange(len(labels)), votes.argmax(axis=2)]
+
+    _run_in_slices(model, elect, found)
+    return {(name, k): list(elected[name][:, sizes.index(k)]) for name, listed in plan.items() for k in listed}
+
+
+def _number_labels(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give the labels in each row numbers, ascending. Return the labels of each row by number, and the numbers."""
+    order = np.argsort(labels, axis=1, kind="stable")
+    ascending = np.take_along_axis(labels, order, axis=1)
+    numbers = np.zeros_like(labels)
+    numbers[:, 1:] = np.cumsum(ascending[:, 1:] != ascending[:, :-1], axis=1)
+    own_labels = np.zeros((len(labels), int(numbers.max()) + 1), dtype=np.int64)
+    np.put_along_axis(own_labels, numbers, ascending, axis=1)
+    places = np.empty_like(labels)
+    np.put_along_axis(places, order, numbers, axis=1)
+    return own_labels, places
 
 
 def _run_in_slices(model: Any, work: Callable[[slice], None], found: Neighbors) -> None:

@@ -49,7 +49,7 @@ from sklearn.preprocessing import (
 )
 
 from energyknn.estimators import KNNClassifier, KNNRegressor, from_grid_search
-from energyknn.estimators.quick_scores import _OF_CLASSES, _OF_NUMBERS
+from energyknn.estimators.quick_scores import _OF_CLASSES, _OF_NUMBERS, _OF_VOTES
 
 K = {"n_neighbors": [3, 2, 1]}
 BOTH = {"weights": ["uniform", "distance"]}
@@ -463,6 +463,31 @@ def test_a_splitter_that_gives_other_folds_than_it_says_is_refused():
         from_grid_search(G(R(), K, cv=Short(4))).fit(X, y)
 
 
+@pytest.mark.parametrize("model", [R(), named(R())], ids=["alone", "pipeline"])
+def test_rows_that_a_scorer_makes_are_not_taken_for_those_of_the_fold(model):
+    """Each candidate's rows may lie where those of the last one lay in memory."""
+
+    def score(fitted, X, y):
+        n_neighbors = fitted[-1].n_neighbors if isinstance(fitted, Pipeline) else fitted.n_neighbors
+        return -np.abs(fitted.predict(X + n_neighbors / 10) - y).mean()
+
+    prefix = "knn__" if isinstance(model, Pipeline) else ""
+    assert_same(G(model, {f"{prefix}n_neighbors": range(1, 30)}, scoring=score, cv=3), X, y)
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("scoring", [["accuracy", "balanced_accuracy"], ["accuracy", "neg_log_loss"]])
+def test_many_classes(outputs, scoring, monkeypatch):
+    """With more classes than neighbours, only those with votes are counted. Ties go to the smallest label."""
+    monkeypatch.setattr("energyknn.estimators.fitted_fold._SMALL_WORK", 0)
+    drawn = np.random.default_rng(3)
+    rows, labels = drawn.normal(size=(400, 2)), drawn.permutation(np.arange(400) % 40)
+    labels = labels if outputs == 1 else np.c_[labels, labels[::-1]]
+    scoring = scoring if outputs == 1 else lambda model, X, y: (model.predict(X) == y).mean()
+    search = G(C(), {"n_neighbors": [1, 2, 7, 12]} | BOTH, cv=KFold(2), scoring=scoring, refit=False)
+    assert_same(search, rows, labels)
+
+
 TASKS = {
     "numbers": (R(), X, np.abs(y)),
     "two classes": (C(), CX, CY == 1),
@@ -520,7 +545,7 @@ def check_scorers(names, task):
 def test_the_quick_scores_are_scikit_learns(task, at_once, monkeypatch):
     if at_once:
         monkeypatch.setattr("energyknn.estimators.fitted_fold._SMALL_WORK", 0)
-    assert len(check_scorers([*_OF_NUMBERS, *_OF_CLASSES], task)) >= (1 if task == "several labels" else 3)
+    assert len(check_scorers([*_OF_NUMBERS, *_OF_CLASSES, *_OF_VOTES], task)) >= (1 if task == "several labels" else 3)
 
 
 @pytest.mark.slow
