@@ -159,18 +159,30 @@ class KNNClassifier(ExactNeighbors, KNeighborsClassifier):
     def _count_votes(self, X: ArrayLike | None) -> list[NDArray[np.float64]]:
         """Add up the weights of each class: an array of shape (n_query, n_classes) for each output."""
         found, weights = self.weigh(X)
-        totals = weights.sum(axis=1)
-        if (weights < 0).any() or not (np.isfinite(totals) & (totals > 0)).all():
-            message = (
-                f"The weights of {np.count_nonzero((weights < 0).any(axis=1) | ~(totals > 0))} rows are negative or "
-                "have a sum that is 0 or not finite. Votes need weights of at least 0, one of them above it: correct "
-                "the function of the distances."
-            )
-            raise ValueError(message)
+        _check_votes(weights)
         classes, codes = self.classes_, self.y_
         if not self.outputs_2d_:
             classes, codes = [classes], codes[:, np.newaxis]
         return [add_votes(codes[:, output][found.indices], weights, len(known)) for output, known in enumerate(classes)]
+
+
+def _check_votes(weights: NDArray[np.float64]) -> None:
+    """Require weights of at least 0, and one above it in each row."""
+    totals = weights.sum(axis=1)
+    n_empty = np.count_nonzero(totals == 0)
+    if n_empty and not (weights < 0).any():
+        message = (
+            "All neighbors of some sample is getting zero weights. Please modify 'weights' to avoid this case if you "
+            f"are using a user-defined function. It is so for {n_empty} of {len(weights)} rows."
+        )  # the first two sentences are scikit-learn's
+        raise ValueError(message)
+    if (weights < 0).any() or not np.isfinite(totals).all():
+        n_wrong = np.count_nonzero((weights < 0).any(axis=1) | ~np.isfinite(totals))
+        message = (
+            f"The weights of {n_wrong} rows are negative or not finite. Votes need weights of at least 0, one of them "
+            "above it: correct the function of the distances."
+        )
+        raise ValueError(message)
 
 
 def add_votes(codes: NDArray[Any], weights: NDArray[np.float64], n_classes: int) -> NDArray[np.float64]:

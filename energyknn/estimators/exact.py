@@ -187,7 +187,10 @@ class ExactNeighbors(NeighborsMixin, _Base):
             finite = "allow-nan" if self.__sklearn_tags__().input_tags.allow_nan else True
             options = {"accept_sparse": "csr", "order": "C", "ensure_all_finite": finite}
             query = validate_data(self, X, reset=False, **options)
-        rows = query if isinstance(self.index_, ForeignIndex) else _make_dense(query)
+        trees_alone = self.algorithm in ("kd_tree", "ball_tree") and not issparse(self._fit_X)
+        if isinstance(self.index_, ForeignIndex):
+            return Neighbors(*self.index_.search(query, n_neighbors, n_jobs=self.n_jobs))
+        rows = None if issparse(query) and trees_alone else _make_dense(query)  # scikit-learn refuses it
         if rows is None or (isinstance(self.index_, CosineIndex) and not can_scale(rows)):
             return self._ask_scikit_learn(self._fit_X).search(query, n_neighbors, n_jobs=self.n_jobs)
         return Neighbors(*self.index_.search(rows, n_neighbors, n_jobs=self.n_jobs))
