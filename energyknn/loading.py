@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from energyknn._shared.saving import PARQUET_ENDINGS, TABLE_ENDINGS
 from energyknn.errors import DataFileError, import_extra
 from energyknn.schema import TARGETS, Column, Schema
 
@@ -32,8 +33,6 @@ __all__ = ["check_table", "load_table", "sample_path"]
 MAX_EXPANSION = 100.0
 """Largest ratio of decompressed to compressed size. For tables it is usually 3 to 20."""
 
-_CSV_SUFFIXES = (".csv", ".csv.gz", ".csv.zip", ".csv.zst")
-_PARQUET_SUFFIXES = (".parquet", ".pq")
 _MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>"]
 _SHOWN = 5
 _ALWAYS_ALLOWED = 1 << 26  # bytes that any compressed file may expand to
@@ -135,16 +134,16 @@ def read_table(path: str | Path, schema: Schema, *, max_expansion: float = MAX_E
     """Read the schema's columns that a data file has, in the file's order, without checking their values."""
     path = Path(path)
     if path.is_dir():
-        message = f"{str(path)!r} is a folder. Name a file: {', '.join((*_CSV_SUFFIXES, *_PARQUET_SUFFIXES))}."
+        message = f"{str(path)!r} is a folder. Name a file: {', '.join(TABLE_ENDINGS)}."
         raise DataFileError(message)
     if not path.is_file():
         message = f"No file at {str(path)!r}. Check the path."
         raise DataFileError(message)
     name = path.name.lower()
-    if not name.endswith((*_CSV_SUFFIXES, *_PARQUET_SUFFIXES)):
-        message = f"{path.name!r} has no known ending. Known are {', '.join((*_CSV_SUFFIXES, *_PARQUET_SUFFIXES))}."
+    if not name.endswith(TABLE_ENDINGS):
+        message = f"{path.name!r} has no known ending. Known are {', '.join(TABLE_ENDINGS)}."
         raise DataFileError(message)
-    read = _read_parquet if name.endswith(_PARQUET_SUFFIXES) else _read_csv
+    read = _read_parquet if name.endswith(PARQUET_ENDINGS) else _read_csv
     try:
         return read(path, schema, max_expansion)
     except DataFileError:

@@ -61,10 +61,16 @@ def _flush(path: Path) -> None:
         os.fsync(file.fileno())
 
 
+CSV_ENDINGS = (".csv", ".csv.gz", ".csv.zip", ".csv.zst")
+PARQUET_ENDINGS = (".parquet", ".pq")
+TABLE_ENDINGS = (*CSV_ENDINGS, *PARQUET_ENDINGS)
+"""How the names of tables end, which say what is in them."""
+
+
 def save_table(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table without its index as Parquet or CSV, compressed if the name ends in .gz, .zip or .zst."""
+    """Write a table without its index as its name's ending says: one of `TABLE_ENDINGS`."""
     with staged_file(path) as staged:
-        if staged.suffix in {".parquet", ".pq"}:
+        if staged.suffix in PARQUET_ENDINGS:
             import_extra("pyarrow", extra="formats")
             table.to_parquet(staged, index=False)
         else:

@@ -202,6 +202,11 @@ class Model:
         ------
         DataFileError
             If a value lies too far from the training rows for distances to be computed.
+
+        Warns
+        -----
+        UserWarning
+            If half the values of a column or more lie outside of the range of the training rows.
         """
         year, cost = self.reference_year, self.mismatch_cost
         X = encode_features(table, self.levels, self.schema, reference_year=year, mismatch_cost=cost)
@@ -214,6 +219,7 @@ class Model:
                 f"Up to {_FARTHEST:g} times can be compared: correct them, or give the units of the model."
             )
             raise DataFileError(message)
+        _warn_of_other_units(scaled, self)
         return scaled
 
     def predict(self, raw: pd.DataFrame, *, latest_year: int | None = None) -> NDArray[Any]:
@@ -663,6 +669,21 @@ def _warn_of_unseen_levels(table: pd.DataFrame, model: Model) -> None:
             message = (
                 f"Column {name!r} holds levels in {n_unseen} {'row' if n_unseen == 1 else 'rows'} that the model was "
                 "not fitted on: they count as none of its levels."
+            )
+            warnings.warn(message, stacklevel=4)
+
+
+def _warn_of_other_units(scaled: pd.DataFrame, model: Model) -> None:
+    """Warn of numbers that mostly lie outside of the range of the training rows."""
+    trained = pd.DataFrame(model.rows, columns=scaled.columns)
+    for name, mean, sd in zip(model.scale.columns, model.scale.mean, model.scale.sd, strict=True):
+        low, high = trained[name].min(), trained[name].max()
+        slack = 1e-9 * max(abs(low), abs(high))  # rounding
+        n_outside = int((~scaled[name].between(low - slack, high + slack)).sum())
+        if 2 * n_outside >= len(scaled):
+            message = (
+                f"Column {name!r} lies outside of the training rows in {n_outside} of {len(scaled)} rows: they have "
+                f"{low * sd + mean:.8g} to {high * sd + mean:.8g}. Give it in the unit that the model was fitted on."
             )
             warnings.warn(message, stacklevel=4)
 

@@ -121,6 +121,7 @@ def test_other_peoples_columns(folder, capsys):
     assert printed["predicted_price"].tolist() == homes["price"].tolist()
 
 
+@pytest.mark.filterwarnings("ignore:Column 'rooms' lies outside of the training rows")
 def test_a_value_that_no_distance_can_reach_is_refused_by_name(folder, capsys):
     homes = pd.DataFrame({"price": np.arange(20.0), "area": np.arange(20.0), "rooms": np.arange(20.0)})
     homes.to_csv(folder / "train.csv", index=False)
@@ -131,6 +132,31 @@ def test_a_value_that_no_distance_can_reach_is_refused_by_name(folder, capsys):
     captured = capsys.readouterr()
     assert "column 'rooms' has values 1.73e+199 times its spread away" in captured.err
     assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["p.json", "p.xlsx", "p.tsv", "p", "p.csv.bz2"])
+@pytest.mark.parametrize("command", ["predict", "sample"])
+def test_a_name_that_does_not_say_what_to_write_is_refused(tmp_path, capsys, name, command):
+    options = ["--model", "m", "--data", "d.csv"] if command == "predict" else ["--rows", 5]
+    assert run(command, *options, "--out", tmp_path / name) == 2
+    told = capsys.readouterr().err
+    assert f"'{name}' has no ending of a table that is written. Give it .csv, .csv.gz, " in told
+    assert told.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("always:Column .duration_ms")
+def test_a_column_in_another_unit_is_told(folder, capsys):
+    model, new = fit(folder), make_tracks(20, seed=1)
+    new.assign(duration_ms=new["duration_ms"] / 60_000).to_csv(folder / "minutes.csv", index=False)
+    assert run("predict", "--model", model, "--data", folder / "minutes.csv") == 0
+    told = capsys.readouterr()
+    assert len(told.out.splitlines()) == 22
+    low, high = make_tracks(150)["duration_ms"].agg(["min", "max"])
+    expected = f"'duration_ms' lies outside of the training rows in 20 of 20 rows: they have {low} to {high}. Give"
+    assert expected in told.err
+    assert run("predict", "--model", model, "--data", folder / "new.csv") == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_the_model_names_its_data(folder):

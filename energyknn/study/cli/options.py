@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from energyknn._shared.saving import TABLE_ENDINGS
 from energyknn.schema import Schema, make_schema
 from energyknn.study.notebook import REFERENCE_YEAR, SPOTIFY
 
@@ -24,9 +25,6 @@ class Parser(argparse.ArgumentParser):
         line = f"{message}. See '{self.prog} --help'."
         raise UserError(line)
 
-
-WRITABLE = "CSV (also .gz, .zip, .zst) or Parquet"
-"""The kinds of table that are written, for help."""
 
 _MOST_TEXT = 0.5  # of the values of a target that is a number, where some cells are damaged
 
@@ -57,6 +55,20 @@ def add_choice(command: argparse.ArgumentParser, flag: str, text: str, choices: 
 def add_data(command: argparse.ArgumentParser, **options: Any) -> None:
     """Add the option that names the data file."""
     add_option(command, "--data", "FILE", "CSV or Parquet file", type=Path, **options)
+
+
+def add_table_out(command: argparse.ArgumentParser, shown: str) -> None:
+    """Add the option that names a table to write. `shown` says where it goes without."""
+    text = "CSV (also .csv.gz, .csv.zip, .csv.zst) or Parquet"
+    add_option(command, "--out", "FILE", text, type=_name_table, shown=shown)
+
+
+def _name_table(text: str) -> Path:
+    """Return the path of a table, if its ending says what to write."""
+    if not text.lower().endswith(TABLE_ENDINGS):
+        message = f"{Path(text).name!r} has no ending of a table that is written. Give it {', '.join(TABLE_ENDINGS)}"
+        raise argparse.ArgumentTypeError(message)
+    return Path(text)
 
 
 def add_reference_year(command: argparse.ArgumentParser) -> None:

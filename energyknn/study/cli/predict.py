@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from energyknn.study.cli.options import WRITABLE, UserError, add_data, add_option
+from energyknn.study.cli.options import UserError, add_data, add_option, add_table_out
 
 _MOST_EXPLAINED = 1000  # rows
 _N_REASONS = 5  # training rows of each
@@ -28,7 +28,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     text = "a model's file, or a folder with model.safetensors"
     add_option(command, "--model", "MODEL", text, type=Path, required=True)
     add_data(command, required=True)
-    add_option(command, "--out", "FILE", WRITABLE, type=Path, shown="CSV to stdout")
+    add_table_out(command, "CSV to stdout")
     add_option(command, "--coverage", "C", "share of targets that the intervals cover", type=float, shown=0.9)
     text = "instead of CSV, show the N training rows that count most in a prediction, and columns' shares in distances"
     add_option(command, "--why", "N", text, type=int, nargs="?", const=_N_REASONS, shown=_N_REASONS)

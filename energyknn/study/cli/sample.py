@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-from energyknn.study.cli.options import WRITABLE, UserError, add_option
+from energyknn.study.cli.options import UserError, add_option, add_table_out
 
 SUMMARY = "make synthetic tracks of any size"
 DESCRIPTION = "Make seeded synthetic tracks with the notebook's 19 columns. The same call gives the same file."
@@ -15,7 +14,7 @@ DESCRIPTION = "Make seeded synthetic tracks with the notebook's 19 columns. The 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     add_option(command, "--rows", "N", "number of tracks", type=int, required=True)
-    add_option(command, "--out", "FILE", WRITABLE, type=Path, shown="stdout")
+    add_table_out(command, "stdout")
     add_option(command, "--random-state", "SEED", "seed", 0)
     text = "leave a key out; may be repeated"
     add_option(command, "--missing-key", "KEY", text, [], type=int, action="append", shown=None)
