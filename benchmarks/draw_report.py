@@ -1,4 +1,4 @@
-"""Draw RESULTS.md with its pictures, and the README's table, from a saved run."""
+"""Draw RESULTS.md with its pictures, and the tables of the README and of the page on the drop-in, from saved runs."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import argparse
 import sys
 from pathlib import Path
 
-from harness.page import make_readme_table, render_page, replace_table
+from harness.page import make_drop_in_table, make_readme_table, render_page, replace_table
 from harness.runs import read_run
 
 FOLDER = Path(__file__).parent
 
 
 def main() -> int:
-    """Write the page, its pictures and the README's table."""
+    """Write the page, its pictures and the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, nargs="?", default=FOLDER / "results" / "full.json")
-    parser.add_argument("--out", type=Path, help="folder for the page alone; without it, the page and the README")
+    parser.add_argument("--out", type=Path, help="folder for the page alone; without it, the page and all tables")
     options = parser.parse_args()
     run = read_run(options.run)
     text, pictures = render_page(run, options.run.name)
@@ -28,8 +28,11 @@ def main() -> int:
         (out / "pictures" / f"{name}.png").write_bytes(png)
     (out / "RESULTS.md").write_text(text, encoding="utf-8")
     if options.out is None:
-        readme = FOLDER.parent / "README.md"
-        readme.write_text(replace_table(readme.read_text(encoding="utf-8"), make_readme_table(run)), encoding="utf-8")
+        drop_in = read_run(FOLDER / "results" / "drop-in.json")
+        tables = {"README.md": make_readme_table(run), "docs/how_to/drop_in.md": make_drop_in_table(drop_in)}
+        for name, table in tables.items():
+            page = FOLDER.parent / name
+            page.write_text(replace_table(page.read_text(encoding="utf-8"), table), encoding="utf-8")
     sys.stdout.write(f"{out / 'RESULTS.md'} with {len(pictures)} pictures\n")
     return 0
 

@@ -20,6 +20,7 @@ from harness.drawing import (
     draw_values,
     tell_verdict,
 )
+from harness.rivals import GRID
 
 QUESTIONS = {
     "where it does not pay": "Cases chosen to lose",
@@ -123,11 +124,31 @@ def make_readme_table(run: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def replace_table(readme: str, table: str) -> str:
-    """Put the table between the README's two marks."""
-    found = re.subn(f"{START}.*?{STOP}", lambda _: f"{START}\n{table}\n{STOP}", readme, flags=re.DOTALL)
+def make_drop_in_table(run: Mapping[str, Any]) -> str:
+    """Return the table for the page on the drop-in: the seconds of each grid before and after."""
+    cases = [case for case in list_cases(run) if case.get("rival") == GRID]
+    lines = [
+        "| grid | GridSearchCV | from_grid_search | times faster (95 % interval) |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for case in cases:
+        times = " | ".join(format_seconds(case[name]) for name in ("rival_seconds", "ours_seconds"))
+        lines.append(f"| {case['case']} | {times} | {format_figure(case['times_faster'])}{format_spread(case)} |")
+    machine, packages = run["machine_info"], run["machine_info"]["packages"]
+    versions = ", ".join(f"{name} {packages[name]}" for name in ("scikit-learn", "numpy", "numba"))
+    lines.append(
+        f"\n{machine['cpu']['brand_raw']}, {machine['threads']} threads, {versions}, {run['datetime'][:10]}, revision "
+        f"{run['commit_info']['id'][:7]}. Both searches ran in one process, one after the other, with every core and "
+        "without the refit, and their scores were compared."
+    )
+    return "\n".join(lines)
+
+
+def replace_table(page: str, table: str) -> str:
+    """Put the table between the two marks of a page."""
+    found = re.subn(f"{START}.*?{STOP}", lambda _: f"{START}\n{table}\n{STOP}", page, flags=re.DOTALL)
     if found[1] != 1:
-        message = f"The README has {found[1]} places between {START} and {STOP}. It must have one."
+        message = f"The page has {found[1]} places between {START} and {STOP}. It must have one."
         raise ValueError(message)
     return found[0]
 

@@ -84,7 +84,11 @@ def make_quick_scorer(model: Any, y: Any, names: Mapping[str, str]) -> Callable[
         actual = np.asarray(y, dtype=np.float64)
     except (TypeError, ValueError):
         return None
-    if len(actual) < 2 or not np.isfinite(actual).all() or actual.ndim != model.y_.ndim:
+    is_short = np.asarray(y).dtype in (
+        np.float16,
+        np.float32,
+    )  # scikit-learn adds up such targets in their own precision
+    if is_short or len(actual) < 2 or not np.isfinite(actual).all() or actual.ndim != model.y_.ndim:
         return None
     actual = actual.reshape(len(actual), -1)
 

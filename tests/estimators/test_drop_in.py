@@ -475,6 +475,11 @@ def test_rows_that_a_scorer_makes_are_not_taken_for_those_of_the_fold(model):
     assert_same(G(model, {f"{prefix}n_neighbors": range(1, 30)}, scoring=score, cv=3), X, y)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.int16, np.bool_])
+def test_targets_of_other_dtypes(dtype):
+    assert_same(G(R(), K | BOTH, cv=3, scoring=["r2", "neg_mean_absolute_error"], refit="r2"), X, y.astype(dtype))
+
+
 @pytest.mark.parametrize("outputs", [1, 2])
 @pytest.mark.parametrize("scoring", [["accuracy", "balanced_accuracy"], ["accuracy", "neg_log_loss"]])
 def test_many_classes(outputs, scoring, monkeypatch):

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from harness.data import FULL, PUBLIC, SMOKE, describe_data, make_public_problem, read_size
 from harness.machine import describe_machine
-from harness.page import QUESTIONS, list_cases, make_readme_table, render_page, replace_table
+from harness.page import QUESTIONS, list_cases, make_drop_in_table, make_readme_table, render_page, replace_table
 from harness.peers import GPU_PEERS, PEERS, check_distances, measure_distances, measure_recall, search_ours
 from harness.runs import read_run
 from harness.timing import Recorder, median_interval
@@ -146,8 +146,16 @@ def test_no_figure_of_the_readme_is_typed_by_hand():
         replace_table("no marks", "a table")
 
 
-def test_the_committed_run_names_no_machine():
-    text = COMMITTED.read_text(encoding="utf-8")
+def test_no_figure_of_the_page_on_the_drop_in_is_typed_by_hand():
+    page = (ROOT / "docs" / "how_to" / "drop_in.md").read_text(encoding="utf-8")
+    table = make_drop_in_table(read_run(COMMITTED.with_name("drop-in.json")))
+    assert replace_table(page, table) == page
+    assert len(table.splitlines()) > 10
+
+
+@pytest.mark.parametrize("path", sorted(COMMITTED.parent.glob("*.json")), ids=lambda path: path.name)
+def test_a_committed_run_names_no_machine(path):
+    text = path.read_text(encoding="utf-8")
     assert '"node"' not in text
     assert "/home" not in text
     assert "/tmp" not in text  # noqa: S108 - what must not be there
