@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from sklearn.neighbors import KNeighborsRegressor, NearestNeighbors
@@ -43,6 +43,7 @@ def test_neighbours_are_scikit_learns(power, k):
 @pytest.mark.usefixtures("work")
 @pytest.mark.parametrize("power", [3, 4, np.inf])
 def test_rows_that_tie_are_in_order(power):
+    @settings(max_examples=25)
     @given(st.integers(0, 2**32 - 1), st.integers(2, 200), st.data())
     def check(seed, n_train, data):
         drawn = np.random.default_rng(seed)
