@@ -63,14 +63,23 @@ MODELS = {
 }
 
 
+class FittedModels(dict):
+    """The models, each fitted when it is first asked for."""
+
+    def __missing__(self, name):
+        self[name] = clone(MODELS[name]).fit(X, y)
+        return self[name]
+
+
 @pytest.fixture(scope="module")
 def models():
-    return {name: clone(model).fit(X, y) for name, model in MODELS.items()}
+    return FittedModels()
 
 
 def mark_slow(names):
-    """Leave the model that takes three times as long as one map to the slow tests."""
-    return [pytest.param(name, marks=pytest.mark.slow if name == "mean of maps" else ()) for name in names]
+    """Leave the models that take three times as long as one map to the slow tests."""
+    slow = ("mean of maps", "joined maps")
+    return [pytest.param(name, marks=pytest.mark.slow if name in slow else ()) for name in names]
 
 
 @pytest.fixture(params=mark_slow(MODELS))
