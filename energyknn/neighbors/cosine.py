@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from energyknn._shared.checks import check_n_neighbors
 from energyknn.neighbors.contract import Neighbors
 from energyknn.neighbors.engines import Engine
 from energyknn.neighbors.search import build_index
@@ -55,6 +56,7 @@ class CosineIndex:
         if X_query is None and own is None:
             own = np.arange(len(self.X_train))
         query = self._index.X_train if X_query is None else _scale_to_unit(X_query)
+        n_neighbors = check_n_neighbors(n_neighbors, n_train=len(self.X_train), excludes_self=own is not None)
         n_query, n_available = len(query), len(self.X_train) - (own is not None)
         found = Neighbors(np.empty((n_query, n_neighbors)), np.empty((n_query, n_neighbors), dtype=np.int64))
         margin = 8 * (query.shape[1] + 2) * np.finfo(np.float64).eps / 2

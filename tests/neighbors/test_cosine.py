@@ -58,3 +58,11 @@ def test_rows_that_nearly_tie_are_decided_by_their_own_distances():
     distances = np.clip(1 - np.einsum("qd,qkd->qk", units[:20], np.broadcast_to(units, (20, 300, 5))), 0, 2)
     found = CosineIndex(train).search(train[:20], 7)
     np.testing.assert_array_equal(found.indices, np.argsort(distances, axis=1, kind="stable")[:, :7])
+
+
+@pytest.mark.parametrize("k", [0, 121, 2.5])
+def test_a_number_of_neighbours_that_there_is_not_is_refused(k):
+    with pytest.raises((ValueError, TypeError), match="n_neighbors"):
+        CosineIndex(TRAIN).search(QUERY, k)
+    with pytest.raises(ValueError, match="It must be from 1 to 119"):
+        CosineIndex(TRAIN).search(None, 120)
