@@ -97,10 +97,9 @@ def assert_same(search, X, y, **params):
         np.testing.assert_array_equal(getattr(found, "classes_", None), getattr(expected, "classes_", None))
         try:
             other = expected.predict(X)
-        except ValueError as error:  # a best candidate that failed on every fold
+        except ValueError:  # the best candidate failed on every fold, too
             with pytest.raises(ValueError, match="n_neighbors"):
                 found.predict(X)
-            assert "n_neighbors" in str(error)
             return found
         one = found.predict(X)
         if one.dtype.kind == "f":
