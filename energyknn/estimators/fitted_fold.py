@@ -86,15 +86,16 @@ class FittedFold:
         """Group candidates that find the same neighbours at the same distances."""
         groups: dict[Any, list[Planned]] = {}
         for planned in candidates:
-            key = (self._rounds_otherwise(planned), identify_distance(planned.model))
+            key = (self._find_rounding(planned), identify_distance(planned.model))
             groups.setdefault(key, []).append(planned)
         return groups.values()
 
     def change_distance(self, planned: Planned) -> bool:
         """Prepare the model's training rows for the distance of a candidate, and return whether that can be done."""
         model, distance = self.model, identify_distance(planned.model)
-        if self._rounds_otherwise(planned):
-            model.index_ = ForeignIndex(model._fit_X, {"algorithm": "brute", "metric": "euclidean"})
+        rounding = self._find_rounding(planned)
+        if rounding is not None:
+            model.index_ = ForeignIndex(model._fit_X, {"algorithm": "brute", "metric": rounding})
             self.distance = None
         elif self.distance != distance:
             self.distance = None
@@ -111,18 +112,21 @@ class FittedFold:
         n_train, n_features = self.model._fit_X.shape
         return count_work(n_train, _num_samples(self.X_test), n_features)
 
-    def _rounds_otherwise(self, planned: Planned) -> bool:
-        """Tell whether scikit-learn's brute force, whose distances differ in the last digits, is no slower here.
+    def _find_rounding(self, planned: Planned) -> str | None:
+        """Return the metric if scikit-learn's brute force rounds distances otherwise and is no slower here.
 
-        Candidates that differ in `algorithm` alone then rank as they do in the given search.
+        Candidates whose scores differ in the last digits alone then rank as they do in the given search.
         """
-        n_train, n_features = self.model._fit_X.shape
-        n_neighbors, algorithm = planned.model["n_neighbors"], planned.model["algorithm"]
-        is_many = isinstance(n_neighbors, numbers.Integral) and n_neighbors >= n_train // 2
+        if self._count_work() >= _SMALL_WORK:
+            return None
+        params, (n_train, n_features) = planned.model, self.model._fit_X.shape
+        is_many = isinstance(params["n_neighbors"], numbers.Integral) and params["n_neighbors"] >= n_train // 2
         is_unsuited = n_features > _MOST_FOR_TREES or is_many or issparse(self.model._fit_X)
-        is_brute = algorithm == "brute" or (algorithm == "auto" and is_unsuited)
-        is_small = self._count_work() < _SMALL_WORK
-        return is_brute and is_small and identify_distance(planned.model) == _EUCLIDEAN
+        is_brute = params["algorithm"] == "brute" or (params["algorithm"] == "auto" and is_unsuited)
+        if is_brute and identify_distance(params) == _EUCLIDEAN:
+            return "euclidean"
+        is_cosine = isinstance(params["metric"], str) and params["metric"] == "cosine" and not params["metric_params"]
+        return "cosine" if is_cosine and params["algorithm"] in ("auto", "brute") else None
 
     def remembering(self, candidates: Sequence[Planned]) -> AbstractContextManager[None]:
         """Remember what is returned for the rows of the fold, and compute it for all candidates at once."""

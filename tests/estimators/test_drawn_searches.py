@@ -60,7 +60,7 @@ def draw_search(draw):
         name = f"step{number}"
         choices = [StandardScaler(), RobustScaler(), MinMaxScaler(), QuantileTransformer(n_quantiles=10), "passthrough"]
         if own.get("metric") == ["chebyshev"]:
-            del choices[3]  # it cuts rows off at 0 and 1, so the largest differences of several rows are equal
+            del choices[2:4]  # with ends at 0 and 1, the largest differences of several rows are equal
         steps.append((name, choose(draw, choices)))
         if draw.integers(3) == 0:
             grid[name] = [StandardScaler(), "passthrough"]
