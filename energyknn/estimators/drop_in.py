@@ -59,6 +59,7 @@ def from_grid_search(search: Any) -> Any:
     Examples
     --------
     >>> from sklearn.datasets import load_iris
+    >>> from sklearn.neighbors import KNeighborsClassifier
     >>> search = GridSearchCV(KNeighborsClassifier(), {"n_neighbors": range(1, 20)}, cv=3)
     >>> from_grid_search(search).fit(*load_iris(return_X_y=True)).best_params_
     {'n_neighbors': 4}

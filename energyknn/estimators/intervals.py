@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from scipy.stats import binomtest
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit, ShuffleSplit, cross_val_predict
@@ -239,9 +240,13 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         ValueError
             If a parameter is out of its range, or there are too few rows to calibrate with.
         TypeError
-            If `method` is "leave-one-out" and the model has no neighbours.
+            If the rows are sparse, or `method` is "leave-one-out" and the model has no neighbours.
         """
         self._check_parameters(groups)
+        is_sparse: bool = issparse(X)
+        if is_sparse:
+            message = "X is sparse, and the spread of neighbours is measured on arrays. Give X.toarray()."
+            raise TypeError(message)
         validate_data(self, X, y, skip_check_array=True)
         target = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=np.float64, input_name="y")
         check_consistent_length(X, target, groups)
