@@ -108,7 +108,7 @@ def check_search(seed):
 
 
 @pytest.mark.medium
-@pytest.mark.parametrize("seed", [*range(10), *[pytest.param(seed, marks=pytest.mark.slow) for seed in range(10, 60)]])
+@pytest.mark.parametrize("seed", [*range(6), *[pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 60)]])
 def test_a_drawn_search(seed):
     check_search(seed)
 
