@@ -206,7 +206,7 @@ print("same bits")
 """
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_without_the_compiler_the_engine_gives_the_same_bits():
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", WITHOUT_COMPILER],
