@@ -147,7 +147,7 @@ print(describe_value(scale), describe_value(StandardScaler()), describe_value({"
 """
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_a_description_is_the_same_in_another_process(capsys):
     """Sets are in another order there: this process has another hash seed, or draws one of 4 billion at random."""
     seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"

@@ -132,7 +132,7 @@ def test_what_is_compared_beyond_the_notebook_can_be_saved_but_for_trees(rows, t
     assert trees < models.keys()
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_another_process_predicts_the_same(others, saved, tmp_path):
     others.to_csv(tmp_path / "new.csv", index=False)
     code = (

@@ -399,7 +399,7 @@ def test_help_is_there(capsys, command):
     assert "usage: energyknn" in capsys.readouterr().out
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_progress_goes_to_a_terminals_stderr_only(tmp_path):
     """Run `python -m energyknn` in a pseudo-terminal, so that progress is shown, and keep stdout apart."""
     make_tracks(120).to_csv(tmp_path / "few.csv", index=False)

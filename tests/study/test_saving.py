@@ -104,7 +104,7 @@ print(json.dumps(counts))
 """
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 @pytest.mark.parametrize("n_kills", [6, pytest.param(150, marks=pytest.mark.fuzz)])
 def test_a_save_that_is_killed_leaves_the_old_file_or_the_new(tmp_path, request, say, n_kills):
     done = run_python(KILLS, tmp_path, n_kills, request.path.parents[1])
