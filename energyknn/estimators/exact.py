@@ -28,7 +28,7 @@ else:
     _Base = object
 
 _COPIES = 4  # of the rows, which a search takes at most
-_MOST_DENSE = 1024  # columns; with more, most of a search would multiply zeros
+_LEAST_FILLED = 0.03  # of the values of sparse rows; with fewer, scikit-learn's search of sparse rows is faster
 _LARGEST = ("chebyshev", "infinity")
 _POWERS = {name: p for p, metric in METRICS.items() for name in metric.names}
 
@@ -86,7 +86,7 @@ class ExactNeighbors(NeighborsMixin, _Base):
         power = find_power(self)
         other = find_other_power(self)
         is_cosine = isinstance(self.metric, str) and self.metric == "cosine" and not self.metric_params
-        rows = _make_dense(self._fit_X) if power or other or is_cosine else None
+        rows = _make_dense(self._fit_X, least_filled=_LEAST_FILLED) if power or other or is_cosine else None
         if rows is None or (is_cosine and not can_scale(rows)):
             self.index_ = self._ask_scikit_learn(self._fit_X)
         elif power is not None:
@@ -196,7 +196,7 @@ class ExactNeighbors(NeighborsMixin, _Base):
         return Neighbors(*self.index_.search(rows, n_neighbors, n_jobs=self.n_jobs))
 
 
-def _make_dense(rows: Any) -> Any:
+def _make_dense(rows: Any, *, least_filled: float = 0) -> Any:
     """Return rows as an array; None for a sparse matrix that is better searched as it is, by scikit-learn."""
     is_sparse: bool = issparse(rows)
     if not is_sparse:
@@ -205,4 +205,5 @@ def _make_dense(rows: Any) -> Any:
     available = measure_available_memory()
     n_bytes = _COPIES * n_rows * n_features * np.dtype(np.float64).itemsize
     fits = available is None or n_bytes < available
-    return rows.toarray() if fits and n_features <= _MOST_DENSE else None
+    is_filled = rows.nnz >= least_filled * n_rows * n_features
+    return rows.toarray() if fits and is_filled else None

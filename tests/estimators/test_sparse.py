@@ -46,6 +46,8 @@ def test_rows_that_do_not_fit_in_memory_are_searched_as_they_are(metric, own, mo
         np.testing.assert_allclose(found, farthest, atol=1e-7)
 
 
-def test_rows_of_many_columns_stay_sparse():
+def test_rows_that_hold_little_stay_sparse():
     wide = sparse.random_array((60, 5000), density=0.01, format="csr", rng=random)
     assert isinstance(KNNRegressor().fit(wide, y[:60]).index_, ForeignIndex)
+    one_hot = sparse.csr_array(np.eye(26)[np.arange(60) % 26])
+    assert isinstance(KNNRegressor().fit(one_hot, y[:60]).index_, NeighborIndex)
