@@ -554,6 +554,7 @@ def check_scorers(names, task):
     return scored
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("at_once", [False, True], ids=["one by one", "at once"])
 @pytest.mark.parametrize("task", TASKS)
 def test_the_quick_scores_are_scikit_learns(task, at_once, monkeypatch):

@@ -80,6 +80,7 @@ def use_pandas(name):
     return USES[name](FRAME)
 
 
+@pytest.mark.medium
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 @pytest.mark.parametrize("make_frame", [pl.from_pandas, make_arrow], ids=["polars", "arrow"])
 @pytest.mark.parametrize("name", USES)

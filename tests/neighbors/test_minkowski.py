@@ -40,6 +40,7 @@ def test_neighbours_are_scikit_learns(power, k):
     np.testing.assert_allclose(found.distances, distances, rtol=1e-14)
 
 
+@pytest.mark.medium
 @pytest.mark.usefixtures("work")
 @pytest.mark.parametrize("power", [3, 4, np.inf])
 def test_rows_that_tie_are_in_order(power):
