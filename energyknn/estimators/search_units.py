@@ -111,7 +111,7 @@ class SearchTask(NamedTuple):
         for place, params in enumerate(candidates):
             try:
                 estimator = set_params(clone(self.estimator), params)
-            except Exception:
+            except Exception:  # scikit-learn says what is wrong where the candidate is scored alone
                 estimator = None
             model = find_model(estimator)
             if model is None:
