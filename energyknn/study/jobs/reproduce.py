@@ -14,7 +14,6 @@ import pandas as pd
 from rich.console import Group
 
 from energyknn._shared.saving import staged_folder
-from energyknn.loading import hash_file, load_table, sample_path
 from energyknn.progress import Track, track_silently
 from energyknn.schema import Schema
 from energyknn.study import describing
@@ -23,6 +22,7 @@ from energyknn.study.comparison.columns import measure_columns
 from energyknn.study.comparison.coverage import measure_intervals_by_decade
 from energyknn.study.comparison.models import LEARNED, NOTEBOOK, ONE_MAP, TUNED_TREES
 from energyknn.study.comparison.trees import find_missing_libraries
+from energyknn.study.dataset import Dataset, read_dataset
 from energyknn.study.notebook import LARGEST_N_NEIGHBORS, REFERENCE_YEAR, SPOTIFY
 from energyknn.study.protocol import Prepared, Protocol
 from energyknn.study.reporting.page import render_report
@@ -47,7 +47,7 @@ class Outcome:
 
 
 def reproduce(
-    data: str | Path | None,
+    data: str | Path | Dataset | None,
     out_dir: str | Path,
     *,
     schema: Schema = SPOTIFY,
@@ -66,13 +66,13 @@ def reproduce(
 
     Parameters
     ----------
-    data : str, Path or None
-        A CSV or Parquet file. None takes the committed sample of synthetic tracks.
+    data : str, Path, Dataset or None
+        A data file, or one that was read already. None takes the committed sample of synthetic tracks.
     out_dir : str or Path
         The folder for `results.json`, `report.html`, `pictures/`, and `model/` with scikit-learn's fitted searches. It
         is written only when everything is done.
     schema : Schema, default=SPOTIFY
-        The role of each column of the file.
+        The role of each column of the file. A `Dataset` has its own.
     scaling : {"all_rows", "train_only"}, default="all_rows"
         Rows that the scale is learned from.
     reference_year : int, default=2021
@@ -115,8 +115,8 @@ def reproduce(
     energyknn.study.run.run_study : The study alone, on a table.
     """
     started = time.perf_counter()
-    path = sample_path() if data is None else Path(data)
-    table = load_table(path, schema, latest_year=latest_year)
+    dataset = data if isinstance(data, Dataset) else read_dataset(data, schema, latest_year=latest_year)
+    table, schema = dataset.table, dataset.schema
     loaded = time.perf_counter() - started
     protocol = Protocol(scaling=scaling, reference_year=reference_year)
     without_leaks = replace(protocol, scaling="train_only", groups="songs")
@@ -134,10 +134,10 @@ def reproduce(
             second = run_study(table, without_leaks, scorer, schema=schema, track=track)
         found = {
             "data": {
-                "path": str(path) if data is not None else path.name,
+                "path": dataset.path,
                 "rows": len(table),
                 "nulls": int(table.isna().sum().sum()),
-                "sha256": hash_file(path),
+                "sha256": dataset.sha256,
                 "synthetic": are_synthetic(table),
             },
             **describing.describe_study(study, second, tool=tool),

@@ -20,9 +20,9 @@ from energyknn.estimators import KNNClassifier, from_grid_search
 from energyknn.estimators.search_units import run_units_here
 from energyknn.estimators.transformers import ColumnWeights
 from energyknn.inspection import group_columns
-from energyknn.loading import load_table
 from energyknn.progress import Track, track_silently
 from energyknn.schema import Schema
+from energyknn.study.dataset import Dataset, read_dataset
 from energyknn.study.notebook import SPOTIFY
 from energyknn.study.protocol import Prepared, Protocol, prepare
 from energyknn.study.reporting.tables import tabulate_candidates
@@ -54,7 +54,7 @@ def fit_search(search: Any, X: Any, y: Any, *, track: Track[Any] = track_silentl
 
 
 def tune(
-    data: str | Path,
+    data: str | Path | Dataset,
     protocol: Protocol,
     *,
     n_neighbors: Sequence[int],
@@ -76,8 +76,8 @@ def tune(
 
     Parameters
     ----------
-    data : str or Path
-        A CSV or Parquet file.
+    data : str, Path or Dataset
+        A data file, or one that was read already.
     protocol : Protocol
         Which rows are held out, which rows the scale is learned from, and the number of folds.
     n_neighbors, weights : sequence
@@ -119,8 +119,9 @@ def tune(
     --------
     energyknn.tuning.candidates.score_candidates : The same on arrays.
     """
-    table = load_table(data, schema, latest_year=latest_year)
-    prepared = prepare(table, protocol, schema=schema, n_neighbors=max(n_neighbors))
+    dataset = data if isinstance(data, Dataset) else read_dataset(data, schema, latest_year=latest_year)
+    schema = dataset.schema
+    prepared = prepare(dataset.table, protocol, schema=schema, n_neighbors=max(n_neighbors))
     distances = []
     for cost, name, left_out in product(mismatch_cost, scaler, without):
         transformer = _make_transformer(schema, prepared.X_train.columns.tolist(), cost, name, left_out)
