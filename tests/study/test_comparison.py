@@ -455,7 +455,7 @@ def test_the_command_line_shows_and_writes_them(tmp_path, capsys, monkeypatch):
         ),
     )
     missing = {"LightGBM": "install it", "CatBoost": "too"}
-    for room in ("jobs.reproduce", "comparison.models"):
+    for room in ("jobs.beyond", "comparison.models"):
         monkeypatch.setattr(f"energyknn.study.{room}.find_missing_libraries", lambda: missing)
     arguments = ["reproduce", "--no-honest", "--no-report", "--beyond", "--out", str(tmp_path / "out")]
     assert main(arguments) == 0
