@@ -68,6 +68,8 @@ def fit_scale(X: pd.DataFrame, columns: Sequence[str], *, rows: NDArray[np.int64
     Scale(columns=('a',), mean=(2.0,), sd=(1.0,))
     """
     numbers = X[list(columns)] if rows is None else X[list(columns)].iloc[rows]
+    if numbers.shape[1] == 0:
+        return Scale((), (), ())
     scaler = StandardScaler().fit(numbers.to_numpy(dtype=np.float64))
     constant = [name for name, values in numbers.items() if (values == values.iloc[0]).all()]
     if constant:

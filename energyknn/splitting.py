@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit, KFold, StratifiedKFold, train_test_split
 
-__all__ = ["Split", "fold_classes", "fold_groups", "fold_rows", "split_groups", "split_rows"]
+__all__ = ["Split", "fold_classes", "fold_groups", "fold_rows", "split_classes", "split_groups", "split_rows"]
 
 
 class Split(NamedTuple):
@@ -44,6 +44,7 @@ def split_rows(n_rows: int, *, test_size: float = 0.2, random_state: int = 42) -
 
     See Also
     --------
+    split_classes : Hold out the same share of each class.
     split_groups : Hold out whole groups.
     fold_rows : Cut folds.
 
@@ -54,6 +55,50 @@ def split_rows(n_rows: int, *, test_size: float = 0.2, random_state: int = 42) -
     """
     train, test = train_test_split(np.arange(n_rows, dtype=np.int64), test_size=test_size, random_state=random_state)
     return Split(train, test)
+
+
+def split_classes(labels: ArrayLike, *, test_size: float = 0.2, random_state: int = 42) -> Split:
+    """Hold out a random share of the rows, the same share of each class.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_rows,)
+        The class of each row.
+    test_size : float, default=0.2
+        Share of the rows to hold out, between 0 and 1. The number of rows is rounded up.
+    random_state : int, default=42
+        Seed of the shuffle.
+
+    Returns
+    -------
+    Split
+        Shuffled row numbers: those of scikit-learn's `train_test_split` with `stratify`. A class of one row cannot be
+        on both sides, so all such classes are held out as if they were one. Where that one has one row too, or there
+        are more classes than rows on a side, classes are not looked at.
+
+    Raises
+    ------
+    ValueError
+        If either side would be empty.
+
+    See Also
+    --------
+    split_rows : The same without classes.
+    fold_classes : Cut folds.
+
+    Examples
+    --------
+    >>> split_classes(["a", "b"] * 5).test.tolist()
+    [6, 9]
+    """
+    _, classes, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
+    classes = np.where(counts[classes] == 1, -1, classes)
+    sizes = np.unique(classes, return_counts=True)[1]
+    n_test = int(np.ceil(len(classes) * test_size))
+    if (sizes < 2).any() or len(sizes) > min(n_test, len(classes) - n_test):
+        return split_rows(len(classes), test_size=test_size, random_state=random_state)
+    rows = np.arange(len(classes), dtype=np.int64)
+    return Split(*train_test_split(rows, test_size=test_size, random_state=random_state, stratify=classes))
 
 
 def fold_rows(n_rows: int, *, n_splits: int = 4) -> tuple[Split, ...]:

@@ -8,8 +8,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from energyknn.fitting import Scores
-
 
 def r2_standard_error(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Estimate the standard error of R² over samples of rows.
@@ -38,9 +36,20 @@ def r2_standard_error(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     return float(influence.std() / np.sqrt(len(actual)))
 
 
+def accuracy_standard_error(accuracy: float, n_rows: int) -> float:
+    """Return the standard error of a share of rows, such as those whose class is predicted.
+
+    Examples
+    --------
+    >>> accuracy_standard_error(0.9, 100)
+    0.03
+    """
+    return float(np.sqrt(accuracy * (1 - accuracy) / n_rows))
+
+
 @dataclass(frozen=True)
 class Gap:
-    """R² on the training rows less R² on the test rows, for one model.
+    """The score on the training rows less that on the test rows, for one model: R², or accuracy for classes.
 
     Parameters
     ----------
@@ -65,25 +74,30 @@ class Verdict:
     explanation: str
 
 
-def measure_gap(train: Scores, without_self: Scores, test: Scores, *, errors: tuple[float, float]) -> Gap:
+def measure_gap(train: float, without_self: float, test: float, *, errors: tuple[float, float]) -> Gap:
     """Measure how far the training score lies above the test score.
 
     Parameters
     ----------
-    train, without_self, test : Scores
-        Scores on the training rows, on the training rows without self, and on the test rows.
+    train, without_self, test : float
+        Scores on the training rows, on the training rows without self, and on the test rows; better when larger.
     errors : tuple of two floats
         Standard errors of the last two.
 
     Returns
     -------
     Gap
-        Differences of R².
+        Differences of the score.
+
+    Examples
+    --------
+    >>> measure_gap(0.75, 0.5, 0.5, errors=(0.0, 0.1))
+    Gap(with_self=0.25, without_self=0.0, standard_error=0.1)
     """
-    return Gap(train.r2 - test.r2, without_self.r2 - test.r2, float(np.hypot(*errors)))
+    return Gap(train - test, without_self - test, float(np.hypot(*errors)))
 
 
-def judge_overfitting(base: Gap, tuned: Gap) -> Verdict:
+def judge_overfitting(base: Gap, tuned: Gap, *, score: str = "R²") -> Verdict:
     """Judge the tuned model.
 
     A training row is its own nearest neighbour, so a neighbour model scores better on training rows. That part of the
@@ -94,6 +108,8 @@ def judge_overfitting(base: Gap, tuned: Gap) -> Verdict:
     ----------
     base, tuned : Gap
         The gaps before and after tuning.
+    score : str, default="R²"
+        What the score is called.
 
     Returns
     -------
@@ -104,9 +120,9 @@ def judge_overfitting(base: Gap, tuned: Gap) -> Verdict:
     name: Literal["not overfit", "overfit"] = "overfit" if overfit else "not overfit"
     rest = "more than" if overfit else "within"
     explanation = (
-        f"Training R² is {base.with_self:.4f} above test R² before tuning and {tuned.with_self:.4f} after it. "
-        "But each training row is its own nearest neighbour there. With each row's own self left out, the difference "
-        f"is {base.without_self:+.4f} before tuning and {tuned.without_self:+.4f} after it, {rest} two standard errors "
-        f"({2 * tuned.standard_error:.4f}) of zero: the tuned model is {name}."
+        f"Training {score} is {base.with_self:.4f} above test {score} before tuning and {tuned.with_self:.4f} after "
+        "it. But each training row is its own nearest neighbour there. With each row's own self left out, the "
+        f"difference is {base.without_self:+.4f} before tuning and {tuned.without_self:+.4f} after it, {rest} two "
+        f"standard errors ({2 * tuned.standard_error:.4f}) of zero: the tuned model is {name}."
     )
     return Verdict(name, explanation)

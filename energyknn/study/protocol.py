@@ -16,7 +16,7 @@ from energyknn.encoding import encode_features, fit_levels, target_values
 from energyknn.errors import DataFileError
 from energyknn.scaling import apply_scale, fit_scale
 from energyknn.schema import Schema
-from energyknn.splitting import Split, fold_classes, fold_groups, fold_rows, split_groups, split_rows
+from energyknn.splitting import Split, fold_classes, fold_groups, fold_rows, split_classes, split_groups, split_rows
 from energyknn.study.notebook import COARSE_N_NEIGHBORS, N_FOLDS, RANDOM_STATE, REFERENCE_YEAR, SPOTIFY, TEST_SIZE
 from energyknn.study.songs import label_songs
 
@@ -32,11 +32,12 @@ class Protocol:
     reference_year : int, default=2021
         The year in which a track's age is 0.
     test_size : float, default=0.2
-        Share of the rows, or of the songs, that is held out.
+        Share of the rows, or of the groups, that is held out.
     random_state : int, default=42
         Seed of the hold-out.
-    groups : {"none", "songs"}, default="none"
-        "songs" keeps all rows of a song on one side of the hold-out, and of each fold.
+    groups : {"none", "songs", "repeats"}, default="none"
+        "songs" keeps all rows of a song on one side of the hold-out, and of each fold. "repeats" does so with rows that
+        are equal in every feature.
     n_splits : int, default=4
         Number of folds of the training rows, at least 2.
     """
@@ -45,7 +46,7 @@ class Protocol:
     reference_year: int = REFERENCE_YEAR
     test_size: float = TEST_SIZE
     random_state: int = RANDOM_STATE
-    groups: Literal["none", "songs"] = "none"
+    groups: Literal["none", "songs", "repeats"] = "none"
     n_splits: int = N_FOLDS
 
 
@@ -62,7 +63,7 @@ class Prepared:
     folds : tuple of Split
         Row numbers that count the training rows.
     groups : ndarray of shape (n_train,), int64, or None
-        Song of each training row; None where the protocol does not group by song.
+        Group of each training row; None where the protocol does not group.
     """
 
     X_train: pd.DataFrame
@@ -167,9 +168,9 @@ def prepare(
     clock = clock or Clock()
     check_size(len(table), test_size=protocol.test_size, n_neighbors=n_neighbors, n_splits=protocol.n_splits)
     with clock.stage("split"):
-        songs = None if protocol.groups == "none" else label_songs(table, schema)
+        groups = label_groups(table, schema, protocol.groups)
         labels = target_values(table, schema) if schema.classifies else None
-        split, folds = _split(len(table), protocol, songs, labels)
+        split, folds = _split(len(table), protocol, groups, labels)
     with clock.stage("encode"):
         levels = fit_levels(table if protocol.scaling == "all_rows" else table.iloc[split.train], schema)
         X = encode_features(table, levels, schema, reference_year=protocol.reference_year)
@@ -177,19 +178,33 @@ def prepare(
     with clock.stage("scale"):
         scale = fit_scale(X, schema.numbers, rows=None if protocol.scaling == "all_rows" else split.train)
         X = apply_scale(X, scale)
-    groups = None if songs is None else songs[split.train]
-    return Prepared(X.iloc[split.train], X.iloc[split.test], y[split.train], y[split.test], folds, groups)
+    of_train = None if groups is None else groups[split.train]
+    return Prepared(X.iloc[split.train], X.iloc[split.test], y[split.train], y[split.test], folds, of_train)
+
+
+def label_groups(
+    table: pd.DataFrame, schema: Schema, groups: Literal["none", "songs", "repeats"]
+) -> NDArray[np.int64] | None:
+    """Label the rows that a protocol keeps together, from 0 on; None where it keeps none together."""
+    if groups == "none":
+        return None
+    if groups == "songs":
+        return label_songs(table, schema)
+    features = table[[*schema.numbers, *schema.categories]]
+    labels = features.groupby(list(features), sort=False, dropna=False).ngroup()
+    return np.asarray(labels, dtype=np.int64)
 
 
 def _split(
-    n_rows: int, protocol: Protocol, songs: NDArray[np.int64] | None, labels: NDArray[Any] | None
+    n_rows: int, protocol: Protocol, groups: NDArray[np.int64] | None, labels: NDArray[Any] | None
 ) -> tuple[Split, tuple[Split, ...]]:
-    """Hold rows out and cut folds: by song where there are songs, and with classes spread evenly where there are."""
-    test_size, random_state = protocol.test_size, protocol.random_state
-    if songs is None:
-        split = split_rows(n_rows, test_size=test_size, random_state=random_state)
-        if labels is not None:
-            return split, fold_classes(labels[split.train], n_splits=protocol.n_splits)
-        return split, fold_rows(len(split.train), n_splits=protocol.n_splits)
-    split = split_groups(songs, test_size=test_size, random_state=random_state)
-    return split, fold_groups(songs[split.train], n_splits=protocol.n_splits)
+    """Hold rows out and cut folds: by group where there are groups, and with classes spread evenly where there are."""
+    options: dict[str, Any] = {"test_size": protocol.test_size, "random_state": protocol.random_state}
+    if groups is not None:
+        split = split_groups(groups, **options)
+        return split, fold_groups(groups[split.train], n_splits=protocol.n_splits)
+    if labels is not None:
+        split = split_classes(labels, **options)
+        return split, fold_classes(labels[split.train], n_splits=protocol.n_splits)
+    split = split_rows(n_rows, **options)
+    return split, fold_rows(len(split.train), n_splits=protocol.n_splits)

@@ -26,7 +26,7 @@ class ProtocolPart(TypedDict):
     reference_year: int
     test_size: float
     random_state: int
-    groups: Literal["none", "songs"]
+    groups: Literal["none", "songs", "repeats"]
     train_rows: int
     test_rows: int
     search: NotRequired[Literal["one-search", "grid", "tune-sklearn", "ray"]]

@@ -174,7 +174,7 @@ def _measure(
     train, rest = evaluate(data.y_train, on_train), evaluate(data.y_train, without_self)
     test = evaluate(data.y_test, on_test)
     errors = (r2_standard_error(data.y_train, without_self), r2_standard_error(data.y_test, on_test))
-    return ModelFigures(n_neighbors, train, rest, test, measure_gap(train, rest, test, errors=errors), on_test)
+    return ModelFigures(n_neighbors, train, rest, test, measure_gap(train.r2, rest.r2, test.r2, errors=errors), on_test)
 
 
 def run_study(

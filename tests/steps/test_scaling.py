@@ -52,3 +52,9 @@ def test_scaling_changes_no_argument():
     before = X.copy()
     apply_scale(X, fit_scale(X, ["a"]))
     pd.testing.assert_frame_equal(X, before)
+
+
+def test_no_column_is_a_scale_of_its_own():
+    X = pd.DataFrame({"a": [1.0, 2.0]})
+    assert fit_scale(X, []) == Scale((), (), ())
+    pd.testing.assert_frame_equal(apply_scale(X, fit_scale(X, [])), X)

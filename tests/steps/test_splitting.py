@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made_tracks import make_tracks
 from sklearn.model_selection import KFold, train_test_split
 
-from energyknn.splitting import fold_groups, fold_rows, split_groups, split_rows
+from energyknn.splitting import fold_groups, fold_rows, split_classes, split_groups, split_rows
 from energyknn.study.notebook import SPOTIFY
 from energyknn.study.songs import label_songs, normalise_title
 
@@ -26,6 +26,21 @@ def test_the_rows_are_those_of_train_test_split(n_rows):
     split = split_rows(n_rows)
     np.testing.assert_array_equal(split.train, train)
     np.testing.assert_array_equal(split.test, test)
+
+
+def test_classes_are_split_as_by_train_test_split_with_stratify():
+    labels = np.random.default_rng(0).choice(["a", "b", "c"], 150, p=[0.7, 0.2, 0.1])
+    train, test = train_test_split(np.arange(150), test_size=0.2, random_state=42, stratify=labels)
+    split = split_classes(labels)
+    np.testing.assert_array_equal(split.train, train)
+    np.testing.assert_array_equal(split.test, test)
+
+
+@pytest.mark.parametrize("labels", [["a"] * 9 + ["b"], ["a"] * 8 + ["b", "c"], list("abcdefghij"), list("aabbccddee")])
+def test_classes_too_rare_for_both_sides_are_split_too(labels):
+    split = split_classes(labels)
+    assert sorted([*split.train, *split.test]) == list(range(10))
+    assert len(split.test) == 2
 
 
 @pytest.mark.parametrize("n_rows", [4, 10, 139_511])

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
-from energyknn.fitting import Scores
 from energyknn.study.overfitting import Gap, judge_overfitting, measure_gap, r2_standard_error
 
 
@@ -24,7 +23,7 @@ def test_the_standard_error_is_the_bootstraps():
 
 
 def test_a_gap_is_training_less_test():
-    gap = measure_gap(Scores(0.9, 0.1), Scores(0.75, 0.2), Scores(0.7, 0.2), errors=(0.03, 0.04))
+    gap = measure_gap(0.9, 0.75, 0.7, errors=(0.03, 0.04))
     assert (gap.with_self, gap.without_self, gap.standard_error) == pytest.approx((0.2, 0.05, 0.05))
 
 
@@ -36,3 +35,8 @@ def test_the_verdict_is_about_what_is_left_without_self(without_self, verdict):
     assert judged.verdict == verdict
     assert f"{without_self:+.4f}" in judged.explanation
     assert f"the tuned model is {verdict}." in judged.explanation
+
+
+def test_the_verdict_names_its_score():
+    judged = judge_overfitting(Gap(0.2, 0.1, 0.01), Gap(0.15, 0.0, 0.01), score="accuracy")
+    assert judged.explanation.startswith("Training accuracy is 0.2000 above test accuracy before tuning")
