@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
+from difflib import get_close_matches
 from types import ModuleType
+from typing import Any
 
 __all__ = [
     "ClusterError",
@@ -57,3 +60,15 @@ def import_extra(module: str, *, extra: str) -> ModuleType:
             f"pip install 'energyknn[{extra}]'"
         )
         raise ImportError(message, name=error.name) from None
+
+
+def suggest_name(name: Any, known: Iterable[str]) -> str:
+    """Return a sentence that names the nearest known name, or nothing where none is near.
+
+    Examples
+    --------
+    >>> suggest_name("unifrom", ["uniform", "distance"])
+    " Did you mean 'uniform'?"
+    """
+    near = get_close_matches(str(name), list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

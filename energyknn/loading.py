@@ -18,22 +18,26 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from energyknn._shared.dates import read_years
 from energyknn._shared.saving import PARQUET_ENDINGS, TABLE_ENDINGS
 from energyknn.errors import DataFileError, import_extra
 from energyknn.schema import TARGETS, Column, Schema
 
 __all__ = ["check_table", "load_table", "sample_path"]
 
+Missing = Literal["refuse", "keep"]
+
 MAX_EXPANSION = 100.0
 """Largest ratio of decompressed to compressed size. For tables it is usually 3 to 20."""
 
 _MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>"]
+_ABSENT = "missing (NaN)"
 _SHOWN = 5
 _ALWAYS_ALLOWED = 1 << 26  # bytes that any compressed file may expand to
 _LONGEST_HEADER = 1 << 20  # bytes
@@ -344,6 +348,7 @@ def check_table(
     *,
     latest_year: int | None = None,
     with_target: bool = True,
+    missing: Missing = "refuse",
     source: str = "table",
 ) -> pd.DataFrame:
     """Check a table against the schema.
@@ -358,6 +363,9 @@ def check_table(
         Last calendar year that a year column may hold. None sets no limit.
     with_target : bool, default=True
         Whether the target is required. Use False for rows to predict.
+    missing : {"refuse", "keep"}, default="refuse"
+        Whether a missing number, year or category breaks a rule. A missing target always does. A table with kept ones
+        can be filled by `energyknn.filling.apply_fills`.
     source : str, default="table"
         What messages call the table.
 
@@ -384,10 +392,10 @@ def check_table(
     {'area': [70], 'price': [2.5]}
     """
     wanted = [column for column in schema.columns if with_target or column.role not in TARGETS]
-    missing = [column.name for column in wanted if column.required and column.name not in table]
-    if missing:
+    lacking = [column.name for column in wanted if column.required and column.name not in table]
+    if lacking:
         message = (
-            f"{source!r}: missing {'column' if len(missing) == 1 else 'columns'} {', '.join(map(repr, missing))}. "
+            f"{source!r}: missing {'column' if len(lacking) == 1 else 'columns'} {', '.join(map(repr, lacking))}. "
             f"The file needs {', '.join(column.name for column in wanted if column.required)}."
         )
         raise DataFileError(message)
@@ -400,7 +408,10 @@ def check_table(
     checked = {column.name: _as_role(table[column.name], column) for column in present}
     problems: list[str] = []
     for column in present:
-        problems += _find_problems(table[column.name], checked[column.name], column, latest_year)
+        found = _find_problems(table[column.name], checked[column.name], column, latest_year)
+        problems += [
+            problem for what, problem in found if what != _ABSENT or missing == "refuse" or column.role in TARGETS
+        ]
     if problems:
         message = f"{source!r}: {'; '.join(problems)}. Rows count from 0 below the header. Mend or drop them."
         raise DataFileError(message)
@@ -415,6 +426,9 @@ def _as_role(values: pd.Series, column: Column) -> pd.Series:
         return values
     if values.dtype == bool:
         return values.astype(np.int64)
+    if column.role == "year" and not pd.api.types.is_numeric_dtype(values.dtype):
+        years = read_years(values)
+        return years if years.isna().any() else years.astype(np.int64)
     try:
         return pd.to_numeric(values, errors="coerce")
     except OverflowError:  # whole numbers beyond float64, which as text become infinite
@@ -426,8 +440,10 @@ def _is_coded(column: Column) -> bool:
     return bool(column.levels) and all(isinstance(level, int) for level in column.levels)
 
 
-def _find_problems(raw: pd.Series, values: pd.Series, column: Column, latest_year: int | None) -> Iterator[str]:
-    """Yield one clause for each rule that a column's values break."""
+def _find_problems(
+    raw: pd.Series, values: pd.Series, column: Column, latest_year: int | None
+) -> Iterator[tuple[str, str]]:
+    """Yield each rule that a column's values break, and a clause about it."""
     if column.role == "text":
         return
     absent = raw.isna().to_numpy()
@@ -441,13 +457,13 @@ def _find_problems(raw: pd.Series, values: pd.Series, column: Column, latest_yea
     elif column.levels:
         outside = ~values.isin([*column.levels, *column.unknown]).to_numpy() & ~absent & ~unreadable
     for broken, what in (
-        (absent, "missing (NaN)"),
+        (absent, _ABSENT),
         (unreadable, "text where a number belongs"),
         (infinite, "infinite"),
         (outside & ~infinite, rule),
     ):
         if broken.any():
-            yield f"column {column.name!r} is {what} in {_name_rows(raw, broken)}"
+            yield what, f"column {column.name!r} is {what} in {_name_rows(raw, broken)}"
 
 
 def _outside_range(

@@ -93,6 +93,17 @@ class Schema:
     def _named(self, *roles: Role) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns if column.role in roles)
 
+    def __repr__(self) -> str:
+        """Name the target, and count the columns of each role."""
+        roles = [column.role for column in self.columns]
+        words = {"number": "numbers", "year": "years", "category": "categories", "text": "texts"}
+        counts = [
+            f"{roles.count(role)} {role if roles.count(role) == 1 else several}"
+            for role, several in words.items()
+            if role in roles
+        ]
+        return f"Schema({'label' if self.classifies else 'target'}={self.target!r}, {', '.join(counts)})"
+
     @property
     def names(self) -> tuple[str, ...]:
         """Every column's name, in the file's order."""

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import FitFailedWarning
 
 from energyknn._shared.checks import check_choice, check_integer, check_rows
+from energyknn.errors import suggest_name
 from energyknn.neighbors.engines import Engine
 from energyknn.neighbors.metrics import METRICS
 from energyknn.neighbors.weighting import KERNELS, Weights, needs_bandwidth
@@ -27,7 +28,7 @@ from energyknn.progress import Track, track_silently
 from energyknn.splitting import Split
 from energyknn.tuning.fold_neighbors import FoldSearch, Side
 from energyknn.tuning.scores import CandidateScores, ScoreTable, SearchInterrupted
-from energyknn.tuning.scoring import needs_predictions, resolve_scoring, suggest_name
+from energyknn.tuning.scoring import needs_predictions, resolve_scoring
 from energyknn.tuning.tallies import BlockSums, Part, Tally, make_part
 
 _VALUES_AT_ONCE = 1 << 25  # predictions that are held at once: 256 MiB

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import get_scorer, get_scorer_names
+
+from energyknn.errors import suggest_name
 
 Scorer = str | Callable[[Any, Any, Any], float]
 """A name that `sklearn.metrics.get_scorer` knows, or a scorer: ``scorer(estimator, X, y)``, better when larger."""
@@ -58,12 +59,6 @@ def resolve_scoring(scoring: Any = None) -> dict[str, Scorer]:
             )
             raise ValueError(message)
     return {str(name): scorer for name, scorer in scoring.items()}
-
-
-def suggest_name(name: Any, known: Sequence[str]) -> str:
-    """Return a sentence that names the nearest known name, or nothing where none is near."""
-    near = get_close_matches(str(name), known, n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def _score_r2(squared: NDArray[np.float64], actual: NDArray[np.float64]) -> Any:

@@ -274,3 +274,28 @@ def test_hash_file_is_sha256(tmp_path):
 
 def test_the_sample_is_found():
     assert sample_path().name == "tracks.csv"
+
+
+def test_missing_cells_can_be_kept_but_for_the_target():
+    schema = make_schema(target="y", numbers=["a"], categories=["c"], years=["built"])
+    rows = {"a": [1, None], "c": [None, "x"], "built": [None, "1999-05-01"], "y": [1.0, 2.0]}
+    kept = check_table(pd.DataFrame(rows), schema, missing="keep")
+    assert kept["a"].isna().tolist() == [False, True]
+    assert kept["built"].tolist()[1] == 1999
+    with pytest.raises(DataFileError, match="'a' is missing"):
+        check_table(pd.DataFrame(rows), schema)
+    with pytest.raises(DataFileError, match="'y' is missing"):
+        check_table(pd.DataFrame({**rows, "y": [1.0, None]}), schema, missing="keep")
+    with pytest.raises(DataFileError, match="'a' is text"):
+        check_table(pd.DataFrame({**rows, "a": ["?", None]}), schema, missing="keep")
+
+
+def test_a_year_is_read_from_a_date():
+    schema = make_schema(target="y", years=["built"])
+    dates = pd.DataFrame({"built": ["1999-05-01", "2001"], "y": [1.0, 2.0]})
+    assert check_table(dates, schema)["built"].tolist() == [1999, 2001]
+    mixed = pd.Series([1999, "2001.0"], dtype=object)
+    assert check_table(dates.assign(built=mixed), schema)["built"].tolist() == [1999, 2001]
+    assert check_table(dates.assign(built=pd.to_datetime(["1999-05-01", "2001-01-01"])), schema)["built"].sum() == 4000
+    with pytest.raises(DataFileError, match="'built' is text where a number belongs in 1 row"):
+        check_table(dates.assign(built=["1999-05-01", "long ago"]), schema)
