@@ -1,6 +1,7 @@
 """The shell commands. Results go to stdout; progress and errors go to stderr.
 
-Each module here is a command: `SUMMARY` and `DESCRIPTION` are its help, `add_options` adds its options, `run` runs it.
+Each module that `_build_parser` names is a command: `SUMMARY`, `DESCRIPTION` and `EXAMPLES` are its help, `add_options`
+adds its options, `run` runs it. `--quiet` is an option of each. With it, warnings are not shown.
 """
 
 from __future__ import annotations
@@ -11,9 +12,19 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+import shtab
+
 from energyknn import __version__, errors
 from energyknn.study.cli import fetch, fit, predict, reproduce, sample, tune
-from energyknn.study.cli.options import Parser, UserError
+from energyknn.study.cli.options import UserError, add_quiet
+from energyknn.study.cli.parser import Parser
+
+EXAMPLES = (
+    "energyknn sample --rows 2000 --out tracks.csv",
+    "energyknn tune --data tracks.csv --n-neighbors 5:25",
+    "energyknn fit --data tracks.csv --model notebook --out energy.safetensors",
+    "energyknn predict --model energy.safetensors --data tracks.csv --out predicted.csv",
+)
 
 _MENDABLE = (UserError, *(getattr(errors, name) for name in errors.__all__))
 
@@ -34,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _show_once()
-            options = _build_parser().parse_args(arguments)
+            options = build_parser().parse_args(arguments)
+            warnings.showwarning = _show_nothing if options.quiet else _show_once()
             options.run(options)
     except (*_MENDABLE, ImportError, ConnectionError) as error:
         if isinstance(error, ImportError) and "energyknn[" not in str(error):
@@ -65,13 +76,32 @@ def _show_once() -> Any:
     return lambda message, *_, **__: write(f"energyknn: warning: {' '.join(str(message).split())}\n")
 
 
-def _build_parser() -> Parser:
-    parser = Parser(prog="energyknn", description="Predict Spotify's energy score by k-nearest-neighbour regression.")
+def _show_nothing(*_: Any, **__: Any) -> None:
+    """Leave a warning out."""
+
+
+def build_parser() -> Parser:
+    """Return the parser of all commands."""
+    text = (
+        "Predict a column of a table from the nearest rows: tune, fit, predict, explain. Begin with synthetic tracks."
+    )
+    parser = Parser(prog="energyknn", description=text, examples=EXAMPLES)
     parser.add_argument("--version", action="version", version=f"energyknn {__version__}")
+    _add_completion(parser)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=Parser)
     for module in (reproduce, tune, fit, predict, sample, fetch):
         name = module.__name__.rpartition(".")[2]
-        command = commands.add_parser(name, help=module.SUMMARY, description=module.DESCRIPTION)
+        options = {"help": module.SUMMARY, "description": module.DESCRIPTION, "examples": module.EXAMPLES}
+        command = commands.add_parser(name, **options)
         module.add_options(command)
+        add_quiet(command)
         command.set_defaults(run=module.run)
     return parser
+
+
+def _add_completion(parser: Parser) -> None:
+    """Add the option that prints a shell's completion."""
+    shells = ", ".join(shtab.SUPPORTED_SHELLS)
+    text = f"print what lets a shell complete commands, options and files: {shells}"
+    shtab.add_argument_to(parser, "--print-completion", help=text)
+    parser._option_string_actions["--print-completion"].metavar = "SHELL"  # its list of shells fits no narrow terminal

@@ -10,6 +10,7 @@ from energyknn.study.cli.options import add_option
 
 SUMMARY = "download the notebook's kind of file from Kaggle"
 DESCRIPTION = "Download the data set through kagglehub and record its checksum beside it."
+EXAMPLES = ("energyknn fetch --out data.csv",)
 
 
 def add_options(command: argparse.ArgumentParser) -> None:

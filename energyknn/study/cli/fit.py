@@ -15,6 +15,10 @@ SUMMARY = "fit a model on all rows of a file and save it"
 DESCRIPTION = (
     "Fit a model on all rows of a data file, and save it for `energyknn predict`. Reading the saved file runs no code."
 )
+EXAMPLES = (
+    "energyknn fit --data tracks.csv --model notebook --out energy.safetensors",
+    "energyknn fit --data tracks.csv --target tempo --numbers energy,loudness --model notebook --out tempo.safetensors",
+)
 
 
 def add_options(command: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""The parser of the commands, its errors, and the options that several commands share."""
+"""The options that several commands share, and the error of a mistake in them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+
+import shtab
 
 from energyknn._shared.saving import TABLE_ENDINGS
 from energyknn.schema import Schema, make_schema
@@ -15,15 +17,6 @@ from energyknn.study.notebook import REFERENCE_YEAR, SPOTIFY
 
 class UserError(Exception):
     """A mistake that the user can mend. Its message is one line."""
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are `UserError`."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise the parser's message as one line."""
-        line = f"{message}. See '{self.prog} --help'."
-        raise UserError(line)
 
 
 _MOST_TEXT = 0.5  # of the values of a target that is a number, where some cells are damaged
@@ -35,6 +28,9 @@ _ROLES = {
     "texts": "columns that together name a song or a thing",
 }
 
+_COMPLETED = {"FILE": shtab.FILE, "MODEL": shtab.FILE, "DIR": shtab.DIRECTORY}
+"""What a shell lists for the values of an option, by the word that stands for them."""
+
 
 def add_option(command: Any, flag: str, metavar: str | None, text: str, default: Any = None, **options: Any) -> None:
     """Add an option with a value of its default's type, and name the default in the help.
@@ -44,17 +40,31 @@ def add_option(command: Any, flag: str, metavar: str | None, text: str, default:
     shown = options.pop("shown", default)
     options.setdefault("type", str if default is None else type(default))
     text = text if shown is None else f"{text} (default: {shown})"
-    command.add_argument(flag, metavar=metavar, default=default, help=text, **options)
+    action = command.add_argument(flag, metavar=metavar, default=default, help=text, **options)
+    if metavar in _COMPLETED:
+        action.complete = _COMPLETED[metavar]
 
 
 def add_choice(command: argparse.ArgumentParser, flag: str, text: str, choices: Sequence[str]) -> None:
     """Add an option that takes one of some words, the first where it is not given."""
-    add_option(command, flag, None, text, choices[0], choices=choices)
+    listed = text if all(choice in text for choice in choices) else f"{text}: {' or '.join(choices)}"
+    add_option(command, flag, "WORD", listed, choices[0], choices=choices)
 
 
 def add_data(command: argparse.ArgumentParser, **options: Any) -> None:
     """Add the option that names the data file."""
     add_option(command, "--data", "FILE", "CSV or Parquet file", type=Path, **options)
+
+
+def add_quiet(command: argparse.ArgumentParser) -> None:
+    """Add the option that leaves out all that is neither a result nor an error."""
+    text = "show results and errors only: no notes, no warnings, no progress"
+    command.add_argument("--quiet", action="store_true", help=text)
+
+
+def add_json(command: argparse.ArgumentParser, text: str = "print one JSON object instead of text") -> None:
+    """Add the option that prints what programs read."""
+    command.add_argument("--json", action="store_true", help=text)
 
 
 def add_table_out(command: argparse.ArgumentParser, shown: str) -> None:

@@ -21,6 +21,10 @@ DESCRIPTION = (
     "Predict the rows of a data file with a model that `energyknn fit` wrote. The file needs the model's columns; the "
     "target and text may be missing."
 )
+EXAMPLES = (
+    "energyknn predict --model energy.safetensors --data new.csv --out predicted.csv",
+    "energyknn predict --model energy.safetensors --data new.csv --why 3",
+)
 
 
 def add_options(command: argparse.ArgumentParser) -> None:

@@ -19,6 +19,10 @@ DESCRIPTION = (
     "Run the whole study on a data file; print the notebook beside this run; write results.json, report.html with its "
     "pictures, and both searches."
 )
+EXAMPLES = (
+    "energyknn reproduce --out results",
+    "energyknn reproduce --data tracks.csv --no-honest --no-report --out results",
+)
 
 
 def add_options(command: argparse.ArgumentParser) -> None:

@@ -9,6 +9,10 @@ from energyknn.study.cli.options import UserError, add_option, add_table_out
 
 SUMMARY = "make synthetic tracks of any size"
 DESCRIPTION = "Make seeded synthetic tracks with the notebook's 19 columns. The same call gives the same file."
+EXAMPLES = (
+    "energyknn sample --rows 2000 --out tracks.csv",
+    "energyknn sample --rows 5",
+)
 
 
 def add_options(command: argparse.ArgumentParser) -> None:

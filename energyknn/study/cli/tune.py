@@ -20,6 +20,11 @@ DESCRIPTION = (
     "Cross-validate every number of neighbours and weighting on the training rows (four fifths, as in the study), with "
     "one neighbour search for each fold."
 )
+EXAMPLES = (
+    "energyknn tune --data tracks.csv --n-neighbors 5:25",
+    "energyknn tune --data tracks.csv --weights uniform,distance --mismatch-cost 8,1,0",
+    "energyknn tune --data tracks.csv --target tempo --numbers energy,loudness,danceability",
+)
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
