@@ -163,19 +163,34 @@ class CoveragePart(TypedDict):
     mean_width: float
 
 
+class BudgetPart(TypedDict):
+    """The seconds that were asked for, and those that were measured to plan: of a fit and of its steps, by model."""
+
+    seconds: float
+    measured: dict[str, dict[str, float]]
+
+
 class Analyses(TypedDict):
-    """Errors of the models beyond the notebook by group and size, effects of the protocol, intervals and columns."""
+    """Errors of the models beyond the notebook by group and size, effects of the protocol, intervals and columns.
+
+    `missing` names libraries that are not installed. `reduced` and `left_out` say, by model or part, what the budget
+    or an interrupt took away. A part that was left out is not here.
+    """
 
     missing: dict[str, str]
-    errors: dict[str, dict[str, list[GroupPart]]]
-    learning_curve: dict[str, list[CurvePart]]
-    effects: EffectsPart
-    nested: NestedPart
-    coverage: list[CoveragePart]
-    calibration: list[CoveragePart]
-    constant_width: float
-    weights: dict[str, EstimatePart]
-    importance: dict[str, EstimatePart]
+    reduced: dict[str, str]
+    left_out: dict[str, str]
+    interrupted: bool
+    budget: NotRequired[BudgetPart]
+    errors: NotRequired[dict[str, dict[str, list[GroupPart]]]]
+    learning_curve: NotRequired[dict[str, list[CurvePart]]]
+    effects: NotRequired[EffectsPart]
+    nested: NotRequired[NestedPart]
+    coverage: NotRequired[list[CoveragePart]]
+    calibration: NotRequired[list[CoveragePart]]
+    constant_width: NotRequired[float]
+    weights: NotRequired[dict[str, EstimatePart]]
+    importance: NotRequired[dict[str, EstimatePart]]
     seconds: float
 
 

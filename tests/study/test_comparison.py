@@ -465,7 +465,7 @@ def test_the_command_line_shows_and_writes_them(tmp_path, capsys, monkeypatch):
     assert set(written["boosted trees"]) == {"cv_rmse", "test", "test_rmse", "seconds"}
     assert set(written["boosted trees"]["test"]) == {"r2", "rmse"}
     assert set(analyses) == {
-        *("missing", "errors", "learning_curve", "effects", "nested", "seconds"),
+        *("missing", "reduced", "left_out", "interrupted", "errors", "learning_curve", "effects", "nested", "seconds"),
         *("coverage", "calibration", "constant_width", "weights", "importance"),
     }
     assert [row["nominal"] for row in analyses["calibration"]] == [0.5, 0.6, 0.7, 0.8, 0.9, 0.95]

@@ -51,6 +51,7 @@ from energyknn.study.reporting.tables import (
     compare_with_notebook,
     format_difference,
     format_value,
+    list_notes,
     tabulate_models,
 )
 
@@ -174,6 +175,9 @@ def with_beyond() -> dict[str, Any]:
     analyses = make_plain(
         {
             "missing": {"CatBoost": "pip install <it>"},
+            "reduced": {"LightGBM, <tuned>": "2 of 4 settings"},
+            "left_out": {},
+            "interrupted": False,
             "errors": {"decade": errors, "target": errors},
             "learning_curve": {name: [CurvePoint(n, estimate(4 / n)) for n in (100, 200)] for name in ("one", "other")},
             "effects": {"model": "notebook's neighbours", "effects": [effect]},
@@ -491,10 +495,26 @@ def test_the_terminal_names_intervals_and_what_is_missing(with_beyond):
     from rich.console import Console
 
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(tabulate_models(with_beyond["beyond"], {"CatBoost": "pip install it"}))
+    notes = ["boosted trees: 2 of 4 settings", "not compared: CatBoost (pip install 'energyknn[trees]')"]
+    console.print(tabulate_models(with_beyond["beyond"], notes))
     text = console.export_text()
     assert "  0.09000 0.01000" in text
-    assert "not compared: CatBoost (pip install it)" in text
+    assert all(note in text for note in notes)
+
+
+def test_notes_say_what_is_missing_smaller_and_left_out():
+    analyses = {"missing": {"CatBoost": "install it"}, "reduced": {"forest": "9 trees"}, "left_out": {"nested": "late"}}
+    assert list_notes(analyses) == ["not compared: CatBoost (install it)", "forest: 9 trees", "left out: nested (late)"]
+
+
+def test_parts_that_were_left_out_are_named_and_not_drawn(with_beyond):
+    kept = ("missing", "reduced", "interrupted", "seconds")
+    analyses = {name: with_beyond["beyond_analyses"][name] for name in kept} | {"left_out": {"nested estimate": "late"}}
+    results = {**with_beyond, "beyond_analyses": analyses}
+    assert list(draw_beyond(results)) == ["beyond_models"]
+    text = PageReader(render_page(results, {})).text
+    assert "Left out: nested estimate (late)" in text
+    assert "Do the intervals cover" not in text
 
 
 # --------------------------------------------------------------------------------------------------- page

@@ -37,6 +37,9 @@ def compare_models_beyond(
     effects = diagnostics.measure_effects(table, protocol, listed[NOTEBOOK], data=data, schema=schema, track=track)
     analyses = {
         "missing": find_missing_libraries(),
+        "reduced": {},
+        "left_out": {},
+        "interrupted": False,
         "errors": _tabulate_errors(table, data, scores, schema),
         "learning_curve": curves,
         "effects": {"model": NOTEBOOK, "effects": effects},

@@ -22,7 +22,7 @@ from energyknn.study.notebook import REFERENCE_YEAR, SPOTIFY
 from energyknn.study.protocol import Protocol
 from energyknn.study.reporting.page import render_report
 from energyknn.study.reporting.pictures import StudyArrays
-from energyknn.study.reporting.tables import build_table, compare_with_notebook, tabulate_models
+from energyknn.study.reporting.tables import build_table, compare_with_notebook, list_notes, tabulate_models
 from energyknn.study.results import Results
 from energyknn.study.run import run_study
 from energyknn.study.synthesis import are_synthetic
@@ -151,5 +151,5 @@ def reproduce(
         written = tuple(sorted(str(file.relative_to(staged)) for file in staged.rglob("*") if file.is_file()))
     tables = [build_table(compare_with_notebook(results))]
     if beyond:
-        tables.append(tabulate_models(results["beyond"], results["beyond_analyses"]["missing"]))
+        tables.append(tabulate_models(results["beyond"], list_notes(results["beyond_analyses"])))
     return Outcome(results, Group(*tables), written)

@@ -263,47 +263,51 @@ def draw_beyond(results: Results) -> dict[str, Picture]:
             "All models, same training and test rows; neighbours in blue, trees in orange. " + _BOOTSTRAP,
         )
     }
-    if "decade" in found["errors"]:
+    errors = found.get("errors", {})
+    if "decade" in errors:
         pictures["errors_by_decade"] = Picture(
-            draw_errors(found["errors"]["decade"], by=_DECADES),
+            draw_errors(errors["decade"], by=_DECADES),
             "Lines of RMSE and of the mean residual by decade.",
             "Test rows by decade of release; decades of fewer than 20 rows are left out. Below: above 0, a model "
             "predicts too little there. " + _BOOTSTRAP,
         )
-    if "target" in found["errors"]:
+    if "target" in errors:
         pictures["errors_by_target"] = Picture(
-            draw_errors(found["errors"]["target"], by="actual energy (score)"),
+            draw_errors(errors["target"], by="actual energy (score)"),
             "Lines of RMSE and of the mean residual by actual energy.",
             "Test rows by actual energy. Predictions lie nearer the mean than targets do, so any model predicts too "
             "much at the low end and too little at the high end. " + _BOOTSTRAP,
         )
-    pictures |= {
-        "learning_curve": Picture(
+    if "learning_curve" in found:
+        pictures["learning_curve"] = Picture(
             draw_learning_curve(found["learning_curve"]),
             "Curves of RMSE over training rows.",
             "Models that learn from a part of one fold's training rows, all scored on that fold's validation rows. "
             + _BOOTSTRAP,
-        ),
-        "weights": Picture(
+        )
+    if "weights" in found:
+        pictures["weights"] = Picture(
             draw_weights(found["weights"]),
             "Bars of the columns' weights.",
             "The weight of each column in a learned distance. Lines: a standard deviation over folds to either side.",
-        ),
-        "importance": Picture(
+        )
+    if "importance" in found:
+        pictures["importance"] = Picture(
             draw_weights(found["importance"], unit="rise of the RMSE when shuffled (score)", verb="tells"),
             "Bars of the columns' importance.",
             "How much the error rises when a column is shuffled among validation rows, a category's indicators "
             "together. Lines: a standard deviation over folds to either side.",
-        ),
-        "calibration": Picture(
+        )
+    if "calibration" in found:
+        pictures["calibration"] = Picture(
             draw_calibration(found["calibration"]),
             "Observed over nominal coverage.",
             "Share of the test rows whose energy lies in its interval. Bars: 95 % intervals of the share.",
-        ),
-        "coverage": Picture(
+        )
+    if "coverage" in found:
+        pictures["coverage"] = Picture(
             draw_coverage(found["coverage"]),
             "Coverage and mean width of intervals by group.",
             "Test rows in intervals of 90 % (line), and how wide these are. Bars: 95 % intervals of the share.",
-        ),
-    }
+        )
     return {f"beyond_{name}": picture for name, picture in pictures.items()}

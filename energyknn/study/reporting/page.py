@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from energyknn.errors import import_extra
 from energyknn.study.reporting import tables
 from energyknn.study.reporting.axes import Picture
 from energyknn.study.reporting.pictures import StudyArrays, draw_pictures
-from energyknn.study.results import Results
+from energyknn.study.results import Analyses, ComparedModel, Results
 
 
 def render_page(results: Results, pictures: Mapping[str, Picture]) -> str:
@@ -82,7 +82,7 @@ def _describe(results: Results) -> dict[str, Any]:
         "honest": results.get("honest"),
         "honest_steps": tables.group_by_step(honest),
         "honest_change": {row.quantity: row.difference for row in honest if row.step == "tuned"},
-        "beyond": {**results["beyond_analyses"], "models": models, "best": models[0][0]} if models else None,
+        "beyond": _describe_beyond(results["beyond_analyses"], models) if models else None,
         "searches": [
             {"name": f"{name} {words}", **part[name]}
             for words, part in parts.items()
@@ -91,6 +91,11 @@ def _describe(results: Results) -> dict[str, Any]:
         ],
         "command": f"{command} --search {shlex.quote(protocol['search'])}",
     }
+
+
+def _describe_beyond(analyses: Analyses, models: Sequence[tuple[str, ComparedModel]]) -> dict[str, Any]:
+    """Return the models from the best on, and what else was found, with its notes in place of what is missing."""
+    return {**analyses, "models": models, "best": models[0][0], "notes": tables.list_notes(analyses)}
 
 
 def _say(value: object, name: str = "") -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from rich.markup import escape
 from rich.table import Table
 
-from energyknn.study.results import ComparedModel, Results
+from energyknn.study.results import Analyses, ComparedModel, Results
 
 SIDES = {"train": "train", "train_without_self": "train without self", "test": "test"}
 """The rows that a model is scored on: key in the results, and words for it."""
@@ -181,25 +182,32 @@ def tabulate_candidates(rows: Sequence[Mapping[str, Any]], scoring: str, varied:
     return table
 
 
-def tabulate_models(models: Mapping[str, ComparedModel], missing: Mapping[str, str]) -> Table:
+def list_notes(analyses: Analyses) -> list[str]:
+    """List what was not compared, what the budget made smaller, and what it or an interrupt left out."""
+    absent = [f"not compared: {name} ({advice})" for name, advice in analyses["missing"].items()]
+    smaller = [f"{name}: {words}" for name, words in analyses["reduced"].items()]
+    return [*absent, *smaller, *(f"left out: {name} ({why})" for name, why in analyses["left_out"].items())]
+
+
+def tabulate_models(models: Mapping[str, ComparedModel], notes: Sequence[str] = ()) -> Table:
     """Build the table of models beyond the notebook for a terminal.
 
     Parameters
     ----------
     models : mapping of str to ComparedModel
         The part `beyond` of `results.json`.
-    missing : mapping of str to str
-        By library that is not installed, how to install it.
+    notes : sequence of str, default=()
+        Lines under the table, as of `list_notes`.
 
     Returns
     -------
     rich.table.Table
-        One line for each model, that with the least test RMSE in bold. The caption says what is missing.
+        One line for each model, that with the least test RMSE in bold.
     """
     table = Table(title="Beyond the notebook, on the same rows", title_justify="left", caption_justify="left")
     table.box, table.pad_edge, table.padding = None, False, (0, 1, 0, 0)  # so that 80 columns hold it
-    absent = "".join(f"\nnot compared: {name} ({advice})" for name, advice in missing.items())
-    table.caption = "± half of the 95 % interval of the test RMSE, by bootstrap over test rows" + absent
+    measure = "± half of the 95 % interval of the test RMSE, by bootstrap over test rows"
+    table.caption = "\n".join((measure, *map(escape, notes)))
     table.add_column("model", no_wrap=True)
     for name in ("cv RMSE", "test RMSE", "±", "test R²", "seconds"):
         table.add_column(name, justify="right")
