@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from energyknn._shared.compiling import announcing_compilation, compile_kernel, compile_step
+from energyknn._shared.compiling import compile_kernel, compile_step, load_or_compile
 from energyknn.neighbors.engines.blocked.engine import order_queries
 from energyknn.neighbors.engines.blocked.selection import comes_first
 
@@ -56,11 +56,16 @@ def _cut_blocks(X_train: NDArray[np.float64], order: NDArray[np.int64], block_ro
 
 @cache
 def _warm_up() -> None:
-    """Compile the kernel, or load it from Numba's cache on disk, by a search of two rows."""
-    with announcing_compilation("the search by other powers of Minkowski's distance: some seconds"):
-        rows = np.array([[0.0], [1.0]])
-        blocks = _cut_blocks(rows, np.arange(2), 1)
-        search_blocks(blocks, rows, np.arange(2), 3.0, 0, 2, np.empty((2, 1)), np.empty((2, 1), dtype=np.int64))
+    """Load the kernel from disk, or compile it."""
+    what = "the search by other powers of Minkowski's distance: some seconds"
+    load_or_compile(search_blocks, _search_two_rows, what=what)
+
+
+def _search_two_rows() -> None:
+    """Call the kernel."""
+    rows = np.array([[0.0], [1.0]])
+    blocks = _cut_blocks(rows, np.arange(2), 1)
+    search_blocks(blocks, rows, np.arange(2), 3.0, 0, 2, np.empty((2, 1)), np.empty((2, 1), dtype=np.int64))
 
 
 @compile_step

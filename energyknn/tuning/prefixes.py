@@ -168,13 +168,15 @@ def _average_together(
 
 @cache
 def _load_kernels():  # type: ignore[no-untyped-def]
-    """Load the compiled loop, or compile it with a first call."""
-    from energyknn._shared.compiling import announcing_compilation
+    """Load the compiled loop from disk, or compile it."""
+    from energyknn._shared.compiling import load_or_compile
     from energyknn.tuning._prefix_kernels import average_prefixes as kernel
 
-    with announcing_compilation("the weightings"):
+    def warm_up() -> None:
         options = _describe_kernels(KERNELS, (1, 2), 3, 1)
         kernel(np.array([[1.0, 2.0, 3.0]]), np.zeros((1, 3)), *options, np.empty((len(KERNELS), 2, 1)))
+
+    load_or_compile(kernel, warm_up, what="the weightings: some seconds")
     return kernel
 
 

@@ -23,6 +23,7 @@ from energyknn.neighbors.engines.blocked.tile_shape import LANES, TILE_QUERIES, 
 from energyknn.neighbors.search import plan_search
 
 SETTINGS = settings(max_examples=60)
+compiled = pytest.mark.skipif(not compiling.IS_COMPILED, reason="vector instructions need the compiler")
 
 
 def test_constants_fit_one_another():
@@ -103,6 +104,7 @@ def lowest_compiled(mask):
     return tiles_llvm.count_trailing_zeros(mask)
 
 
+@compiled
 @pytest.mark.parametrize("p", [1, 2])
 @pytest.mark.parametrize("n_columns", [0, 1, 7])
 def test_tiles_compute_what_numpy_computes(p, n_columns):
@@ -120,6 +122,7 @@ def test_tiles_compute_what_numpy_computes(p, n_columns):
     np.testing.assert_array_equal(found[0][1], found[1][1])
 
 
+@compiled
 @pytest.mark.medium
 @pytest.mark.parametrize("p", [1, 2])
 @pytest.mark.parametrize("n_columns", [1, 7])
@@ -134,6 +137,7 @@ def test_near_parts_are_what_numpy_finds(p, n_columns):
     assert compiled > 0
 
 
+@compiled
 def test_counts_are_what_numpy_counts():
     values = np.random.default_rng(0).integers(0, 9, 64).astype(np.float32)
     assert count_compiled(values, 16, 32, np.float32(4)) == tiles_numpy.count_at_most(values, 16, 32, 4)
@@ -141,6 +145,7 @@ def test_counts_are_what_numpy_counts():
         assert lowest_compiled(np.uint64(mask)) == tiles_numpy.count_trailing_zeros(np.uint64(mask))
 
 
+@compiled
 @pytest.mark.medium
 @SETTINGS
 @given(
@@ -180,6 +185,7 @@ def test_screened_measures_lie_within_the_margin(seed, p, scale, offset, n_featu
             assert local.bounds[number] - margins[number] <= exact.min()
 
 
+@compiled
 def test_steps_compile_where_numba_does_not_know_the_private_option(monkeypatch):
     owner = next(base for base in CPUTargetOptions.__mro__ if "_nrt" in vars(base))
     monkeypatch.delattr(owner, "_nrt")

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from energyknn._shared.compiling import announcing_compilation
+from energyknn._shared.compiling import load_or_compile
 from energyknn._shared.threads import run_slices
 from energyknn.neighbors.contract import Neighbors, Search, empty_neighbors
 from energyknn.neighbors.engines.blocked.ordering import code_column, join_patterns, sort_segments, split_pieces
@@ -148,11 +148,15 @@ def order_queries(X_query: NDArray[np.float64], *, group_rows: int, n_threads: i
 
 @cache
 def _warm_up() -> None:
-    """Compile the kernels, or load them from Numba's cache on disk, by a search of three rows."""
-    with announcing_compilation("the blocked engine: about half a minute"):
-        rows = np.array([[0.0], [1.0], [3.0]])
-        search = Search(rows, rows, n_neighbors=1, p=2, own=np.arange(3), reach=3.0, n_threads=1)
-        _search(_arrange(search, TILE_ROWS), search)
+    """Load the kernels from disk, or compile them."""
+    load_or_compile(search_batches, _search_three_rows, what="the blocked engine: about half a minute")
+
+
+def _search_three_rows() -> None:
+    """Call every kernel."""
+    rows = np.array([[0.0], [1.0], [3.0]])
+    search = Search(rows, rows, n_neighbors=1, p=2, own=np.arange(3), reach=3.0, n_threads=1)
+    _search(_arrange(search, TILE_ROWS), search)
 
 
 def _arrange(search: Search, block_rows: int) -> Tree:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba.core import config
-
+from energyknn._shared.compiling import IS_COMPILED
 from energyknn.neighbors.engines.blocked import tiles_llvm, tiles_numpy
 
-_TILES: Any = tiles_numpy if config.DISABLE_JIT else tiles_llvm  # type: ignore[attr-defined]
+_TILES: Any = tiles_llvm if IS_COMPILED else tiles_numpy
 
 fill_tile = _TILES.fill_tile
 find_near_parts = _TILES.find_near_parts

@@ -1,0 +1,220 @@
+"""Compiled kernels on disk: Numba's cache, in a folder that can be written, of files that are whole and up to date.
+
+Cache files are pickles, which run code when they are read. So they are kept where nobody else can put them.
+"""
+# mypy: disable-error-code="no-untyped-call"
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import stat
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from numba.core import caching
+
+_SEAL = sha256().digest_size
+_STEPS = Path(__file__).parents[1] / "neighbors" / "engines" / "blocked"
+_THREAD = threading.local()
+_LOG = logging.getLogger(__name__)
+
+
+class KernelsMissingError(Exception):
+    """A kernel is not on disk, and was not to be compiled."""
+
+
+@contextmanager
+def loading_only() -> Iterator[None]:
+    """Let this thread load kernels and compile none: a kernel that is not on disk raises `KernelsMissingError`."""
+    _THREAD.loads_only = True
+    try:
+        yield
+    finally:
+        _THREAD.loads_only = False
+
+
+class _UserFolder(caching.UserWideCacheLocator):
+    """The user's cache folder, if there is a user with a home of their own."""
+
+    def ensure_cache_path(self) -> None:
+        folder = Path(self.get_cache_path())
+        if not folder.is_absolute():
+            message = "There is no home."
+            raise FileNotFoundError(message)
+        super().ensure_cache_path()
+        _require_own(folder, kept_from=stat.S_IWOTH)
+
+
+class _PrivateFolder(caching.InTreeCacheLocator):
+    """A folder under the temporary one that only this user can read and write."""
+
+    def __init__(self, py_func: Any, py_file: str) -> None:
+        super().__init__(py_func, py_file)
+        self._private = find_private_folder()
+        self._cache_path = str(self._private / self.get_suitable_cache_subpath(py_file))
+
+    def ensure_cache_path(self) -> None:
+        _require_safe(self._private.parent)
+        with suppress(FileExistsError):
+            self._private.mkdir(mode=0o700)
+        _require_own(self._private, kept_from=stat.S_IRWXG | stat.S_IRWXO)
+        super().ensure_cache_path()
+
+
+def find_private_folder() -> Path:
+    """Return the folder for a user who can write neither the package nor a home."""
+    with suppress(FileNotFoundError):
+        return Path(tempfile.gettempdir()) / f"energyknn-{_find_user()}"
+    return Path(os.devnull) / "nowhere"
+
+
+def _find_user() -> int | None:
+    """Return the number of the user, where files have owners."""
+    return os.geteuid() if hasattr(os, "geteuid") else None
+
+
+def _require_own(folder: str | Path, *, kept_from: int) -> None:
+    """Require a folder, not a link to one, that belongs to this user and that others can use no more than allowed."""
+    found = os.lstat(folder)
+    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == _find_user() and not found.st_mode & kept_from
+    if _find_user() is not None and not is_ours:
+        message = f"{folder} is open to others"
+        raise PermissionError(message)
+
+
+def _require_safe(folder: Path) -> None:
+    """Require a folder in which no other user can replace what is there."""
+    found = folder.stat()
+    is_shared = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not found.st_mode & stat.S_ISVTX
+    if _find_user() is not None and (is_shared or found.st_uid not in (0, _find_user())):
+        message = f"others can replace what is in {folder}"
+        raise PermissionError(message)
+
+
+class _Kernel(caching.CompileResultCacheImpl):
+    """Numba's way to keep a compiled function, in the first folder that can be written."""
+
+    _locator_classes = [  # noqa: RUF012 - Numba's name and type
+        *(_UserFolder if kind is caching.UserWideCacheLocator else kind for kind in caching.CacheImpl._locator_classes),
+        _PrivateFolder,
+    ]
+
+
+class _SealedFiles(caching.IndexDataCacheFile):
+    """The index and the data files of one kernel. Each ends with its checksum, and data name what they belong to."""
+
+    def load(self, key: Any) -> Any:
+        """Load what was compiled; return None, and delete the files, if they are damaged."""
+        try:
+            found = super().load(key)
+            if found is None or found[:2] == (self._source_stamp, key):
+                return found and found[2]
+        except OSError:
+            return None
+        except Exception as error:
+            _LOG.debug("%s: %r", self._index_path, error)
+        self.discard()
+        return None
+
+    def save(self, key: Any, data: Any) -> None:
+        """Save what was compiled."""
+        super().save(key, (self._source_stamp, key, data))
+
+    def discard(self) -> None:
+        """Delete the files, where they can be deleted."""
+        kernel = self._index_name.removesuffix("nbi")
+        with suppress(OSError):
+            for path in Path(self._cache_path).iterdir():
+                if path.name.startswith(kernel):
+                    path.unlink(missing_ok=True)
+
+    def _dump(self, obj: Any) -> bytes:
+        content: bytes = super()._dump(obj)
+        return content + sha256(content).digest()
+
+    def _load_index(self) -> Any:
+        if Path(self._index_path).exists():
+            _require_seal(self._index_path, pickle.dumps(self._version, protocol=-1))
+        return super()._load_index()
+
+    def _load_data(self, name: str) -> Any:
+        _require_seal(self._data_path(name), b"")
+        return super()._load_data(name)
+
+
+def _require_seal(path: str, head: bytes) -> None:
+    """Require a file that begins with `head` and ends with the checksum of what lies between."""
+    content = Path(path).read_bytes()
+    if not content.startswith(head) or sha256(content[len(head) : -_SEAL]).digest() != content[-_SEAL:]:
+        message = f"{path} is damaged"
+        raise ValueError(message)
+
+
+class KernelCache(caching.FunctionCache):
+    """Numba's cache of one kernel, which never keeps a search from its result.
+
+    A kernel is loaded from the folder where new ones are kept, or else from the installation's own, which may hold
+    them though it cannot be written. Where no folder can be written, where the disk is full, and where a file is
+    damaged, it is compiled.
+
+    Attributes
+    ----------
+    folder : Path or None
+        Where new kernels are kept; None where no folder can be written.
+    """
+
+    _impl_class = _Kernel
+
+    def __init__(self, py_func: Any) -> None:
+        self.folder: Path | None = None
+        self._cache_path: str | None = None
+        self._files: list[_SealedFiles] = []
+        try:
+            super().__init__(py_func)
+        except (RuntimeError, OSError):  # no folder
+            return
+        self.folder = Path(self._impl.locator.get_cache_path())
+        stamp = self._impl.locator.get_source_stamp(), _hash_steps()
+        installed = Path(py_func.__code__.co_filename).parent / "__pycache__"
+        self._files = [
+            _SealedFiles(str(folder), self._impl.filename_base, stamp)
+            for folder in dict.fromkeys((self.folder, installed))
+        ]
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Load what was compiled for a signature; return None if it is not there, or damaged in any way."""
+        for file in self._files:
+            self._cache_file = file
+            try:
+                found = super().load_overload(sig, target_context)
+            except Exception as error:
+                _LOG.debug("%s: %r", self, error)
+                file.discard()
+            else:
+                if found is not None:
+                    return found
+        if getattr(_THREAD, "loads_only", False):
+            raise KernelsMissingError
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Save what was compiled, where it can be saved."""
+        if self._files:
+            self._cache_file = self._files[0]
+            with suppress(OSError):
+                super().save_overload(sig, data)
+
+
+@cache
+def _hash_steps() -> str:
+    """Hash the files whose steps are compiled into the kernels of other files, of which Numba does not know."""
+    contents = (path.read_bytes() for path in sorted(_STEPS.glob("*.py")))
+    return sha256(b"".join(contents)).hexdigest()
