@@ -57,9 +57,13 @@ def fit_levels(table: pd.DataFrame, schema: Schema) -> Levels:
     >>> dict(fit_levels(pd.DataFrame({"town": ["Ulm", "Bonn", "Ulm"]}), schema))
     {'town': ('Bonn', 'Ulm')}
     """
-    return MappingProxyType(
-        {name: schema[name].levels or tuple(sorted(pd.unique(table[name]).tolist())) for name in schema.categories}
-    )
+    return MappingProxyType({name: schema[name].levels or _list_levels(table[name]) for name in schema.categories})
+
+
+def _list_levels(values: pd.Series) -> tuple[Any, ...]:
+    """List the values that occur, numbers before text. A missing value is none."""
+    levels: list[Any] = pd.unique(values.dropna()).tolist()
+    return tuple(sorted(levels, key=lambda level: (isinstance(level, str), level)))
 
 
 def name_features(levels: Levels, schema: Schema) -> tuple[str, ...]:
@@ -132,9 +136,9 @@ def encode_features(
 
     Notes
     -----
-    For a value that is none of the levels, all indicators of the category have the low value. It differs from a level
-    in one indicator, whereas two levels differ in two. So it adds half of `mismatch_cost` to the squared distance from
-    a level, and nothing to that from another such value.
+    For a missing value, or one that is none of the levels, all indicators of the category have the low value. It
+    differs from a level in one indicator, whereas two levels differ in two. So it adds half of `mismatch_cost` to the
+    squared distance from a level, and nothing to that from another such value.
 
     Examples
     --------
@@ -152,7 +156,8 @@ def encode_features(
         values = age_in_years(table[name], reference_year) if name in schema.years else table[name]
         encoded[name] = values.to_numpy(dtype=np.float64)
     for name in schema.categories:
-        codes = table[name].to_numpy()
+        given = table[name]
+        codes = (given.astype(object).where(given.notna(), None) if given.isna().any() else given).to_numpy()
         for level in levels[name]:
             encoded[f"{name}_{level}"] = np.where(codes == level, high, -high)
     return pd.DataFrame(encoded)

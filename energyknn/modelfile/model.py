@@ -10,18 +10,20 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
+from energyknn._shared.checks import check_choice
 from energyknn._shared.saving import staged_file
 from energyknn.encoding import MISMATCH_COST, Levels, encode_features, fit_levels, name_features, target_values
 from energyknn.errors import DataFileError, ModelFileError
 from energyknn.estimators import IntervalRegressor, KNNClassifier, KNNRegressor
 from energyknn.estimators.intervals import Intervals
+from energyknn.filling import Fills, apply_fills, fit_fills
 from energyknn.inspection import explain_predictions, group_columns
 from energyknn.inspection.rows import Explanation
 from energyknn.loading import check_table
@@ -33,6 +35,10 @@ from energyknn.schema import TARGETS, Column, Role, Schema
 
 MODEL_FILE = "model.safetensors"
 """Name of a model file in a folder."""
+
+Missing = Literal["refuse", "median"]
+MISSING: tuple[Missing, ...] = get_args(Missing)
+"""What to do about missing numbers, years and categories."""
 
 _FARTHEST = 1e100  # largest scaled value; squared distances beyond it come near the end of float64
 _N_NEIGHBORS = 13  # if no estimator is given
@@ -102,6 +108,8 @@ class Model:
         A few rows with their predictions.
     versions : mapping of str to str
         Releases of Python and of the libraries that fitted the model.
+    fills : Fills or None, default=None
+        What missing numbers and years are filled with. None refuses rows with missing cells.
 
     See Also
     --------
@@ -131,6 +139,7 @@ class Model:
     labels: Mapping[str, Texts]
     probe: Probe
     versions: Mapping[str, str]
+    fills: Fills | None = None
 
     def __repr__(self) -> str:
         name, n_rows = type(self.estimator).__name__, self.training.n_rows
@@ -158,7 +167,8 @@ class Model:
         Returns
         -------
         DataFrame of shape (n_rows, n_columns)
-            The columns of `input_schema` that `raw` has, without the target.
+            The columns of `input_schema` that `raw` has, without the target. If the model fills missing numbers and
+            years, they are filled.
 
         Raises
         ------
@@ -168,7 +178,8 @@ class Model:
         Warns
         -----
         UserWarning
-            If a category has levels that the model was not fitted on. Such a row gets no indicator.
+            If missing cells were filled, or a category has levels that the model was not fitted on. A row without a
+            known level gets no indicator.
         """
         required = [
             column.name for column in self.input_schema.columns if column.required and column.role not in TARGETS
@@ -181,7 +192,13 @@ class Model:
                 f"predicts {self.schema.target!r} from {needed}. Give rows with these columns, or fit another model."
             )
             raise DataFileError(message)
-        table = check_table(raw, self.input_schema, with_target=False, latest_year=latest_year, source=source)
+        options: dict[str, Any] = {"with_target": False, "latest_year": latest_year, "source": source}
+        if self.fills is None:
+            table = _check_without_gaps(raw, self.input_schema, **options)
+        else:
+            table = check_table(raw, self.input_schema, missing="keep", **options)
+            _warn_of_missing(table, self)
+            table = apply_fills(table, self.fills)
         _warn_of_unseen_levels(table, self)
         return table
 
@@ -343,6 +360,7 @@ def fit_model(
     reference_year: int = 2021,
     mismatch_cost: float = MISMATCH_COST,
     latest_year: int | None = None,
+    missing: Missing = "refuse",
     source: str | None = None,
     source_sha256: str | None = None,
 ) -> Model:
@@ -363,6 +381,10 @@ def fit_model(
         What two different levels of a category add to a squared distance, at least 0.
     latest_year : int or None, default=None
         Last calendar year that a year column may hold. None sets no limit.
+    missing : {"refuse", "median"}, default="refuse"
+        What to do about missing numbers, years and categories. "median" fills numbers and years with the median of
+        these rows, here and in the rows to predict, and takes a missing level for none of the levels. A missing target
+        is always refused.
     source, source_sha256 : str or None, default=None
         Name and checksum of the file that the rows came from.
 
@@ -376,7 +398,7 @@ def fit_model(
     DataFileError
         If the table breaks a rule of the schema.
     ValueError
-        If there are too few rows for the estimator, or it cannot use them.
+        If there are too few rows for the estimator, it cannot use them, or `missing` is unknown.
 
     See Also
     --------
@@ -391,7 +413,14 @@ def fit_model(
     >>> fit_model(homes, schema).predict(homes.head(1))
     array([6.])
     """
-    table = check_table(raw, schema, latest_year=latest_year)
+    check_choice(missing, MISSING, name="missing")
+    fills = None
+    if missing == "median":
+        table = check_table(raw, schema, latest_year=latest_year, missing="keep")
+        fills = fit_fills(table, schema)
+        table = apply_fills(table, fills)
+    else:
+        table = _check_without_gaps(raw, schema, latest_year=latest_year)
     levels = fit_levels(table, schema)
     X = encode_features(table, levels, schema, reference_year=reference_year, mismatch_cost=mismatch_cost)
     scale = fit_scale(X, schema.numbers)
@@ -414,7 +443,21 @@ def fit_model(
         labels={name: Texts.of(table[name]) for name in schema.texts if name in table},
         probe=Probe(probes.to_numpy(), _as_numbers(fitted.predict(probes), fitted, schema)),
         versions={"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        fills=fills,
     )
+
+
+def _check_without_gaps(raw: pd.DataFrame, schema: Schema, **options: Any) -> pd.DataFrame:
+    """Check a table, and where it is refused for missing cells alone say what fills them."""
+    try:
+        return check_table(raw, schema, **options)
+    except DataFileError as error:
+        try:
+            check_table(raw, schema, missing="keep", **options)
+        except DataFileError:
+            raise error from None
+        message = f'{error} A model that is fitted with missing="median" fills them.'
+        raise DataFileError(message) from None
 
 
 def _as_numbers(values: Any, estimator: Any, schema: Schema) -> NDArray[np.float64]:
@@ -478,6 +521,8 @@ def save_model(model: Model, path: str | Path) -> None:
         "labels": list(model.labels),
         "versions": dict(model.versions),
     }
+    if model.fills is not None:
+        description["fills"] = dict(model.fills.medians)
     with staged_file(_find_file(path)) as staged:
         write_content(staged, description, arrays)
 
@@ -664,13 +709,27 @@ def _warn_of_unseen_levels(table: pd.DataFrame, model: Model) -> None:
     """Warn of levels that no training row held."""
     for name in model.schema.categories:
         known = [*model.levels[name], *model.schema[name].unknown]
-        n_unseen = int((~table[name].isin(known)).sum())
+        n_unseen = int((~table[name].isin(known) & table[name].notna()).sum())
         if n_unseen:
             message = (
                 f"Column {name!r} holds levels in {n_unseen} {'row' if n_unseen == 1 else 'rows'} that the model was "
                 "not fitted on: they count as none of its levels."
             )
             warnings.warn(message, stacklevel=4)
+
+
+def _warn_of_missing(table: pd.DataFrame, model: Model) -> None:
+    """Warn of missing cells, with what they are filled with."""
+    counts = table[[*model.schema.numbers, *model.schema.categories]].isna().sum()
+    medians = model.fills.medians if model.fills else {}
+    cells = [
+        f"{name!r} in {count} {'row' if count == 1 else 'rows'} "
+        + (f"(filled with {medians[name]:.8g})" if name in medians else "(counts as none of its levels)")
+        for name, count in zip(counts.index.astype(str), counts, strict=True)
+        if count
+    ]
+    if cells:
+        warnings.warn(f"Missing cells: {', '.join(cells)}.", stacklevel=4)
 
 
 def _warn_of_other_units(scaled: pd.DataFrame, model: Model) -> None:
@@ -720,6 +779,7 @@ def _decode_model(content: Content) -> Model:
         },
         probe=Probe(arrays["probe.rows"], arrays["probe.predictions"]),
         versions=held["versions"],
+        fills=Fills(held["fills"]) if "fills" in held else None,  # files of older releases have none
     )
     levels = [level for levels in model.levels.values() for level in levels]
     scale, year = model.scale, held["reference_year"]
@@ -730,6 +790,11 @@ def _decode_model(content: Content) -> Model:
     _require(all(map(_is_number, (*scale.mean, *scale.sd))) and all(sd > 0 for sd in scale.sd), "the scale")
     _require(type(year) is int and abs(year) < 1 << 31, "the reference year")
     _require(_is_number(model.mismatch_cost) and model.mismatch_cost >= 0, "the mismatch cost")
+    fills = dict.fromkeys(schema.numbers, 0.0) if model.fills is None else model.fills.medians
+    _require(
+        set(fills) == set(schema.numbers) and all(map(_is_number, fills.values())),
+        "what missing cells are filled with",
+    )
     _require(all(isinstance(text, str) for pair in model.versions.items() for text in pair), "versions")
     shape = (model.training.n_rows, len(name_features(model.levels, schema)))
     _require(model.rows.dtype == model.targets.dtype == np.float64, "training rows")

@@ -12,7 +12,7 @@ import pytest
 import energyknn
 
 ROOMS = (
-    *("loading", "encoding", "scaling", "splitting", "fitting", "schema", "roles", "errors"),
+    *("loading", "encoding", "scaling", "splitting", "fitting", "filling", "schema", "roles", "errors"),
     *("tuning", "neighbors", "estimators", "inspection", "cluster", "modelfile", "study"),
 )
 
