@@ -11,7 +11,7 @@ from pandas.api import types
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DATE = re.compile(
     r"(?P<a>\d{4})(?:[-/.]\d{1,2}){0,2}(?:[T ]\d{1,2}:.*)?"
-    r"|\d{1,2}[-/.]\d{1,2}[-/.](?P<b>\d{4})(?: \d{1,2}:.*)?"
+    r"|(?:\d{1,2}[-/.]){1,2}(?P<b>\d{4})(?: \d{1,2}:.*)?"
     rf"|(?:\d{{1,2}}\.? )?{_MONTH} (?:\d{{1,2}},? )?(?P<c>\d{{4}})",
     re.IGNORECASE,
 )

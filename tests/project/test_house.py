@@ -18,7 +18,7 @@ from energyknn.study.notebook import SPOTIFY
 PACKAGE = Path(energyknn.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 LIBRARY = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] not in {"study", "__main__.py"}]
-FILES_ONLY_IN = {"loading.py", "_shared", "study", "cluster", "modelfile", "tuning"}
+FILES_ONLY_IN = {"loading", "_shared", "study", "cluster", "modelfile", "tuning"}
 ENVIRONMENT_ONLY_IN = {"study", "_shared"}
 COMMON_WORDS = {"energy", "id", "key", "mode", "name", "tempo", "year", "explicit", "artists"}
 """Columns of Spotify whose names are words of their own."""

@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from energyknn import loading
 from energyknn.errors import DataFileError
-from energyknn.loading import check_table, hash_file, load_table, read_table, sample_path
+from energyknn.loading import check_table, hash_file, load_table, read_table, sample_path, sources
 from energyknn.schema import make_schema
 from energyknn.study.notebook import SPOTIFY
 
@@ -93,7 +92,7 @@ def set_cell(column, value):
 BAD_TABLES = {
     "missing column": (
         lambda t: t.drop(columns="tempo"),
-        "missing column 'tempo'. The file needs acousticness",
+        "missing column 'tempo'. It has 'acousticness'",
     ),
     "missing columns": (lambda t: t.drop(columns=["tempo", "name"]), "missing columns 'name', 'tempo'"),
     "no rows": (lambda t: t.iloc[:0], "no rows below the header"),
@@ -147,13 +146,10 @@ def test_the_parquet_file_of_another_kind_is_refused(tmp_path):
     [
         ("t.csv", b"", "is empty"),
         ("t.csv.gz", gzip.compress(b"a,b\n" * 5000, mtime=0)[:40], "damaged or cut short"),
-        ("t.csv.gz", b"a,b\n", "damaged or cut short"),
-        ("t.csv.zip", b"a,b\n", "damaged or cut short"),
-        ("t.csv", "näme\n".encode("latin-1"), "is not UTF-8"),
+        ("t.csv.zip", b"PK\x03\x04" + b"a" * 40, "damaged or cut short"),
         ("t.csv", b"tempo,tempo\n1,2\n", "column named twice: 'tempo'"),
-        ("t.csv", b"tempo,energy\n1,2\n1,2,3,4\n", "not a table of comma-separated values"),
+        ("t.csv", b"tempo,energy\n1,2\n1,2,3,4\n", "not a table of separated values"),
         ("t.csv", b"tempo,energy\n1,2,3\n1,2,3\n", "more cells than the header's 2"),
-        ("t.xls", b"", "has no known ending"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused(tmp_path, name, content, message):
@@ -179,9 +175,9 @@ def zip_of(*members, password=False):
     ("name", "content", "message"),
     [
         ("t.csv.zip", zip_of(), "holds 0 files. It must hold one table"),
-        ("t.csv.zip", zip_of("a.csv", "b.csv"), "holds 2 files. It must hold one table"),
+        ("t.csv.zip", zip_of("a.csv", "b.csv"), "holds 2 files: 'a.csv', 'b.csv'. Name one, as in 't.csv.zip/a.csv'"),
         ("t.csv.zip", zip_of("a.csv", password=True), "cannot be read .*password required"),
-        ("t.csv.zst", b"a,b\n", "cannot be read"),
+        ("t.csv.zst", b"\x28\xb5\x2f\xfda,b\n", "cannot be read"),
         ("t.csv", b"a," * 10_001 + b"\n", "has 10,002 columns. At most 10,000 are read"),
         ("t.csv", b"a" * (1 << 20) + b"b\n", "has no end of a line in its first 1,048,576 bytes"),
         ("t.csv", b'"' + b"a" * 200_000 + b'"\n1\n', "field larger than field limit"),
@@ -211,7 +207,7 @@ def test_a_zst_file_that_is_cut_short_is_refused_and_one_of_several_frames_is_re
 
 
 def test_a_file_that_grows_beyond_its_bound_is_refused_until_the_bound_is_raised(tracks, tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "_ALWAYS_ALLOWED", 100_000)
+    monkeypatch.setattr(sources, "ALWAYS_ALLOWED", 100_000)
     line = tracks.head(1).to_csv(index=False, header=False).encode()
     content = gzip.compress(tracks.to_csv(index=False).encode()) + gzip.compress(line * 20_000)
     (tmp_path / "t.csv.gz").write_bytes(content)
@@ -231,7 +227,7 @@ def test_text_that_a_parquet_file_repeats_counts_as_often_as_it_stands_there(tmp
     assert read_table(tmp_path / "t.parquet", SPOTIFY, max_expansion=1e6)["name"].str.len().sum() == 100_000_000
 
 
-@pytest.mark.parametrize("value", [[1.0], {"a": 1}, b"1", pd.Timestamp("2020-01-01")], ids=repr)
+@pytest.mark.parametrize("value", [[1.0], {"a": 1}, b"1"], ids=repr)
 def test_parquet_columns_that_are_no_numbers_are_refused(tracks, tmp_path, value):
     pytest.importorskip("pyarrow")
     tracks.assign(tempo=[value] * len(tracks)).to_parquet(tmp_path / "t.parquet")

@@ -1,0 +1,445 @@
+"""Files as people have them: every format, separator, encoding and archive gives the same table, and says how."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import sqlite3
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from energyknn.errors import DataFileError
+from energyknn.loading import FileContent, check_content, check_table, hash_file, load_table, read_file, read_table
+from energyknn.schema import make_schema
+
+HOMES = pd.DataFrame(
+    {
+        "town": ["Köln", "Bonn", "Zürich", "Genève"],
+        "area": [70.5, 81.25, 1234.5, 0.125],
+        "rooms": [3, 4, 12, 1],
+        "price": [250_000, 300_000, 2_500_000, 1_000],
+    }
+)
+SCHEMA = make_schema(target="price", numbers=["area", "rooms"], categories=["town"])
+
+
+def write(path, text, encoding="utf-8"):
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def pack_zip(**members):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def compress_zst(content):
+    return pytest.importorskip("zstandard").ZstdCompressor().compress(content)
+
+
+def assert_homes(content):
+    pd.testing.assert_frame_equal(content.table, HOMES, check_exact=True, check_dtype=False)
+
+
+SEPARATED = {
+    "commas": ({}, ()),
+    "semicolons": ({"sep": ";"}, ("Cells are separated by ';'.",)),
+    "tabs": ({"sep": "\t"}, ("Cells are separated by tabs.",)),
+    "bars": ({"sep": "|"}, ("Cells are separated by '|'.",)),
+    "decimal commas": (
+        {"sep": ";", "decimal": ","},
+        ("Cells are separated by ';' and numbers have decimal commas.",),
+    ),
+    "quoted decimal commas": ({"decimal": ",", "quoting": 1}, ("Numbers have decimal commas.",)),
+    "tabs and decimal commas": (
+        {"sep": "\t", "decimal": ","},
+        ("Cells are separated by tabs and numbers have decimal commas.",),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SEPARATED)
+def test_separators_and_decimal_signs_are_found_out(tmp_path, case):
+    options, notes = SEPARATED[case]
+    content = read_file(write(tmp_path / "h.csv", HOMES.to_csv(index=False, **options)))
+    assert_homes(content)
+    assert content.notes == notes
+
+
+ENCODINGS = {
+    "utf-8": (),
+    "utf-8-sig": (),
+    "utf-16": ("The text is UTF-16.",),
+    "utf-16-le": ("The text is UTF-16.",),
+    "utf-16-be": ("The text is UTF-16.",),
+    "cp1252": ("The text is Windows-1252, not UTF-8.",),
+    "latin-1": ("The text is Windows-1252, not UTF-8.",),  # the same bytes
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_encodings_are_found_out(tmp_path, encoding):
+    content = read_file(write(tmp_path / "h.csv", HOMES.to_csv(index=False), encoding))
+    assert_homes(content)
+    assert content.notes == ENCODINGS[encoding]
+
+
+def test_an_encoding_holds_for_the_whole_file(tmp_path):
+    """The first letter beyond ASCII stands far behind what is looked at first."""
+    rows = "Bonn,1\n" * 300_000 + "Köln,2\n"
+    content = read_file(write(tmp_path / "h.csv", "town,rooms\n" + rows, "cp1252"))
+    assert content.table["town"].iloc[-1] == "Köln"
+    assert content.notes == ("The text is Windows-1252, not UTF-8.",)
+
+
+def test_damaged_utf_8_stays_utf_8(tmp_path):
+    text = HOMES.to_csv(index=False).encode()
+    (tmp_path / "h.csv").write_bytes(text.replace("Genève".encode(), b"Gen\xe8ve"))
+    content = read_file(tmp_path / "h.csv")
+    assert content.table["town"].tolist() == ["Köln", "Bonn", "Zürich", "Gen\ufffdve"]
+    assert content.notes == ("The text is UTF-8 with damaged bytes, which are read as '\ufffd'.",)
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "gb18030", "shift_jis", "cp1253"])
+def test_an_encoding_that_cannot_be_told_is_asked_for_and_taken(tmp_path, encoding):
+    towns = {"cp1251": "Москва", "gb18030": "上海市", "shift_jis": "東京都", "cp1253": "Αθήνα"}
+    path = write(tmp_path / "h.csv", f"town,rooms\n{towns[encoding]},1\n", encoding)
+    with pytest.raises(DataFileError, match="is not UTF-8, and its encoding cannot be told"):
+        read_file(path)
+    assert read_file(path, encoding=encoding).table["town"].tolist() == [towns[encoding]]
+
+
+def test_what_the_caller_says_overrides_what_is_found_out(tmp_path):
+    path = write(tmp_path / "h.csv", "a;b,c\n1;2,3\n")
+    assert read_file(path, sep=",").table.columns.tolist() == ["a;b", "c"]
+    assert read_file(path, sep=";").table["b,c"].tolist() == [2.3]
+    assert read_file(path, sep=";", decimal=".").table["b,c"].tolist() == ["2,3"]
+    for options in ({"sep": ";;"}, {"decimal": "x"}, {"encoding": "no such"}, {"encoding": "ascii"}):
+        with pytest.raises(DataFileError) as caught:
+            read_file(write(tmp_path / "u.csv", "ä,b\n1,2\n"), **options)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("cells", "sep", "numbers"),
+    [
+        (["1,021", "84", "1,234,567"], ",", [1021, 84, 1_234_567]),
+        (["1,021.5", "84", "3"], ",", [1021.5, 84, 3]),
+        (["1.021,5", "84", "3"], ";", [1021.5, 84, 3]),
+        (["1.021.000", "84", "3"], ";", [1_021_000, 84, 3]),
+        (["1 021,5", "84,25", "-3"], ";", [1021.5, 84.25, -3]),
+        (["1'021.5", "84", ""], ",", [1021.5, 84, np.nan]),
+        (["1.234", "2.345", "84"], ";", [1.234, 2.345, 84]),
+        (["0,123", "1,234", "2,5"], ";", [0.123, 1.234, 2.5]),
+        (["1e-05", "2.5", "3"], ",", [1e-5, 2.5, 3]),
+    ],
+)
+def test_grouped_digits_are_read_where_they_can_mean_one_thing(tmp_path, cells, sep, numbers):
+    text = pd.DataFrame({"n": cells, "town": ["a", "b", "c"]}).to_csv(index=False, sep=sep)
+    np.testing.assert_array_equal(read_file(write(tmp_path / "h.csv", text)).table["n"], numbers)
+
+
+def test_grouped_digits_that_may_mean_two_things_stay_text(tmp_path):
+    content = read_file(write(tmp_path / "h.csv", "n;town\n1,234;a\n2,345;b\n"))
+    assert content.table["n"].tolist() == ["1,234", "2,345"]
+
+
+@pytest.mark.parametrize("cells", [["1,2", "3,4,5"], ["12-3", "4"], ["1.2.3", "4"], ["10.0.0.1", "10.0.0.2"]])
+def test_lists_and_codes_stay_text(tmp_path, cells):
+    text = pd.DataFrame({"n": cells, "m": 0.5}).to_csv(index=False)
+    assert read_file(write(tmp_path / "h.csv", text)).table["n"].tolist() == cells
+
+
+COMPRESSIONS = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": compress_zst,
+    "zip": lambda content: pack_zip(**{"h.csv": content}),
+}
+
+
+@pytest.mark.parametrize("ending", COMPRESSIONS)
+def test_compression_is_told_by_the_bytes_and_not_by_the_ending(tmp_path, ending):
+    pytest.importorskip("pyarrow")
+    packed = COMPRESSIONS[ending](HOMES.to_csv(index=False).encode())
+    (tmp_path / f"h.csv.{ending}").write_bytes(packed)
+    content = read_file(tmp_path / f"h.csv.{ending}")
+    assert_homes(content)
+    assert content.notes == ()
+    (tmp_path / "h.csv").write_bytes(packed)
+    content = read_file(tmp_path / "h.csv")
+    assert_homes(content)
+    assert len(content.notes) == 1
+    assert "whatever its name says" in content.notes[0]
+
+
+def test_text_that_only_its_name_calls_compressed_is_read(tmp_path):
+    content = read_file(write(tmp_path / "h.csv.gz", HOMES.to_csv(index=False)))
+    assert_homes(content)
+    assert content.notes == ("'h.csv.gz' is not compressed, whatever its name says.",)
+
+
+KAGGLE = {
+    "__MACOSX/._homes.csv": b"\0\5",
+    ".DS_Store": b"\0",
+    "README.md": b"# Homes",
+    "license.json": b"{}",
+    "data/homes.csv": HOMES.to_csv(index=False),
+}
+
+
+def test_the_one_table_of_an_archive_is_read(tmp_path):
+    (tmp_path / "archive.zip").write_bytes(pack_zip(**KAGGLE))
+    assert_homes(read_file(tmp_path / "archive.zip"))
+
+
+def test_of_several_tables_in_an_archive_the_path_names_one(tmp_path):
+    path = tmp_path / "archive.zip"
+    path.write_bytes(pack_zip(**KAGGLE, **{"by_town.csv": "a,b\n1,2\n"}))
+    with pytest.raises(
+        DataFileError, match=r"2 files: 'data/homes.csv', 'by_town.csv'. Name one, as in 'archive.zip/da"
+    ):
+        read_file(path)
+    assert_homes(read_file(path / "data" / "homes.csv"))
+    assert_homes(read_file(path / "homes.csv"))
+    assert hash_file(path / "homes.csv") == hash_file(path)
+    with pytest.raises(DataFileError, match=r"holds no 'none.csv'. It holds '__MACOSX/._homes.csv'"):
+        read_file(path / "none.csv")
+
+
+def test_a_path_that_goes_on_inside_a_plain_file_is_refused(tmp_path):
+    path = write(tmp_path / "h.csv", "a,b\n1,2\n")
+    with pytest.raises(DataFileError, match=r"'h.csv' is one table, and holds no 'Sheet1'"):
+        read_file(path / "Sheet1")
+
+
+BINARY = {
+    "parquet": lambda table, path: table.to_parquet(path),
+    "feather": lambda table, path: table.to_feather(path),
+    "xlsx": lambda table, path: table.to_excel(path, index=False),
+    "json": lambda table, path: table.to_json(path, orient="records"),
+    "jsonl": lambda table, path: table.to_json(path, orient="records", lines=True),
+    "ndjson": lambda table, path: table.to_json(path, orient="records", lines=True),
+}
+
+
+@pytest.mark.parametrize("ending", BINARY)
+@pytest.mark.parametrize("called", ["right", "csv", "packed"])
+def test_other_formats_give_the_same_table(tmp_path, ending, called):
+    for module in ("pyarrow", "openpyxl"):
+        pytest.importorskip(module)
+    path = tmp_path / f"h.{ending}"
+    BINARY[ending](HOMES, path)
+    if called == "csv":
+        path = path.rename(tmp_path / "h.csv")
+    if called == "packed":
+        content = path.read_bytes()
+        path = tmp_path / f"h.{ending}.gz"
+        path.write_bytes(gzip.compress(content))
+    content = read_file(path)
+    assert_homes(content)
+    is_said = called == "csv" and "json" not in ending
+    assert len(content.notes) == is_said, content.notes
+
+
+def test_a_sheet_is_named_by_the_path(tmp_path):
+    pytest.importorskip("openpyxl")
+    path = tmp_path / "book.xlsx"
+    with pd.ExcelWriter(path) as writer:
+        HOMES.to_excel(writer, sheet_name="homes", index=False, startrow=2)
+        HOMES[["area"]].to_excel(writer, sheet_name="only area", index=False)
+    content = read_file(path)
+    assert_homes(content)
+    assert content.notes == (
+        "The first of the sheets 'homes', 'only area' is read. Name another as in 'book.xlsx/only area'.",
+    )
+    assert read_file(path / "only area").table.columns.tolist() == ["area"]
+    with pytest.raises(DataFileError, match=r"holds no sheet 'none'. It holds 'homes', 'only area'"):
+        read_file(path / "none")
+
+
+def test_missing_cells_are_nan_and_texts_stay_text(tmp_path):
+    pytest.importorskip("openpyxl")
+    table = pd.DataFrame({"a": [1.5, None], "title": ["NA", None], "code": ["007", "008"]})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    table.to_excel(tmp_path / "t.xlsx", index=False)
+    table.to_json(tmp_path / "t.json", orient="records")
+    for ending in ("csv", "xlsx", "json"):
+        read = read_file(tmp_path / f"t.{ending}", texts=("title", "code")).table
+        assert read["title"].tolist() == ["NA", ""]
+        assert read["code"].tolist() == ["007", "008"]
+        assert np.isnan(read["a"].iloc[1])
+
+
+def test_dates_of_a_workbook_and_columns_of_lists(tmp_path):
+    pytest.importorskip("openpyxl")
+    pd.DataFrame({"built": pd.to_datetime(["1999-05-01", "2004-01-01"]), "price": [1, 2]}).to_excel(tmp_path / "t.xlsx")
+    table = load_table(tmp_path / "t.xlsx", make_schema(target="price", years=["built"]))
+    assert table["built"].tolist() == [1999, 2004]
+    write(tmp_path / "t.json", '[{"a": 1, "b": [1]}, {"a": 2, "b": [2]}]')
+    content = read_file(tmp_path / "t.json")
+    assert content.table.columns.tolist() == ["a"]
+    assert content.notes == ("Column 'b' holds lists or objects and is left out.",)
+    pytest.importorskip("pyarrow")
+    pd.DataFrame({"a": [1], "b": [[1]]}).to_parquet(tmp_path / "t.parquet")
+    assert read_file(tmp_path / "t.parquet").table.columns.tolist() == ["a"]
+
+
+JSON = {
+    '{"a": [1, 2], "b": [3, 4]}': [1, 2],
+    '{"a": {"0": 1, "1": 2}}': [1, 2],
+    '{"data": [{"a": 1}, {"a": 2}], "count": 2}': [1, 2],
+    '{"a": 1}': [1],
+    '{"a": 1}\n\n{"a": 2}\n': [1, 2],
+}
+
+
+@pytest.mark.parametrize("text", JSON)
+def test_json_of_any_shape_of_a_table(tmp_path, text):
+    assert read_file(write(tmp_path / "t.json", text)).table["a"].tolist() == JSON[text]
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": ', "[" * 100_000, '[{"a": 1}, 2]', '{"a": [1]}\n{"a": [', '[{"a": [1]}]', "[]"]
+)
+def test_json_that_is_no_table_is_refused(tmp_path, text):
+    with pytest.raises(DataFileError) as caught:
+        load_table(write(tmp_path / "t.json", text), SCHEMA)
+    assert "\n" not in str(caught.value)
+
+
+def make_database(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table a (b)")
+    connection.close()
+
+
+NO_TABLES = {
+    "web page": (
+        b"<!DOCTYPE html><html><head><title>Kaggle: Sign\n in</title>",
+        r"is a web page \('Kaggle: Sign in'\), perhaps a login",
+    ),
+    "late web page": (
+        b"\xef\xbb\xbf\n <!-- a --> <HTML lang='en'>",
+        "is a web page, perhaps a login page: download the file it",
+    ),
+    "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:a\nsize 3\n", "git lfs pull"),
+    "PDF": (b"%PDF-1.7\n", "is a PDF document"),
+    "image": (b"\x89PNG\r\n\x1a\n", "is an image"),
+    "old Excel": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel file"),
+    "XML": (b"<?xml version='1.0'?><rows/>", "is an XML file"),
+    "empty": (b"", "is empty"),
+    "only a mark": (b"\xef\xbb\xbf", "is empty"),
+    "blank": (b"\n\n", "is empty"),
+    "Word": (pack_zip(**{"[Content_Types].xml": "", "word/document.xml": ""}), "office document"),
+    "archive": (pack_zip(**{"a.csv": "", "b.csv": ""}), "holds 2 files"),
+}
+
+
+@pytest.mark.parametrize("case", NO_TABLES)
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_is_no_table_is_named(tmp_path, case, packed):
+    content, message = NO_TABLES[case]
+    (tmp_path / "t.csv").write_bytes(gzip.compress(content) if packed else content)
+    with pytest.raises(DataFileError, match=message) as caught:
+        read_file(tmp_path / "t.csv")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_database_is_named(tmp_path):
+    make_database(tmp_path / "t.csv")
+    with pytest.raises(DataFileError, match="is an SQLite database"):
+        read_file(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("ending", ["parquet", "feather", "xlsx"])
+def test_text_under_a_binary_ending_is_refused(tmp_path, ending):
+    with pytest.raises(DataFileError, match="is not a whole"):
+        read_file(write(tmp_path / f"t.{ending}", "a,b\n1,2\n"))
+
+
+def test_names_that_differ_in_case_and_blanks_are_matched(tmp_path):
+    text = "\ufeff Area ,ROOMS,town\u200b,price,Price\n1,2,a,3,4\n"
+    content = read_file(write(tmp_path / "h.csv", text), names=SCHEMA.names, texts=("town",))
+    assert content.table.to_dict("list") == {"area": [1], "rooms": [2], "town": ["a"], "price": [3]}
+    assert content.notes == (
+        "' Area ' is read as 'area'.",
+        "'ROOMS' is read as 'rooms'.",
+        "'town\\u200b' is read as 'town'.",
+    )
+    assert content.columns[-1] == "Price"
+    assert load_table(tmp_path / "h.csv", SCHEMA).columns.tolist() == list(SCHEMA.names)
+
+
+def test_two_names_for_one_column_are_refused(tmp_path):
+    path = write(tmp_path / "h.csv", "Area,AREA,price\n1,2,3\n")
+    with pytest.raises(DataFileError, match=r"column 'area' may be 'Area' or 'AREA'. Rename the right one"):
+        read_table(path, make_schema(target="price", numbers=["area"]))
+
+
+def test_missing_columns_are_named_beside_those_that_are_there(tmp_path):
+    path = write(
+        tmp_path / "h.csv", "aera,Rooms,town,price," + ",".join(f"c{n}" for n in range(20)) + "\n" + "1," * 23 + "1\n"
+    )
+    with pytest.raises(DataFileError) as caught:
+        load_table(path, SCHEMA)
+    assert str(caught.value) == (
+        "'h.csv': missing column 'area'. It has 'aera', 'Rooms', 'town', 'price', 'c0', 'c1', 'c2', 'c3', 'c4', 'c5', "
+        "'c6', 'c7' and 12 more. Did you mean 'aera' for 'area'? Name its columns by make_schema."
+    )
+
+
+def test_an_index_and_trailing_separators_do_no_harm(tmp_path):
+    assert read_file(write(tmp_path / "a.csv", ",a\n0,5\n1,6\n")).table["a"].tolist() == [5, 6]
+    assert read_file(write(tmp_path / "b.csv", "a;b;;\n1;2;;\n")).table[["a", "b"]].to_numpy().tolist() == [[1, 2]]
+    assert read_file(write(tmp_path / "c.csv", "a,b\n1,2,\n3,4,\n")).table["b"].tolist() == [2, 4]
+    assert read_file(write(tmp_path / "d.csv", "sep=;\r\na;b\r\n1;2\r\n")).table["b"].tolist() == [2]
+
+
+DATES = [
+    "1999-05-01",
+    "1999",
+    "05/1999",
+    "1999-05",
+    "01.05.1999",
+    "1999/05/01 12:30:00",
+    "May 1, 1999",
+    "1 May 1999",
+    "May 1999",
+]
+
+
+def test_a_year_may_come_from_a_date():
+    schema = make_schema(target="price", years=["built"])
+    for table in (
+        pd.DataFrame({"built": DATES, "price": 1.0}),
+        pd.DataFrame({"built": pd.Series(DATES, dtype=object), "price": 1.0}),
+        pd.DataFrame({"built": pd.to_datetime(["1999-05-01"] * 9), "price": 1.0}),
+    ):
+        checked = check_content(FileContent(table), schema)
+        assert checked.table["built"].eq(1999).all()
+        assert checked.notes == ("Of the dates in 'built' the year is used.",)
+    assert check_content(FileContent(pd.DataFrame({"built": [1999, 2004], "price": 1.0})), schema).notes == ()
+
+
+@pytest.mark.parametrize("built", ["1999-5x", "99/05", "soon", "12 1999"])
+def test_what_is_no_date_is_no_year(built):
+    with pytest.raises(DataFileError, match="'built' is text where a number belongs in 1 row"):
+        check_table(
+            pd.DataFrame({"built": ["1999-05-01", built], "price": 1.0}), make_schema(target="price", years=["built"])
+        )
+
+
+def test_a_date_is_no_number():
+    table = pd.DataFrame({"area": pd.to_datetime(["1999-05-01"]), "price": 1.0})
+    with pytest.raises(DataFileError, match="'area' is a date where a number belongs in 1 row"):
+        check_table(table, make_schema(target="price", numbers=["area"]))
