@@ -20,6 +20,9 @@ from energyknn.splitting import Split, fold_classes, fold_groups, fold_rows, spl
 from energyknn.study.notebook import COARSE_N_NEIGHBORS, N_FOLDS, RANDOM_STATE, REFERENCE_YEAR, SPOTIFY, TEST_SIZE
 from energyknn.study.songs import label_songs
 
+Scaling = Literal["all_rows", "train_only"]
+"""Rows that the scale is learned from."""
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -42,7 +45,7 @@ class Protocol:
         Number of folds of the training rows, at least 2.
     """
 
-    scaling: Literal["all_rows", "train_only"] = "all_rows"
+    scaling: Scaling = "all_rows"
     reference_year: int = REFERENCE_YEAR
     test_size: float = TEST_SIZE
     random_state: int = RANDOM_STATE

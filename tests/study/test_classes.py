@@ -47,10 +47,9 @@ def test_tune_finds_out_that_text_is_a_class_and_scores_as_scikit_learn(path, ca
     assert printed["scoring"] == "accuracy"
     assert len(printed["candidates"]) == 5 * 2 * 2
     flowers = make_flowers()
-    scaled = flowers[NUMBERS].to_numpy()
-    scaled = (scaled - scaled.mean(axis=0)) / scaled.std(axis=0)
-    labels = flowers["species"].to_numpy()
-    X, _, y, _ = train_test_split(scaled, labels, test_size=0.2, random_state=42, stratify=labels)
+    numbers, labels = flowers[NUMBERS].to_numpy(), flowers["species"].to_numpy()
+    X, _, y, _ = train_test_split(numbers, labels, test_size=0.2, random_state=42, stratify=labels)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
     for row in printed["candidates"]:
         model = KNeighborsClassifier(row["n_neighbors"], weights=row["weights"], p=row["p"])
         expected = cross_val_score(model, X, y, cv=StratifiedKFold(4)).mean()

@@ -315,7 +315,7 @@ def test_tune_varies_the_distance_too(capsys):
     expected = cross_val_score(model, data.X_train, data.y_train, cv=4).mean()
     for row in printed["candidates"]:
         how = (row["n_neighbors"], row["p"], row["mismatch_cost"], row["scaler"], row["without"])
-        if how == (9, 1, 1.0, "robust", "key,mode"):
+        if how == (9, 1, 1.0, "robust", ["key", "mode"]):
             assert row["mean_test_score"] == pytest.approx(expected, abs=2e-3)
             break
     else:
@@ -335,10 +335,10 @@ def test_tune_shows_the_folds_that_were_finished_when_interrupted(capsys, monkey
         yield from list(steps)[:-1]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("energyknn.study.cli.tune.track_silently", interrupt_last)
+    monkeypatch.setattr("energyknn.study.cli.showing.track_silently", interrupt_last)
     assert main(["tune", "--data", str(sample_path()), "--n-neighbors", "5,9"]) == 130
     shown = capsys.readouterr()
-    assert "k = 9, uniform: r2 fold 0 0." in shown.out
+    assert "k = 9, uniform: R² fold 0 0." in shown.out
     assert "fold 2" in shown.out
     assert "fold 3" not in shown.out
     assert "interrupted" in shown.err

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from made_tracks import make_tracks
@@ -65,7 +66,7 @@ def test_every_example_runs(prepared, tmp_path, capsys, monkeypatch, example):
     monkeypatch.chdir(tmp_path / "work")
     command, _, given = example.partition(" < ")
     if given:
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(open(given, "rb")))  # noqa: PTH123, SIM115
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(Path(given).read_bytes())))
     program, *arguments = shlex.split(command)
     assert program == "energyknn"
     assert main(arguments) == 0, capsys.readouterr().err

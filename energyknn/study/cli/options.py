@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import shtab
 
@@ -14,11 +19,15 @@ from energyknn._shared.saving import TABLE_ENDINGS
 from energyknn.schema import Schema, make_schema
 from energyknn.study.notebook import REFERENCE_YEAR, SPOTIFY
 
+if TYPE_CHECKING:
+    from energyknn.study.dataset import Dataset
+
 
 class UserError(Exception):
     """A mistake that the user can mend. Its message is one line."""
 
 
+_STDIN = Path("-")
 _MOST_TEXT = 0.5  # of the values of a target that is a number, where some cells are damaged
 
 _ROLES = {
@@ -51,9 +60,35 @@ def add_choice(command: argparse.ArgumentParser, flag: str, text: str, choices: 
     add_option(command, flag, "WORD", listed, choices[0], choices=choices)
 
 
-def add_data(command: argparse.ArgumentParser, **options: Any) -> None:
-    """Add the option that names the data file."""
-    add_option(command, "--data", "FILE", "CSV or Parquet file", type=Path, **options)
+def add_data(command: argparse.ArgumentParser, *, stdin: bool = False, **options: Any) -> None:
+    """Add the option that names the data file. A command that takes standard input reads it inside `take_data`."""
+    text = f"CSV or Parquet file{'; - reads CSV from standard input' if stdin else ''}"
+    add_option(command, "--data", "FILE", text, type=Path, **options)
+
+
+@contextmanager
+def take_data(options: argparse.Namespace) -> Iterator[None]:
+    """Put what stands on standard input into a file, and name that, where the data file is "-"."""
+    if options.data != _STDIN:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="energyknn-") as folder:
+        options.data = Path(folder) / "stdin.csv"
+        with options.data.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        try:
+            options.reads_stdin = True
+            yield
+        finally:
+            options.data, options.reads_stdin = _STDIN, False
+
+
+def name_data(options: argparse.Namespace, dataset: Dataset) -> Dataset:
+    """Name the data file as the user did, where `take_data` put standard input into another."""
+    if not getattr(options, "reads_stdin", False):
+        return dataset
+    words = [str(_STDIN) if word == dataset.path else word for word in dataset.arguments]
+    return replace(dataset, path=str(_STDIN), arguments=tuple(words))
 
 
 def add_quiet(command: argparse.ArgumentParser) -> None:
@@ -67,18 +102,24 @@ def add_json(command: argparse.ArgumentParser, text: str = "print one JSON objec
     command.add_argument("--json", action="store_true", help=text)
 
 
+def name_file(text: str, *, kind: str, endings: Sequence[str]) -> Path:
+    """Return the path of a file to write, if its ending says what to write and its folder is there."""
+    path = Path(text)
+    if not text.lower().endswith(tuple(endings)):
+        message = f"{path.name!r} has no ending of a {kind} that is written. Give it {', '.join(endings)}"
+        raise argparse.ArgumentTypeError(message)
+    if not path.parent.is_dir():
+        message = f"there is no folder {str(path.parent)!r} for {path.name!r}. Make it first, or name another"
+        raise argparse.ArgumentTypeError(message)
+    return path
+
+
 def add_table_out(command: argparse.ArgumentParser, shown: str) -> None:
     """Add the option that names a table to write. `shown` says where it goes without."""
     text = "CSV (also .csv.gz, .csv.zip, .csv.zst) or Parquet"
-    add_option(command, "--out", "FILE", text, type=_name_table, shown=shown)
-
-
-def _name_table(text: str) -> Path:
-    """Return the path of a table, if its ending says what to write."""
-    if not text.lower().endswith(TABLE_ENDINGS):
-        message = f"{Path(text).name!r} has no ending of a table that is written. Give it {', '.join(TABLE_ENDINGS)}"
-        raise argparse.ArgumentTypeError(message)
-    return Path(text)
+    add_option(
+        command, "--out", "FILE", text, type=partial(name_file, kind="table", endings=TABLE_ENDINGS), shown=shown
+    )
 
 
 def add_reference_year(command: argparse.ArgumentParser) -> None:

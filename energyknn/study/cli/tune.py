@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import sys
-from collections.abc import Callable
 from datetime import date
 from functools import partial
 from typing import Any
 
-from rich.console import Console
-
-from energyknn.progress import track_on_stderr, track_silently
 from energyknn.study.cli import options as shared
+from energyknn.study.cli.showing import choose_track, format_json, open_console, write_json
+
+_TOP = 20  # candidates
 
 SUMMARY = "score every candidate from one search per fold"
 DESCRIPTION = (
@@ -21,15 +20,16 @@ DESCRIPTION = (
     "one neighbour search for each fold."
 )
 EXAMPLES = (
-    "energyknn tune --data tracks.csv --n-neighbors 5:25",
-    "energyknn tune --data tracks.csv --weights uniform,distance --mismatch-cost 8,1,0",
+    "energyknn tune --data tracks.csv --n-neighbors 5:25 --top 5",
+    "energyknn tune --data tracks.csv --weights uniform,distance --mismatch-cost 8,1,0 --out tuned.json",
+    "energyknn tune --data - < tracks.csv",
     "energyknn tune --data tracks.csv --target tempo --numbers energy,loudness,danceability",
 )
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    shared.add_data(command, required=True)
+    shared.add_data(command, required=True, stdin=True)
     text, whole = "candidates: 1:51, 1:51:10 or 5,7,9", shared.parse_sizes("1:51")
     shared.add_option(command, "--n-neighbors", "K", text, whole, type=shared.parse_sizes, shown="1:51")
     shared.add_option(command, "--weights", "NAMES", "uniform, distance or a kernel", "uniform")
@@ -42,7 +42,15 @@ def add_options(command: argparse.ArgumentParser) -> None:
     shared.add_option(command, "--cv", "N", "number of folds", 4)
     shared.add_option(command, "--scoring", "NAME", "a scikit-learn scorer", shown="r2, or accuracy for classes")
     shared.add_reference_year(command)
-    command.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    text = "rows that the scale is learned from: all_rows, as in the notebook, or train_only"
+    shown = "train_only; all_rows for the notebook's columns"
+    shared.add_option(command, "--scaling", "WORD", text, choices=("all_rows", "train_only"), shown=shown)
+    shared.add_option(command, "--top", "N", "how many candidates to show, or all", _TOP, type=_count_top)
+    shared.add_json(command, "print one JSON object with every candidate instead of a table")
+    text = "JSON file to write, from which `energyknn fit --from` makes the best model"
+    shared.add_option(
+        command, "--out", "FILE", text, type=partial(shared.name_file, kind="JSON file", endings=(".json",))
+    )
     ray = command.add_argument_group("on a Ray cluster", "The same bits as on one machine, for files past one machine.")
     text = (
         "score on the Ray cluster at host:port, or at 'auto' on the one of this machine. Without an address, "
@@ -55,10 +63,19 @@ def add_options(command: argparse.ArgumentParser) -> None:
     shared.add_task(command)
 
 
+def _count_top(text: str) -> int | None:
+    """Return how many candidates to show; None for all."""
+    if text == "all":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        message = f"{text!r} is no number of candidates. Give 1 or more, or all"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
+
+
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    from energyknn.study.jobs.tune import tune
-    from energyknn.study.protocol import Protocol
+    from energyknn._shared.saving import staged_file
     from energyknn.tuning import SearchInterrupted
 
     if options.cv < 2:
@@ -67,40 +84,73 @@ def run(options: argparse.Namespace) -> None:
     if options.journal is not None and options.ray is None:
         message = "--journal is for --ray. Add --ray, or leave the journal out."
         raise shared.UserError(message)
-    schema = shared.choose_schema(options)
-    if options.journal is not None and schema.classifies:
-        message = "--journal keeps the scores of numbers, and the target is a class. Leave it out."
-        raise shared.UserError(message)
     try:
-        outcome = tune(
-            options.data,
-            Protocol(reference_year=options.reference_year, n_splits=options.cv),
-            n_neighbors=options.n_neighbors,
-            weights=shared.split_names(options.weights),
-            p=shared.parse_numbers(options.p, int, name="p"),
-            mismatch_cost=shared.parse_numbers(options.mismatch_cost, float, name="mismatch-cost"),
-            scaler=shared.split_names(options.scaler),
-            without=[(), *options.without],
-            scoring=options.scoring,
-            schema=schema,
-            latest_year=date.today().year,
-            track=track_on_stderr if sys.stderr.isatty() else track_silently,
-            **_choose_place(options.ray, options.journal),
-        )
+        with shared.take_data(options):
+            results = _tune(options)
     except SearchInterrupted as interrupt:
         _show_finished(interrupt)
         raise
     except ValueError as error:
         raise shared.UserError(str(error)) from error
+    if options.out is not None:
+        with staged_file(options.out) as path:
+            path.write_text(format_json(results), encoding="utf-8")
     if options.json:
-        sys.stdout.write(json.dumps(outcome.results, indent=1) + "\n")
-        return
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-    console.print(outcome.table)
-    console.print(outcome.summary)
+        write_json(results)
+    else:
+        _show(results, options)
 
 
-def _choose_place(address: str | None, journal: str | None) -> dict[str, Callable[..., Any]]:
+def _tune(options: argparse.Namespace) -> dict[str, Any]:
+    """Score the candidates that the options name."""
+    from energyknn.study.dataset import read_dataset
+    from energyknn.study.jobs.tune import tune
+    from energyknn.study.protocol import Protocol, Scaling
+
+    schema, latest_year = shared.choose_schema(options), date.today().year
+    if options.journal is not None and schema.classifies:
+        message = "--journal keeps the scores of numbers, and the target is a class. Leave it out."
+        raise shared.UserError(message)
+    place = _choose_place(options.ray, options.journal)
+    dataset = shared.name_data(options, read_dataset(options.data, schema, latest_year=latest_year))
+    scaling: Scaling = options.scaling or ("all_rows" if dataset.is_notebooks else "train_only")
+    return tune(
+        dataset,
+        Protocol(scaling=scaling, reference_year=options.reference_year, n_splits=options.cv),
+        n_neighbors=options.n_neighbors,
+        weights=shared.split_names(options.weights),
+        p=shared.parse_numbers(options.p, int, name="p"),
+        mismatch_cost=shared.parse_numbers(options.mismatch_cost, float, name="mismatch-cost"),
+        scaler=shared.split_names(options.scaler),
+        without=[(), *options.without],
+        scoring=options.scoring,
+        track=choose_track(options),
+        **place,
+    )
+
+
+def _show(results: dict[str, Any], options: argparse.Namespace) -> None:
+    """Print the best candidates, what else there is to say, the best, and the command that fits it."""
+    from energyknn.study.reporting.tuning import describe_tuning, name_fit, tabulate_candidates
+
+    console = open_console()
+    console.print(tabulate_candidates(results, options.top))
+    more = len(results["candidates"]) - (options.top or len(results["candidates"]))
+    if more > 0:
+        console.print(f"… {more} more: --top all")
+    console.print()
+    *others, best = describe_tuning(results)
+    for line in others:
+        console.print(line)
+    console.print(best, style="bold")
+    if options.out is not None:
+        console.print(f"Fit it: {name_fit(results, os.fspath(options.out))}", soft_wrap=True)
+    elif not options.quiet:
+        fit = name_fit(results, "tuned.json")
+        console.print(f"Fit it: add --out tuned.json here, then {fit}", soft_wrap=True)
+
+
+def _choose_place(address: str | None, journal: str | None) -> dict[str, Any]:
     """Return what scores candidates on a Ray cluster, whose address is tried before any work; nothing for here."""
     if address is None:
         return {}
@@ -119,9 +169,11 @@ def _choose_place(address: str | None, journal: str | None) -> dict[str, Callabl
 
 def _show_finished(interrupt: Any) -> None:
     """Print the scores of the folds that an interrupted search had finished, one line for each candidate."""
+    from energyknn.study.reporting.tuning import name_scoring
+
     for metric, table in interrupt.scores.test.items():
         for candidate, scores in zip(interrupt.scores.candidates, table, strict=True):
             finished = [f"fold {fold} {score:.5f}" for fold, score in enumerate(scores) if score == score]
             if finished:
-                line = f"k = {candidate.n_neighbors}, {candidate.weights}: {metric} {', '.join(finished)}"
+                line = f"k = {candidate.n_neighbors}, {candidate.weights}: {name_scoring(metric)} {', '.join(finished)}"
                 sys.stdout.write(f"{line}\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -16,6 +15,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from energyknn.encoding import MISMATCH_COST
+from energyknn.errors import suggest_name
 from energyknn.estimators import KNNClassifier, from_grid_search
 from energyknn.estimators.search_units import run_units_here
 from energyknn.estimators.transformers import ColumnWeights
@@ -25,7 +25,6 @@ from energyknn.schema import Schema
 from energyknn.study.dataset import Dataset, read_dataset
 from energyknn.study.notebook import SPOTIFY
 from energyknn.study.protocol import Prepared, Protocol, prepare
-from energyknn.study.reporting.tables import tabulate_candidates
 from energyknn.tuning import Candidate, CandidateScores, ScoreTable, compare_candidates, score_candidates
 from energyknn.tuning.scoring import resolve_scoring
 
@@ -37,14 +36,8 @@ SCALERS: Mapping[str, Any] = {
 }
 """The scalers that `tune` fits on the training rows of each fold."""
 
-
-@dataclass(frozen=True)
-class Tuning:
-    """What `tune` found: a mapping for JSON, a table to print, and a summary in a few lines."""
-
-    results: dict[str, Any]
-    table: Any
-    summary: str
+_FITTED = ("n_neighbors", "weights", "p", "mismatch_cost", "scaler", "without")
+"""What of a candidate a model is fitted with."""
 
 
 def fit_search(search: Any, X: Any, y: Any, *, track: Track[Any] = track_silently) -> Any:
@@ -69,7 +62,7 @@ def tune(
     track: Track[Any] = track_silently,
     score: Callable[..., CandidateScores] = score_candidates,
     fit: Callable[..., Any] = fit_search,
-) -> Tuning:
+) -> dict[str, Any]:
     """Score every candidate on the training rows of a file, with one search for each fold and distance.
 
     A candidate is a combination of one value of each sequence.
@@ -105,8 +98,9 @@ def tune(
 
     Returns
     -------
-    Tuning
-        The scores of all candidates, the best, and the smoothest within one standard error of it.
+    dict
+        What `energyknn tune --json` prints: the scores of all `candidates` as they were tried, the `best`, the
+        `smoothest_within_one_standard_error` of it, and the arguments that fit the best: `fit` and `data`.
 
     Raises
     ------
@@ -125,7 +119,7 @@ def tune(
     distances = []
     for cost, name, left_out in product(mismatch_cost, scaler, without):
         transformer = _make_transformer(schema, prepared.X_train.columns.tolist(), cost, name, left_out)
-        distances.append(({"mismatch_cost": cost, "scaler": name, "without": ",".join(left_out)}, transformer))
+        distances.append(({"mismatch_cost": cost, "scaler": name, "without": list(left_out)}, transformer))
     candidates = [
         Candidate(k, name, exponent, transformer, label)
         for (label, transformer), exponent, name, k in product(distances, p, weights, n_neighbors)
@@ -149,9 +143,14 @@ def tune(
     ]
     best, smoothest = scores.best, scores.smoothest
     compared = compare_candidates(scores[best], scores[smoothest], test_share=1 / (protocol.n_splits - 1))
-    results = {
+    return {
+        "data": {"path": dataset.path, "sha256": dataset.sha256, "arguments": list(dataset.arguments)},
+        "scaling": protocol.scaling,
         "scoring": scoring,
+        "score": rows[best]["mean_test_score"],
+        "fit": {name: rows[best][name] for name in _FITTED},
         "folds": protocol.n_splits,
+        "rows_in_fold": min(len(fold.train) for fold in prepared.folds),
         "searches": len(distances) * len(p) * protocol.n_splits,
         "rows": len(prepared.y_train),
         "candidates": rows,
@@ -159,17 +158,6 @@ def tune(
         "smoothest_within_one_standard_error": rows[smoothest],
         "best_minus_smoothest": compared._asdict(),
     }
-    varied = [name for name in ("p", "mismatch_cost", "scaler", "without") if len({row[name] for row in rows}) > 1]
-
-    def describe(row: Mapping[str, Any]) -> str:
-        others = [f"{name.replace('_', ' ')} {row[name] or 'nothing'}" for name in varied]
-        return ", ".join([f"k = {row['n_neighbors']}", row["weights"], *others])
-
-    summary = (
-        f"Best: {describe(rows[best])}. Smoothest within one standard error: {describe(rows[smoothest])} (best minus "
-        f"smoothest {compared.difference:+.5f}, p = {compared.p_value:.2g}, paired over {protocol.n_splits} folds)."
-    )
-    return Tuning(results, tabulate_candidates(rows, scoring, varied), summary)
 
 
 def _score_classes(
@@ -202,10 +190,11 @@ def _make_transformer(
     known = (*schema.numbers, *schema.categories)
     unknown = [name for name in without if name not in known]
     if unknown:
-        message = f"Cannot leave out {', '.join(map(repr, unknown))}. The columns are {', '.join(known)}."
+        asked = suggest_name(unknown[0], known)
+        message = f"Cannot leave out {', '.join(map(repr, unknown))}.{asked} The columns are {', '.join(known)}."
         raise ValueError(message)
     if scaler not in SCALERS:
-        message = f"Scaler {scaler!r} is unknown. Known are {', '.join(SCALERS)}."
+        message = f"Scaler {scaler!r} is unknown.{suggest_name(scaler, SCALERS)} Known are {', '.join(SCALERS)}."
         raise ValueError(message)
     if not (np.isfinite(mismatch_cost) and mismatch_cost >= 0):
         message = f"mismatch_cost is {mismatch_cost!r}. It must be a finite number of at least 0; the notebook's is 8."

@@ -153,35 +153,6 @@ def build_table(rows: Sequence[ComparisonRow]) -> Table:
     return table
 
 
-def tabulate_candidates(rows: Sequence[Mapping[str, Any]], scoring: str, varied: Sequence[str] = ()) -> Table:
-    """Build the table of a search's candidates for a terminal.
-
-    Parameters
-    ----------
-    rows : sequence of mappings
-        For each candidate `n_neighbors`, `weights`, `mean_test_score`, `std_test_score` and the names in `varied`.
-    scoring : str
-        The name of the scorer.
-    varied : sequence of str, default=()
-        What else differs between candidates. Each gets a column.
-
-    Returns
-    -------
-    rich.table.Table
-        One line for each candidate, the best in bold.
-    """
-    table = Table(title="Every candidate, from one search per fold")
-    for name in ("k", "weights", *varied, f"mean {scoring}", "sd over folds"):
-        text = name in {"weights", "scaler", "without"}
-        table.add_column(name.replace("_", " "), justify="left" if text else "right")
-    best = max(rows, key=lambda row: row["mean_test_score"])
-    for row in rows:
-        chosen = [str(row[name]) for name in ("n_neighbors", "weights", *varied)]
-        scores = [f"{row[name]:.5f}" for name in ("mean_test_score", "std_test_score")]
-        table.add_row(*chosen, *scores, style="bold" if row is best else None)
-    return table
-
-
 def list_notes(analyses: Analyses) -> list[str]:
     """List what was not compared, what the budget made smaller, and what it or an interrupt left out."""
     absent = [f"not compared: {name} ({advice})" for name, advice in analyses["missing"].items()]
