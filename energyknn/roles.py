@@ -16,7 +16,7 @@ from energyknn._shared.dates import read_years
 from energyknn.errors import DataFileError, suggest_name
 from energyknn.schema import Column, Role, Schema
 
-__all__ = ["GuessedSchema", "guess_schema"]
+__all__ = ["Guess", "GuessedSchema", "guess_roles", "guess_schema"]
 
 _MOST_EMPTY = 0.95  # share of empty cells from which on a column is left out
 _MOST_LEVELS = 50  # of a category
@@ -78,6 +78,37 @@ class GuessedSchema(NamedTuple):
     def _repr_html_(self) -> str:
         """Show the columns as a table in a notebook."""
         return self.to_frame().to_html()
+
+
+def guess_roles(table: pd.DataFrame) -> dict[str, Guess]:
+    """Guess what each column of a raw table is for, where the column to predict is not known yet.
+
+    Parameters
+    ----------
+    table : DataFrame of shape (n_rows, n_columns)
+        A raw table, as read from a file. It is not changed.
+
+    Returns
+    -------
+    dict of str to Guess
+        `role` and `reason` of each column. No column is a target.
+
+    Raises
+    ------
+    DataFileError
+        If the table has no rows, or two columns have one name.
+
+    See Also
+    --------
+    guess_schema : The same with a target, and the rules.
+
+    Examples
+    --------
+    >>> guess_roles(pd.DataFrame({"town": ["Ulm", "Bonn"] * 20, "area": range(40)}))["town"]
+    Guess(role='category', reason='2 distinct texts: a category')
+    """
+    _check_table(table)
+    return {name: _guess_column(_Values(table[name]), name) for name in table.columns}
 
 
 def guess_schema(
@@ -186,18 +217,8 @@ def guess_schema(
 
 def _list_asked(named: Mapping[Role | None, Sequence[str]], table: pd.DataFrame, target: str) -> dict[str, Guess]:
     """List the roles that the caller names, after checking that the columns are there."""
+    _check_table(table)
     names = list(table.columns)
-    strange: list[Any] = [name for name in table.columns if type(name) is not str]
-    if strange:
-        message = f"Column {strange[0]!r} has no text as its name. Column names must be text: rename them."
-        raise DataFileError(message)
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if twice:
-        message = f"Column named twice: {', '.join(map(repr, twice))}. Rename or drop one of each."
-        raise DataFileError(message)
-    if len(table) == 0:
-        message = "The table has no rows. It needs at least one."
-        raise DataFileError(message)
     listed = [target, *(name for given in named.values() for name in given)]
     missing = [name for name in listed if name not in names]
     if missing:
@@ -217,6 +238,22 @@ def _list_asked(named: Mapping[Role | None, Sequence[str]], table: pd.DataFrame,
         None: "left out",
     }
     return {name: Guess(role, f"{words[role]}, as asked") for role, given in named.items() for name in given}
+
+
+def _check_table(table: pd.DataFrame) -> None:
+    """Require rows, and columns with a name of their own."""
+    names = list(table.columns)
+    strange: list[Any] = [name for name in table.columns if type(name) is not str]
+    if strange:
+        message = f"Column {strange[0]!r} has no text as its name. Column names must be text: rename them."
+        raise DataFileError(message)
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if twice:
+        message = f"Column named twice: {', '.join(map(repr, twice))}. Rename or drop one of each."
+        raise DataFileError(message)
+    if len(table) == 0:
+        message = "The table has no rows. It needs at least one."
+        raise DataFileError(message)
 
 
 class _Values:

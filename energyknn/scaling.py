@@ -1,29 +1,31 @@
-"""Standardise the numeric columns: learn mean and standard deviation on some rows, and apply them to any rows."""
+"""Scale the numeric columns: learn a centre and a spread of each on some rows, and apply them to any rows."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 __all__ = ["Scale", "apply_scale", "fit_scale"]
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Mean and population standard deviation of some columns, in the units of those columns.
+    """What is subtracted from some columns, and what they are divided by, in the units of those columns.
 
     Parameters
     ----------
     columns : tuple of str
-        The columns to standardise. All others stay as they are.
+        The columns to scale. All others stay as they are.
     mean, sd : tuple of float
-        One value for each column. The standard deviation of a constant column is set to 1.
+        Centre and spread of each column: by default its mean and population standard deviation. The spread of a
+        constant column is 1.
 
     See Also
     --------
@@ -35,7 +37,16 @@ class Scale:
     sd: tuple[float, ...]
 
 
-def fit_scale(X: pd.DataFrame, columns: Sequence[str], *, rows: NDArray[np.int64] | None = None) -> Scale:
+ScalerName = Literal["standard", "robust", "minmax"]
+
+
+def fit_scale(
+    X: pd.DataFrame,
+    columns: Sequence[str],
+    *,
+    rows: NDArray[np.int64] | None = None,
+    scaler: ScalerName = "standard",
+) -> Scale:
     """Learn the scale of the numeric columns.
 
     Parameters
@@ -47,11 +58,19 @@ def fit_scale(X: pd.DataFrame, columns: Sequence[str], *, rows: NDArray[np.int64
     rows : ndarray of shape (n_fit,), int, or None, default=None
         Numbers of the rows to learn from. Give the training rows, so that the scale knows nothing of the test rows.
         None learns from all rows, as the notebook does.
+    scaler : {"standard", "robust", "minmax"}, default="standard"
+        Centre and spread of a column: its mean and standard deviation; its median and interquartile range; or its
+        least value and its range. They are those of scikit-learn's StandardScaler, RobustScaler and MinMaxScaler.
 
     Returns
     -------
     Scale
-        Mean and standard deviation of each column, as scikit-learn's StandardScaler computes them.
+        Centre and spread of each column.
+
+    Raises
+    ------
+    ValueError
+        If the scaler is unknown.
 
     Warns
     -----
@@ -70,7 +89,7 @@ def fit_scale(X: pd.DataFrame, columns: Sequence[str], *, rows: NDArray[np.int64
     numbers = X[list(columns)] if rows is None else X[list(columns)].iloc[rows]
     if numbers.shape[1] == 0:
         return Scale((), (), ())
-    scaler = StandardScaler().fit(numbers.to_numpy(dtype=np.float64))
+    mean, sd = _measure(numbers.to_numpy(dtype=np.float64), scaler)
     constant = [name for name, values in numbers.items() if (values == values.iloc[0]).all()]
     if constant:
         message = (
@@ -78,7 +97,22 @@ def fit_scale(X: pd.DataFrame, columns: Sequence[str], *, rows: NDArray[np.int64
             "standardised to 0, so no distance depends on it."
         )
         warnings.warn(message, stacklevel=2)
-    return Scale(tuple(columns), tuple(scaler.mean_.tolist()), tuple(scaler.scale_.tolist()))
+    return Scale(tuple(columns), tuple(mean.tolist()), tuple(sd.tolist()))
+
+
+def _measure(numbers: NDArray[np.float64], scaler: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return centre and spread of each column."""
+    if scaler == "standard":
+        fitted = StandardScaler().fit(numbers)
+        return fitted.mean_, fitted.scale_
+    if scaler == "robust":
+        fitted = RobustScaler().fit(numbers)
+        return fitted.center_, fitted.scale_
+    if scaler == "minmax":
+        fitted = MinMaxScaler().fit(numbers)
+        return fitted.data_min_, 1 / fitted.scale_
+    message = f"Scaler {scaler!r} is unknown. Known are {', '.join(get_args(ScalerName))}."
+    raise ValueError(message)
 
 
 def apply_scale(X: pd.DataFrame, scale: Scale) -> pd.DataFrame:

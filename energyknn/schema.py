@@ -155,6 +155,7 @@ def make_schema(
     categories: Sequence[str] = (),
     years: Sequence[str] = (),
     texts: Sequence[str] = (),
+    unit: str = "",
 ) -> Schema:
     """Describe the columns of a data file by their roles. Levels of categories are learned from the data.
 
@@ -166,6 +167,8 @@ def make_schema(
         Whether the target is a class, of any type, and not a number.
     numbers, categories, years, texts : sequence of str
         Names by role, in the order that the encoded columns should have.
+    unit : str, default=""
+        Unit of the target, for labels.
 
     Returns
     -------
@@ -194,4 +197,5 @@ def make_schema(
         ("label" if classifies else "target", [target]),
         ("text", texts),
     ]
-    return Schema(tuple(Column(name, role) for role, names in named for name in names))
+    columns = [Column(name, role, unit if role in TARGETS else "") for role, names in named for name in names]
+    return Schema(tuple(columns))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from energyknn.encoding import encode_features, fit_levels, target_values
 from energyknn.errors import DataFileError
+from energyknn.filling import apply_fills, fit_fills
 from energyknn.scaling import apply_scale, fit_scale
 from energyknn.schema import Schema
 from energyknn.splitting import Split, fold_classes, fold_groups, fold_rows, split_classes, split_groups, split_rows
@@ -141,7 +142,7 @@ def prepare(
     Parameters
     ----------
     table : DataFrame of shape (n_rows, n_columns)
-        A table that `load_table` has checked.
+        A table that `load_table` has checked. Missing numbers take the median of the training rows.
     protocol : Protocol
         Which rows are held out, and which rows the scale is learned from.
     schema : Schema, default=SPOTIFY
@@ -175,6 +176,8 @@ def prepare(
         labels = target_values(table, schema) if schema.classifies else None
         split, folds = _split(len(table), protocol, groups, labels)
     with clock.stage("encode"):
+        if table[list(schema.numbers)].isna().any(axis=None):
+            table = apply_fills(table, fit_fills(table, schema, rows=split.train))
         levels = fit_levels(table if protocol.scaling == "all_rows" else table.iloc[split.train], schema)
         X = encode_features(table, levels, schema, reference_year=protocol.reference_year)
         y = target_values(table, schema)

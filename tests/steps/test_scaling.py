@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from energyknn.scaling import Scale, apply_scale, fit_scale
 
@@ -29,6 +29,20 @@ def test_the_scale_is_standard_scalers():
     scaled = apply_scale(X, fit_scale(X, ["a", "b"]))
     np.testing.assert_array_equal(scaled[["a", "b"]], expected)
     np.testing.assert_array_equal(scaled["c"], X["c"])
+
+
+@pytest.mark.parametrize(("name", "scaler"), [("robust", RobustScaler()), ("minmax", MinMaxScaler())])
+def test_other_scales_are_scikit_learns(name, scaler):
+    X = pd.DataFrame(np.random.default_rng(0).normal(3, 7, (50, 3)), columns=list("abc")).assign(b=4.0)
+    with pytest.warns(UserWarning, match="Constant column 'b'"):
+        scale = fit_scale(X, ["a", "b"], scaler=name)
+    expected = scaler.fit_transform(X[["a", "b"]].to_numpy())
+    np.testing.assert_allclose(apply_scale(X, scale)[["a", "b"]], expected, rtol=0, atol=1e-14)
+
+
+def test_an_unknown_scaler_is_refused():
+    with pytest.raises(ValueError, match=r"Scaler 'log' is unknown. Known are standard, robust, minmax"):
+        fit_scale(pd.DataFrame({"a": [1.0, 2.0]}), ["a"], scaler="log")
 
 
 def test_only_the_named_rows_enter_the_scale():

@@ -71,7 +71,10 @@ def test_numbers_are_classes_where_the_user_says_so(path, capsys):
     ("options", "words"),
     [
         (["--target", "species", "--numbers", NUMBERS[0], "--scoring", "acuracy"], "Did you mean 'accuracy'"),
-        (["--target", "species", "--numbers", NUMBERS[0], "--task", "regress"], "text where a number belongs"),
+        (
+            ["--target", "species", "--numbers", NUMBERS[0], "--task", "regress"],
+            "holds 'setosa', which is not a number",
+        ),
         (["--task", "classify"], "--task classify needs --target NAME"),
         (["--target", "species", "--numbers", NUMBERS[0], "--cv", "60"], "60"),
     ],

@@ -61,7 +61,7 @@ BAD_FILES = {
     "header only": (write_csv(lambda table: table.iloc[:0]), "no rows below the header"),
     "truncated gzip": (write_bytes(gzip.compress(sample_bytes())[:2000], "tracks.csv.gz"), "damaged or cut short"),
     "no known encoding": (write_bytes(sample_bytes().replace(b"Song 7", "Песня".encode("cp1251"))), "is not UTF-8"),
-    "a missing column": (write_csv(lambda table: table.drop(columns="tempo")), "missing column 'tempo'"),
+    "no target": (write_csv(lambda table: table.drop(columns="energy")), "Name the column to predict: --target NAME"),
     "a duplicated column": (
         write_bytes(sample_bytes().replace(b"valence", b"tempo", 1)),
         "column named twice: 'tempo'",
@@ -70,7 +70,7 @@ BAD_FILES = {
         write_csv(with_value("tempo", "fast")),
         "column 'tempo' is text where a number belongs in 1 row (row 0: 'fast')",
     ),
-    "NaN": (write_csv(with_value("loudness", np.nan)), "column 'loudness' is missing (NaN) in 1 row (row 0"),
+    "NaN": (write_csv(with_value("loudness", np.nan)), "empty cells in 1 of 120 rows (by column: loudness 1)"),
     "infinity": (write_csv(with_value("valence", np.inf)), "column 'valence' is infinite in 1 row (row 0: inf)"),
     "energy outside 0..1": (write_csv(with_value("energy", 1.01)), "column 'energy' is outside 0 to 1 in 1 row"),
     "mode = 3": (write_csv(with_value("mode", 3)), "column 'mode' is outside its levels 0, 1 in 1 row (row 0: 3)"),

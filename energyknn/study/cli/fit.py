@@ -35,26 +35,24 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--no-intervals", action="store_true", help=text)
     shared.add_reference_year(command)
     shared.add_columns(command)
-    shared.add_task(command)
 
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    from energyknn.loading import hash_file, load_table
     from energyknn.modelfile import fit_model, save_model
 
-    schema, latest_year = shared.choose_schema(options), date.today().year
+    dataset, latest_year = shared.read_data(options), date.today().year
+    table, schema = dataset.table, dataset.schema
     if options.model == "learned" and options.n_neighbors is not None and not schema.classifies:
         message = "--n-neighbors is for --model notebook. Add that, or leave it out: a learned model has its own"
         raise shared.UserError(message)
-    table = load_table(options.data, schema, latest_year=latest_year)
     try:
         model = fit_model(
             *(table, schema, _make_estimator(options, table, schema)),
             reference_year=options.reference_year,
             latest_year=latest_year,
             source=options.data.name,
-            source_sha256=hash_file(options.data),
+            source_sha256=dataset.sha256,
         )
     except ValueError as error:
         raise shared.UserError(str(error)) from error

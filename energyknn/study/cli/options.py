@@ -9,15 +9,25 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import shtab
+from rich.console import Console
 
 from energyknn._shared.saving import TABLE_ENDINGS
-from energyknn.schema import Schema, make_schema
-from energyknn.study.notebook import REFERENCE_YEAR, SPOTIFY
+from energyknn.study.column_choices import (
+    ROLES,
+    ColumnChoices,
+    Missing,
+    Task,
+    combine,
+    read_column_choices,
+    split_names,
+)
+from energyknn.study.notebook import REFERENCE_YEAR
 
 if TYPE_CHECKING:
     from energyknn.study.dataset import Dataset
@@ -28,14 +38,14 @@ class UserError(Exception):
 
 
 _STDIN = Path("-")
-_MOST_TEXT = 0.5  # of the values of a target that is a number, where some cells are damaged
-
-_ROLES = {
-    "numbers": "columns to standardise",
-    "categories": "columns to turn into indicators",
-    "years": "columns to turn into ages",
-    "texts": "columns that together name a song or a thing",
+_ROLE_WORDS = {
+    "number": "columns to standardise",
+    "category": "columns to turn into indicators",
+    "year": "columns of years or dates, to turn into ages",
+    "text": "columns that name a row",
+    "ignore": "columns to leave out",
 }
+_SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " "}
 
 _COMPLETED = {"FILE": shtab.FILE, "MODEL": shtab.FILE, "DIR": shtab.DIRECTORY}
 """What a shell lists for the values of an option, by the word that stands for them."""
@@ -61,9 +71,22 @@ def add_choice(command: argparse.ArgumentParser, flag: str, text: str, choices: 
 
 
 def add_data(command: argparse.ArgumentParser, *, stdin: bool = False, **options: Any) -> None:
-    """Add the option that names the data file. A command that takes standard input reads it inside `take_data`."""
-    text = f"CSV or Parquet file{'; - reads CSV from standard input' if stdin else ''}"
+    """Add the options that name the data file and say how its text is written.
+
+    A command that takes standard input reads it inside `take_data`.
+    """
+    text = "data file: CSV, Parquet, Excel, JSON, compressed or not"
+    text += "; - reads CSV from standard input" if stdin else ""
     add_option(command, "--data", "FILE", text, type=Path, **options)
+    text = "what separates the cells of a text file, such as ';' or tab"
+    add_option(command, "--sep", "CHARACTER", text, shown="found out", type=_name_separator)
+    add_option(command, "--decimal", "CHARACTER", "decimal mark of a text file: . or ,", shown="found out")
+    add_option(command, "--encoding", "NAME", "encoding of a text file, such as latin-1", shown="found out")
+
+
+def _name_separator(text: str) -> str:
+    """Return the separator: a character, or its name."""
+    return _SEPARATORS.get(text, text)
 
 
 @contextmanager
@@ -83,7 +106,7 @@ def take_data(options: argparse.Namespace) -> Iterator[None]:
             options.data, options.reads_stdin = _STDIN, False
 
 
-def name_data(options: argparse.Namespace, dataset: Dataset) -> Dataset:
+def _name_data(options: argparse.Namespace, dataset: Dataset) -> Dataset:
     """Name the data file as the user did, where `take_data` put standard input into another."""
     if not getattr(options, "reads_stdin", False):
         return dataset
@@ -128,60 +151,68 @@ def add_reference_year(command: argparse.ArgumentParser) -> None:
 
 
 def add_columns(command: argparse.ArgumentParser) -> None:
-    """Add the options that name the columns of another file."""
+    """Add the options that say what the columns of a file are."""
     columns = command.add_argument_group(
-        "other people's columns",
-        "Name the target and the features of a file with other columns; names separated by commas.",
+        "your own columns",
+        "Name the column to predict. What the others are is found out and shown. To change it, name the columns to "
+        "use, or edit the file that `energyknn describe` writes. Commas stand between names.",
     )
     add_option(columns, "--target", "NAME", "the column to predict")
-    for role, text in _ROLES.items():
-        add_option(columns, f"--{role}", "NAMES", text, type=split_names, shown=None, default=())
-
-
-def split_names(text: str) -> list[str]:
-    """Return the names between the commas."""
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def add_task(columns: argparse.ArgumentParser) -> None:
-    """Add the option that says whether the target is a number or a class."""
+    add_option(columns, "--unit", "TEXT", "the target's unit, for labels")
+    for role, text in _ROLE_WORDS.items():
+        add_option(columns, f"--{ROLES[role]}", "NAMES", text, type=split_names, shown=None, default=())
+    add_option(
+        columns, "--columns", "FILE", "a TOML file that says what each column is; options go before it", type=Path
+    )
+    text = "empty cells: refuse the file, fill them with the median of the training rows, or drop their rows"
+    add_option(columns, "--missing", "WORD", text, shown="refuse", choices=get_args(Missing))
     text = "what --target is: a number (regress) or a class (classify); auto takes text for classes"
-    add_choice(columns, "--task", text, ("auto", "regress", "classify"))
+    add_option(columns, "--task", "WORD", text, shown="auto", choices=get_args(Task))
 
 
-def choose_schema(options: argparse.Namespace) -> Schema:
-    """Return the schema that the options of `add_columns` name, or the notebook's where they name none.
-
-    With the option of `add_task`, the data file tells what the target is unless the user does.
-    """
-    task = getattr(options, "task", "regress")
-    roles: dict[str, Any] = {role: list(getattr(options, role)) for role in _ROLES}
-    if options.target is None:
-        if any(roles.values()):
-            message = "Columns are named, but not the target. Add --target NAME."
-            raise UserError(message)
-        if task == "classify":
-            message = f"--task classify needs --target NAME: {SPOTIFY.target}, the notebook's target, is a number."
-            raise UserError(message)
-        return SPOTIFY
-    try:
-        schema = make_schema(target=options.target, **roles)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    columns = [replace(column, role="label") if column.role == "target" else column for column in schema.columns]
-    labelled = Schema(tuple(columns))
-    classifies = task == "classify" or (task == "auto" and holds_classes(options.data, labelled))
-    return labelled if classifies else schema
+def read_choices(options: argparse.Namespace) -> ColumnChoices:
+    """Return what the options of `add_columns` say, and then what the file says that they name."""
+    roles: dict[str, str] = {}
+    for role, option in ROLES.items():
+        for name in getattr(options, option):
+            if name in roles:
+                message = f"Column named twice: {name!r}. Give each column one role."
+                raise UserError(message)
+            roles[name] = role
+    said: dict[str, Any] = {
+        name: value for name in ("target", "unit", "task", "missing") if (value := getattr(options, name))
+    }
+    choices = ColumnChoices(roles=roles, **said)
+    return choices if options.columns is None else combine(choices, read_column_choices(options.columns))
 
 
-def holds_classes(data: Path, schema: Schema) -> bool:
-    """Tell whether most values in the column to predict are text or truth values, and not numbers."""
-    import pandas as pd
+def read_format(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the options of `add_data` say about the text of a file."""
+    return {name: getattr(options, name) for name in ("sep", "decimal", "encoding")}
 
-    from energyknn.loading import read_table
 
-    values = read_table(data, schema).get(schema.target, pd.Series(dtype=float)).dropna()
-    return bool(pd.api.types.is_bool_dtype(values) or pd.to_numeric(values, errors="coerce").isna().mean() > _MOST_TEXT)
+def read_data(options: argparse.Namespace) -> Dataset:
+    """Read the data file that the options name, and say on stderr what was found out about it."""
+    from energyknn.study.dataset import recognise_dataset
+
+    latest_year = date.today().year
+    dataset = recognise_dataset(options.data, read_choices(options), latest_year=latest_year, **read_format(options))
+    if not options.quiet:
+        _show_dataset(dataset)
+    return _name_data(options, dataset)
+
+
+def _show_dataset(dataset: Dataset) -> None:
+    """Print what was found out about a file and its columns on stderr."""
+    from energyknn.study.reporting.column_table import tabulate_columns
+
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    for note in dataset.notes:
+        console.print(note, soft_wrap=True)
+    if dataset.reasons:
+        roles = {column.name: column.role for column in dataset.schema.columns}
+        rows = [{"name": name, "role": roles.get(name), "why": why} for name, why in dataset.reasons.items()]
+        console.print(tabulate_columns(rows, dataset.schema.target))
 
 
 def parse_sizes(text: str) -> list[int]:

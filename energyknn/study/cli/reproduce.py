@@ -70,9 +70,8 @@ def run(options: argparse.Namespace) -> None:
     showing = sys.stderr.isatty()
     rich.reconfigure(stderr=True)
     outcome = reproduce(
-        options.data,
+        shared.read_data(options),
         options.out,
-        schema=shared.choose_schema(options),
         scaling=options.scaling,
         reference_year=options.reference_year,
         latest_year=date.today().year,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from datetime import date
 from functools import partial
 from typing import Any
 
 from energyknn.study.cli import options as shared
 from energyknn.study.cli.showing import choose_track, format_json, open_console, write_json
+from energyknn.study.column_choices import split_names
 
 _TOP = 20  # candidates
 
@@ -38,7 +38,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     text = "what scales the numbers once more, fold by fold: standard, robust, minmax"
     shared.add_option(command, "--scaler", "NAMES", text, "as it is")
     text = "columns to leave out; each time it is given adds one more choice to that of all columns"
-    shared.add_option(command, "--without", "NAMES", text, [], type=shared.split_names, action="append", shown=None)
+    shared.add_option(command, "--without", "NAMES", text, [], type=split_names, action="append", shown=None)
     shared.add_option(command, "--cv", "N", "number of folds", 4)
     shared.add_option(command, "--scoring", "NAME", "a scikit-learn scorer", shown="r2, or accuracy for classes")
     shared.add_reference_year(command)
@@ -60,7 +60,6 @@ def add_options(command: argparse.ArgumentParser) -> None:
     text = "a folder (a path or an fsspec address) that keeps every finished piece; the same call goes on from there"
     shared.add_option(ray, "--journal", "DIR", text)
     shared.add_columns(command)
-    shared.add_task(command)
 
 
 def _count_top(text: str) -> int | None:
@@ -103,25 +102,23 @@ def run(options: argparse.Namespace) -> None:
 
 def _tune(options: argparse.Namespace) -> dict[str, Any]:
     """Score the candidates that the options name."""
-    from energyknn.study.dataset import read_dataset
     from energyknn.study.jobs.tune import tune
     from energyknn.study.protocol import Protocol, Scaling
 
-    schema, latest_year = shared.choose_schema(options), date.today().year
-    if options.journal is not None and schema.classifies:
+    place = _choose_place(options.ray, options.journal)
+    dataset = shared.read_data(options)
+    if options.journal is not None and dataset.schema.classifies:
         message = "--journal keeps the scores of numbers, and the target is a class. Leave it out."
         raise shared.UserError(message)
-    place = _choose_place(options.ray, options.journal)
-    dataset = shared.name_data(options, read_dataset(options.data, schema, latest_year=latest_year))
     scaling: Scaling = options.scaling or ("all_rows" if dataset.is_notebooks else "train_only")
     return tune(
         dataset,
         Protocol(scaling=scaling, reference_year=options.reference_year, n_splits=options.cv),
         n_neighbors=options.n_neighbors,
-        weights=shared.split_names(options.weights),
+        weights=split_names(options.weights),
         p=shared.parse_numbers(options.p, int, name="p"),
         mismatch_cost=shared.parse_numbers(options.mismatch_cost, float, name="mismatch-cost"),
-        scaler=shared.split_names(options.scaler),
+        scaler=split_names(options.scaler),
         without=[(), *options.without],
         scoring=options.scoring,
         track=choose_track(options),
