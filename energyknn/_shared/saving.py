@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import pandas as pd
 
-from energyknn.errors import import_extra
+from energyknn.errors import DataFileError, import_extra
 
 
 @contextmanager
@@ -61,19 +63,99 @@ def _flush(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-CSV_ENDINGS = (".csv", ".csv.gz", ".csv.zip", ".csv.zst")
-PARQUET_ENDINGS = (".parquet", ".pq")
-TABLE_ENDINGS = (*CSV_ENDINGS, *PARQUET_ENDINGS)
-"""How the names of tables end, which say what is in them."""
+_PACKED = {".gz": "gzip", ".zip": "zip", ".zst": "zstd"}
+_TEXTS = {".csv": ",", ".tsv": "\t"}
+TABLE_ENDINGS = (
+    *(ending + packed for ending in _TEXTS for packed in ("", *_PACKED)),
+    *(".parquet", ".pq", ".feather", ".json", ".jsonl", ".xlsx"),
+)
+"""How the names of tables that are written end, which says what is in them."""
+_MOST_ROWS_OF_A_SHEET = (1 << 20) - 1
+
+
+def find_ending(path: str | Path) -> str:
+    """Return the ending of a table's name, which says how it is written. Case does not count.
+
+    Raises
+    ------
+    DataFileError
+        If it is none of `TABLE_ENDINGS`.
+
+    Examples
+    --------
+    >>> find_ending("results/homes.CSV.gz")
+    '.csv.gz'
+    """
+    name = Path(path).name
+    for ending in TABLE_ENDINGS:
+        if name.lower().endswith(ending):
+            return ending
+    message = f"{name!r} has no ending of a table that is written. Give it {', '.join(TABLE_ENDINGS)}."
+    raise DataFileError(message)
 
 
 def save_table(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table without its index as its name's ending says: one of `TABLE_ENDINGS`."""
+    """Write a table without its index as its name's ending says: one of `TABLE_ENDINGS`.
+
+    JSON holds one object a row, in a list or, as `.jsonl`, one a line. Missing cells are null there.
+
+    Raises
+    ------
+    DataFileError
+        If the ending is another, or the format cannot hold the table. Nothing is written then.
+    ImportError
+        If the format needs the extra `formats`.
+    """
+    ending = find_ending(path)
+    write = _WRITERS.get(ending, _write_text)
     with staged_file(path) as staged:
-        if staged.suffix in PARQUET_ENDINGS:
-            import_extra("pyarrow", extra="formats")
-            table.to_parquet(staged, index=False)
-        else:
-            if staged.suffix == ".zst":
-                import_extra("zstandard", extra="formats")
-            table.to_csv(staged, index=False)
+        write(table.reset_index(drop=True), staged, ending)
+
+
+def _write_text(table: pd.DataFrame, path: Path, ending: str) -> None:
+    """Write cells with separators."""
+    kind, packed = f".{ending.split('.')[1]}", _PACKED.get(Path(ending).suffix)
+    if packed == "zstd":
+        import_extra("zstandard", extra="formats")
+    table.to_csv(path, index=False, sep=_TEXTS[kind], compression=cast("Any", packed))
+
+
+def _write_columns(table: pd.DataFrame, path: Path, ending: str) -> None:
+    """Write Parquet or Feather."""
+    import_extra("pyarrow", extra="formats")
+    if ending == ".feather":
+        table.to_feather(path)
+    else:
+        table.to_parquet(path, index=False)
+
+
+def _write_records(table: pd.DataFrame, path: Path, ending: str) -> None:
+    """Write JSON with every digit of the numbers."""
+    records = table.astype(object).where(table.notna(), None).to_dict(orient="records")
+    start, between, end = ("", "\n", "\n") if ending == ".jsonl" else ("[\n", ",\n", "\n]\n")
+    text = between.join(json.dumps(record, ensure_ascii=False, default=str) for record in records)
+    path.write_text(f"{start}{text}{end}", encoding="utf-8")
+
+
+def _write_sheet(table: pd.DataFrame, path: Path, _: str) -> None:
+    """Write an Excel sheet. Text that begins like a formula stays text."""
+    errors = import_extra("openpyxl.utils.exceptions", extra="formats")
+    if len(table) > _MOST_ROWS_OF_A_SHEET:
+        message = f"An Excel sheet holds {_MOST_ROWS_OF_A_SHEET:,} rows, and the table has {len(table):,}. Write .csv."
+        raise DataFileError(message)
+    try:
+        with pd.ExcelWriter(path, engine="openpyxl") as writer:
+            table.to_excel(writer, index=False)
+            for row in next(iter(writer.sheets.values())).iter_rows():
+                for cell in row:
+                    cell.data_type = "s" if cell.data_type == "f" else cell.data_type
+    except (ValueError, errors.IllegalCharacterError) as error:
+        message = f"An Excel sheet cannot hold the table ({' '.join(str(error).split())}). Write .csv."
+        raise DataFileError(message) from error
+
+
+_WRITERS: dict[str, Callable[[pd.DataFrame, Path, str], None]] = {
+    **dict.fromkeys((".parquet", ".pq", ".feather"), _write_columns),
+    **dict.fromkeys((".json", ".jsonl"), _write_records),
+    ".xlsx": _write_sheet,
+}

@@ -8,7 +8,10 @@ import pandas as pd
 import pytest
 from children import run_python
 
-from energyknn._shared.saving import save_table, staged_file, staged_folder
+from energyknn._shared import saving
+from energyknn._shared.saving import TABLE_ENDINGS, save_table, staged_file, staged_folder
+from energyknn.errors import DataFileError
+from energyknn.loading import read_file
 
 
 def test_files_appear_when_all_are_written(tmp_path):
@@ -53,14 +56,45 @@ def test_a_single_file_is_replaced_whole(tmp_path):
         pass
 
 
-@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.csv.zip", "t.csv.zst", "t.parquet"])
+TABLE = pd.DataFrame(
+    {"a": [0.1, 1 / 3, None], "n": [1, 2, 3], "b": ["é", '"', "=1+1"], "c": [True, False, True], "d": ["x", None, "z"]}
+)
+
+
+@pytest.mark.parametrize("name", [f"t{ending}" for ending in TABLE_ENDINGS] + ["T.CSV", "T.Json"])
 def test_a_table_is_written_as_its_ending_says(tmp_path, name):
-    for module in ("pyarrow", "zstandard"):
+    for module in ("pyarrow", "zstandard", "openpyxl"):
         pytest.importorskip(module)
-    table = pd.DataFrame({"a": [0.1, 1 / 3], "b": ["é", '"']})
-    save_table(table, tmp_path / "new" / name)
-    read = pd.read_parquet if name.endswith("parquet") else pd.read_csv
-    pd.testing.assert_frame_equal(read(tmp_path / "new" / name), table, check_exact=True)
+    save_table(TABLE.set_index(pd.Index([5, 6, 7])), tmp_path / "new" / name)
+    content = read_file(tmp_path / "new" / name)
+    pd.testing.assert_frame_equal(content.table, TABLE, check_exact=True)
+    assert content.notes == (("Cells are separated by tabs.",) if ".tsv" in name else ())
+
+
+def test_json_is_what_other_programs_read(tmp_path):
+    save_table(TABLE, tmp_path / "t.json")
+    assert json.loads((tmp_path / "t.json").read_text())[2] == {"a": None, "n": 3, "b": "=1+1", "c": True, "d": "z"}
+    save_table(TABLE, tmp_path / "t.jsonl")
+    assert [json.loads(line)["n"] for line in (tmp_path / "t.jsonl").read_text().splitlines()] == [1, 2, 3]
+    save_table(TABLE.iloc[:0], tmp_path / "none.json")
+    assert json.loads((tmp_path / "none.json").read_text()) == []
+
+
+@pytest.mark.parametrize("name", ["t.doc", "t", "t.xls", "csv", "t.csv.rar"])
+def test_an_ending_that_is_no_tables_is_refused_before_anything_is_written(tmp_path, name):
+    with pytest.raises(DataFileError, match=r"has no ending of a table that is written. Give it .csv, "):
+        save_table(TABLE, tmp_path / "new" / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_sheet_cannot_hold_is_refused_and_nothing_is_written(tmp_path, monkeypatch):
+    pytest.importorskip("openpyxl")
+    with pytest.raises(DataFileError, match="Excel sheet cannot hold the table"):
+        save_table(pd.DataFrame({"a": ["\x00"]}), tmp_path / "t.xlsx")
+    monkeypatch.setattr(saving, "_MOST_ROWS_OF_A_SHEET", 2)
+    with pytest.raises(DataFileError, match="An Excel sheet holds 2 rows, and the table has 3"):
+        save_table(TABLE, tmp_path / "t.xlsx")
+    assert list(tmp_path.iterdir()) == []
 
 
 KILLS = """
