@@ -34,7 +34,7 @@ from energyknn.study.comparison.diagnostics import (
     tabulate_errors,
 )
 from energyknn.study.comparison.trees import LIBRARIES, TunedTreesRegressor, find_missing_libraries, tune_trees
-from energyknn.study.describing import describe_environment, describe_intervals_and_columns, make_plain
+from energyknn.study.describing import describe_environment, describe_intervals, make_plain
 from energyknn.study.protocol import Prepared, Protocol, prepare
 from energyknn.study.songs import label_songs
 
@@ -238,7 +238,7 @@ def run_reliability(plan: Plan, table: pd.DataFrame, path: Path, *, say: Say) ->
     columns = measure_columns(data, make_learned_regressor(numbers, rest, **{**options, "n_maps": 1}), schema=schema)
     say(f"{plan.problem}: weights and importance of columns done")
     state = read_state(path)
-    state["reliability"][plan.problem] = describe_intervals_and_columns(intervals, columns)
+    state["reliability"][plan.problem] = describe_intervals(intervals) | make_plain(columns)
     write_state(path, state)
     return state
 

@@ -13,7 +13,6 @@ from typing import Any, cast
 
 from energyknn.fitting import Scores
 from energyknn.study import notebook, results
-from energyknn.study.comparison.columns import ColumnReport
 from energyknn.study.comparison.coverage import IntervalReport
 from energyknn.study.comparison.models import ModelScore
 from energyknn.study.run import ModelFigures, Study, best_k
@@ -104,26 +103,12 @@ def describe_models(scores: Mapping[str, ModelScore]) -> dict[str, results.Compa
     return cast("dict[str, results.ComparedModel]", plain)
 
 
-def describe_intervals_and_columns(intervals: IntervalReport, columns: ColumnReport) -> dict[str, Any]:
-    """Describe what intervals cover and what columns count for.
-
-    Parameters
-    ----------
-    intervals : IntervalReport
-        Of the learned model, by decade.
-    columns : ColumnReport
-        Of one learned map.
-
-    Returns
-    -------
-    dict
-        The rest of `energyknn.study.results.Analyses`, without `seconds`.
-    """
+def describe_intervals(intervals: IntervalReport) -> dict[str, Any]:
+    """Describe what intervals cover, as the parts of `energyknn.study.results.Analyses`."""
     return {
         "coverage": intervals.coverage.rename_axis("group").reset_index().to_dict("records"),
         "calibration": intervals.calibration.to_dict("records"),
         "constant_width": intervals.constant_width,
-        **make_plain(columns),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -76,6 +76,30 @@ class Prepared:
     y_test: NDArray[Any]
     folds: tuple[Split, ...]
     groups: NDArray[np.int64] | None = None
+
+
+def take_rows(data: Prepared, n_train: int | None = None, n_tested: int | None = None) -> Prepared:
+    """Take the first rows, which are in random order, with what is left of the folds.
+
+    Parameters
+    ----------
+    data : Prepared
+        Rows and folds.
+    n_train : int or None, default=None
+        Training rows. None takes all.
+    n_tested : int or None, default=None
+        Test rows, and validation rows of each fold. None takes all.
+
+    Returns
+    -------
+    Prepared
+        Row numbers of the folds count the rows that were taken.
+    """
+    n = len(data.y_train) if n_train is None else n_train
+    folds = [Split(fold.train[fold.train < n], fold.test[fold.test < n][:n_tested]) for fold in data.folds]
+    groups = None if data.groups is None else data.groups[:n]
+    kept = Prepared(data.X_train.iloc[:n], data.X_test.iloc[:n_tested], data.y_train[:n], data.y_test[:n_tested], ())
+    return replace(kept, folds=tuple(folds), groups=groups)
 
 
 @dataclass

@@ -24,7 +24,7 @@ from energyknn.study.comparison.columns import ColumnReport
 from energyknn.study.comparison.coverage import IntervalReport
 from energyknn.study.comparison.diagnostics import CurvePoint, Effect, GroupErrors, NestedEstimate
 from energyknn.study.comparison.models import ModelScore
-from energyknn.study.describing import describe_intervals_and_columns, describe_models, make_plain
+from energyknn.study.describing import describe_intervals, describe_models, make_plain
 from energyknn.study.jobs.reproduce import reproduce
 from energyknn.study.reporting.comparison_pictures import (
     draw_beyond,
@@ -184,7 +184,7 @@ def with_beyond() -> dict[str, Any]:
             "nested": NestedEstimate((13, 14), 14, (0.12, 0.13), (0.119, 0.13), estimate(0.0005, 0.0004)),
         }
     )
-    analyses |= describe_intervals_and_columns(IntervalReport(covered, points, 0.34), ColumnReport(counted, counted))
+    analyses |= describe_intervals(IntervalReport(covered, points, 0.34)) | make_plain(ColumnReport(counted, counted))
     return {**make_results(), "beyond": describe_models(scores), "beyond_analyses": {**analyses, "seconds": 9.0}}
 
 

@@ -59,8 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(
             f"{error.strerror or error}{where}. Nothing was left half-written. Choose another place with --out."
         )
-    except KeyboardInterrupt:
-        sys.stderr.write("energyknn: interrupted; no file was written.\n")
+    except KeyboardInterrupt as stopped:
+        sys.stderr.write(f"energyknn: interrupted; {str(stopped) or 'no file was written'}.\n")
         return 130
     return 0
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+import re
 import shutil
 import sys
 import tempfile
@@ -250,6 +252,39 @@ def parse_sizes(text: str) -> list[int]:
             raise argparse.ArgumentTypeError(message)
         sizes += found
     return sizes
+
+
+def parse_duration(text: str) -> float | None:
+    """Read a duration.
+
+    Parameters
+    ----------
+    text : str
+        A number of seconds, or one with its unit: ``"90"``, ``"90s"``, ``"2m"``, ``"1.5h"``. ``"none"`` for no limit.
+
+    Returns
+    -------
+    float or None
+        Seconds. None for no limit.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If the text is no duration, or not above 0.
+
+    Examples
+    --------
+    >>> parse_duration("90"), parse_duration("2m"), parse_duration("none")
+    (90.0, 120.0, None)
+    """
+    if text.strip().lower() == "none":
+        return None
+    found = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(s|m|h|)", text.strip().lower(), re.ASCII)
+    seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
+    if not 0 < seconds < math.inf:
+        message = f"{text!r} is no duration above 0. Give seconds (90 or 90s), minutes (2m), hours (1h), or none"
+        raise argparse.ArgumentTypeError(message)
+    return seconds
 
 
 def parse_numbers(text: str, kind: type[Any], *, name: str) -> list[Any]:

@@ -37,6 +37,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     shared.add_choice(command, "--scaling", text, ("all_rows", "train_only"))
     for flag, text in _SWITCHES.items():
         command.add_argument(flag, action="store_true", help=text)
+    text = "time for --beyond: 90s, 2m, 1h, or none for as long as it takes; what does not fit is made smaller and said"
+    shared.add_option(command, "--budget", "TIME", text, "2m", type=shared.parse_duration)
     shared.add_columns(command)
 
 
@@ -49,7 +51,7 @@ _SEARCHES = {
 _SWITCHES = {
     "--use-gpu": "reserve a GPU for each trial of tune-sklearn or ray",
     "--beyond": "compare lines, tuned trees and learned distances on the same rows, and measure how sure the figures "
-    "are (more than an hour on 170,000 tracks)",
+    "are, within --budget",
     "--no-honest": "leave out the second study, without leaks",
     "--no-report": "write no report; then no extra is needed",
 }
@@ -79,6 +81,7 @@ def run(options: argparse.Namespace) -> None:
         use_gpu=options.use_gpu,
         honest=not options.no_honest,
         beyond=options.beyond,
+        budget=options.budget,
         report=not options.no_report,
         track=track_on_stderr if showing else track_silently,
         callbacks=(ProgressBar(max_propagation_depth=0),) if showing else (),
@@ -88,3 +91,7 @@ def run(options: argparse.Namespace) -> None:
     console.print(f"\nOverfitting: {outcome.results['overfitting']['verdict']}.", style="bold")
     console.print(outcome.results["overfitting"]["explanation"])
     console.print(f"\nWritten to {options.out}: {', '.join(outcome.written)}")
+    compared = outcome.results.get("beyond_analyses")
+    if compared and compared["interrupted"]:
+        message = f"the study and what was compared before are in {options.out}"
+        raise KeyboardInterrupt(message)

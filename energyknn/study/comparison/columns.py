@@ -13,7 +13,8 @@ from energyknn.study.comparison.bootstrap import Estimate
 from energyknn.study.notebook import SPOTIFY
 from energyknn.study.protocol import Prepared
 
-_MOST_SHUFFLED = 5000  # rows of a fold
+MOST_SHUFFLED = 5000
+"""Validation rows of a fold whose columns are shuffled, at most."""
 
 
 class ColumnReport(NamedTuple):
@@ -31,7 +32,15 @@ class ColumnReport(NamedTuple):
     importance: dict[str, Estimate]
 
 
-def measure_columns(data: Prepared, model: Any, *, schema: Schema = SPOTIFY, n_repeats: int = 3) -> ColumnReport:
+def measure_columns(
+    data: Prepared,
+    model: Any,
+    *,
+    schema: Schema = SPOTIFY,
+    n_repeats: int = 3,
+    n_folds: int | None = None,
+    most_shuffled: int = MOST_SHUFFLED,
+) -> ColumnReport:
     """Fit a model to the training rows of each fold, and measure how much each column counts.
 
     Parameters
@@ -44,13 +53,17 @@ def measure_columns(data: Prepared, model: Any, *, schema: Schema = SPOTIFY, n_r
         The role of each column of the file. The indicators of a category count together.
     n_repeats : int, default=3
         How often each column is shuffled.
+    n_folds : int or None, default=None
+        Folds to measure on, from the first on; at least 2. None takes all.
+    most_shuffled : int, default=5000
+        Validation rows of a fold that are shuffled, at most.
 
     Returns
     -------
     ColumnReport
-        By column of the file. At most 5,000 validation rows of a fold are shuffled.
+        By column of the file.
     """
-    folds = [Split(fold.train, fold.test[:_MOST_SHUFFLED]) for fold in data.folds]
+    folds = [Split(fold.train, fold.test[:most_shuffled]) for fold in data.folds[:n_folds]]
     columns = group_columns(list(data.X_train.columns), schema)
     found = explain_columns(model, data.X_train, data.y_train, folds=folds, columns=columns, n_repeats=n_repeats)
     return ColumnReport(_spread(found, "share"), _spread(found, "importance"))

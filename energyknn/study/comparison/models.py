@@ -27,8 +27,11 @@ from energyknn.study.notebook import SPOTIFY
 from energyknn.study.protocol import Prepared
 
 NOTEBOOK, LEARNED, TUNED_TREES = "notebook's neighbours", "neighbours, joined learned maps", "boosted trees, tuned"
-ONE_MAP = "neighbours, one learned map"
+ONE_MAP, BOOSTED_TREES = "neighbours, one learned map", "boosted trees"
 """Names of models that others refer to."""
+
+WITH_CURVES = (NOTEBOOK, ONE_MAP, BOOSTED_TREES)
+"""Models that the learning curve shows. Those that tune or average would take hours."""
 
 
 class ModelScore(NamedTuple):
@@ -107,7 +110,7 @@ def list_models(
         ONE_MAP: make_learned_regressor(numbers, indicators, **{**options, "n_maps": 1}),
         LEARNED: make_learned_regressor(numbers, indicators, **options),
         "random forest": RandomForestRegressor(**forest, n_jobs=-1),
-        "boosted trees": HistGradientBoostingRegressor(random_state=random_state),
+        BOOSTED_TREES: HistGradientBoostingRegressor(random_state=random_state),
         **{
             TUNED_TREES if name == "scikit-learn" else f"{name}, tuned": TunedTreesRegressor(name, **of_trees)
             for name in LIBRARIES
@@ -117,7 +120,7 @@ def list_models(
 
 
 def compare_models(
-    data: Prepared, models: Mapping[str, Any], *, track: Track[Any] = track_silently
+    data: Prepared, models: Mapping[str, Any], *, n_folds: int | None = None, track: Track[Any] = track_silently
 ) -> dict[str, ModelScore]:
     """Cross-validate each model on the training rows, then fit all of them and score the test rows, once.
 
@@ -127,6 +130,8 @@ def compare_models(
         Rows, targets and folds.
     models : mapping of str to estimator
         As of `list_models`; they are cloned.
+    n_folds : int or None, default=None
+        Folds to cross-validate on, from the first on. None takes all.
     track : Track, default=track_silently
         Shows progress by models.
 
@@ -139,18 +144,42 @@ def compare_models(
     -----
     Every model is fitted once for each fold and once for all training rows.
     """
-    return {name: _score(data, model) for name, model in track(list(models.items()), "Compare models")}
+    return {
+        name: score_model(data, model, n_folds=n_folds) for name, model in track(list(models.items()), "Compare models")
+    }
 
 
-def _score(data: Prepared, model: Any) -> ModelScore:
-    """Score one model."""
-    errors = []
-    for fold in data.folds:
-        groups = None if data.groups is None else data.groups[fold.train]
-        fitted = fit_in_groups(clone(model), data.X_train.iloc[fold.train], data.y_train[fold.train], groups)
-        errors.append(root_mean_squared_error(data.y_train[fold.test], fitted.predict(data.X_train.iloc[fold.test])))
-    start = time.perf_counter()
-    predicted = fit_in_groups(clone(model), data.X_train, data.y_train, data.groups).predict(data.X_test)
-    seconds = time.perf_counter() - start
+def score_model(
+    data: Prepared, model: Any, *, n_folds: int | None = None, track: Track[Any] = track_silently
+) -> ModelScore:
+    """Score one model as `compare_models` does.
+
+    Parameters
+    ----------
+    data : Prepared
+        Rows, targets and folds.
+    model : estimator
+        It is cloned.
+    n_folds : int or None, default=None
+        Folds to cross-validate on, from the first on. None takes all.
+    track : Track, default=track_silently
+        Shows progress by fits.
+
+    Returns
+    -------
+    ModelScore
+        Its scores.
+    """
+    errors: list[float] = []
+    for fold in track([*data.folds[:n_folds], None], "Fit each fold, then all rows"):
+        if fold is not None:
+            groups = None if data.groups is None else data.groups[fold.train]
+            fitted = fit_in_groups(clone(model), data.X_train.iloc[fold.train], data.y_train[fold.train], groups)
+            predicted = fitted.predict(data.X_train.iloc[fold.test])
+            errors.append(root_mean_squared_error(data.y_train[fold.test], predicted))
+            continue
+        start = time.perf_counter()
+        predicted = fit_in_groups(clone(model), data.X_train, data.y_train, data.groups).predict(data.X_test)
+        seconds = time.perf_counter() - start
     interval = estimate_rmse(data.y_test, predicted)
     return ModelScore(float(np.mean(errors)), evaluate(data.y_test, predicted), interval, seconds, predicted)

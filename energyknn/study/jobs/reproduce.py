@@ -13,6 +13,7 @@ import joblib
 from rich.console import Group
 
 from energyknn._shared.saving import staged_folder
+from energyknn.errors import DataFileError
 from energyknn.progress import Track, track_silently
 from energyknn.schema import Schema
 from energyknn.study import describing
@@ -50,6 +51,7 @@ def reproduce(
     use_gpu: bool = False,
     honest: bool = True,
     beyond: bool = False,
+    budget: float | None = None,
     report: bool = True,
     track: Track[Any] = track_silently,
     callbacks: Sequence[Any] = (),
@@ -80,7 +82,11 @@ def reproduce(
         Whether to run a second study without leaks: the scale is learned from the training rows, and all rows of a
         song are kept on one side.
     beyond : bool, default=False
-        Whether to compare other models on the same rows: lines, trees, and neighbours by a learned distance.
+        Whether to compare other models on the same rows: lines, trees, and neighbours by a learned distance. An
+        interrupt (Ctrl-C) while they are compared keeps what is finished.
+    budget : float or None, default=None
+        Seconds that comparing other models may take. What does not fit is made smaller or left out; the results and the
+        table say what. None takes as long as it takes.
     report : bool, default=True
         Whether to write the report, which needs the extra `report`.
     track : Track, default=track_silently
@@ -96,7 +102,9 @@ def reproduce(
     Raises
     ------
     DataFileError
-        If the file cannot be used.
+        If the file cannot be used, or `beyond` is asked for and the target is a class.
+    ValueError
+        If `budget` is not above 0.
     OSError
         If the folder cannot be written. Then it is left as it was.
     ImportError
@@ -107,6 +115,8 @@ def reproduce(
     energyknn.study.run.run_study : The study alone, on a table.
     """
     started = time.perf_counter()
+    if beyond:
+        _require_comparable(data.schema if isinstance(data, Dataset) else schema, budget)
     dataset = data if isinstance(data, Dataset) else read_dataset(data, schema, latest_year=latest_year)
     table, schema = dataset.table, dataset.schema
     loaded = time.perf_counter() - started
@@ -139,7 +149,7 @@ def reproduce(
         results = cast("Results", found)
         if beyond:
             results["beyond"], results["beyond_analyses"] = compare_models_beyond(
-                table, study, schema=schema, track=track
+                table, study, schema=schema, budget=budget, track=track
             )
         results["seconds"] |= {"load": loaded, "total": time.perf_counter() - started}
         (staged / "results.json").write_text(json.dumps(results, indent=1, allow_nan=False), encoding="utf-8")
@@ -150,6 +160,19 @@ def reproduce(
                 (staged / name).write_bytes(content)
         written = tuple(sorted(str(file.relative_to(staged)) for file in staged.rglob("*") if file.is_file()))
     tables = [build_table(compare_with_notebook(results))]
-    if beyond:
+    if results.get("beyond"):
         tables.append(tabulate_models(results["beyond"], list_notes(results["beyond_analyses"])))
     return Outcome(results, Group(*tables), written)
+
+
+def _require_comparable(schema: Schema, budget: float | None) -> None:
+    """Require a target that all models can predict, and time for them."""
+    if schema.classifies:
+        message = (
+            f"The target {schema.target!r} is a class, and the comparison beyond the notebook is of models that "
+            "predict numbers. Leave it out, or name a target that is a number."
+        )
+        raise DataFileError(message)
+    if budget is not None and not budget > 0:
+        message = f"budget is {budget!r} seconds. It must be above 0, or None to take as long as it takes."
+        raise ValueError(message)
