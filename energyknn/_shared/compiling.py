@@ -104,7 +104,7 @@ def _tell_how_often(folder: Path | None) -> str:
     """Tell how often kernels are compiled, and what helps if that is too often."""
     private = find_private_folder()
     if folder is None:
-        return "by each process: no folder can be written to keep them. Set NUMBA_CACHE_DIR to a folder that can."
+        return "in each process, as no folder can be written to keep them. Set NUMBA_CACHE_DIR to a folder that can."
     if private in folder.parents:
         return f"once while {str(private)!r} lasts. Set NUMBA_CACHE_DIR to a folder that can be written to keep them."
     return "once for this installation."

@@ -59,7 +59,7 @@ def staged_file(path: str | Path) -> Iterator[Path]:
 
 def _flush(path: Path) -> None:
     """Wait until a file is on the disk."""
-    with path.open("rb") as file:
+    with path.open("r+b") as file:  # Windows flushes only what can be written
         os.fsync(file.fileno())
 
 

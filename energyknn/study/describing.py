@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -164,7 +165,15 @@ def describe_environment(engine: str) -> results.EnvironmentPart:
 
 
 def _cpu_model() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
+    """Name the processor as its system does; where it has no name, its kind."""
+    named: str | None = None
+    with suppress(OSError, subprocess.SubprocessError):
+        if platform.system() == "Darwin":
+            command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+            told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603 - fixed
+            named = told.stdout.strip()
+        else:
+            lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+            models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+            named = next(models, None)
+    return named or platform.processor() or platform.machine()

@@ -209,7 +209,7 @@ def test_the_announcement_says_what_keeps_kernels(load, without_writing, caplog,
     load_or_compile(kernel, lambda: kernel(4), what="doubling")
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert ("while" if private else "by each process") in record.getMessage()
+    assert ("while" if private else "in each process") in record.getMessage()
     assert "Set NUMBA_CACHE_DIR" in record.getMessage()
 
 

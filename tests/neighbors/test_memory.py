@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -55,6 +57,52 @@ def test_a_control_group_says_what_it_leaves(monkeypatch, tmp_path, version):
     assert measure_available_memory() == 3000
     (folder / names[version][0]).write_text("max\n")
     assert measure_available_memory() != 3000
+
+
+def test_a_group_is_bound_by_the_groups_around_it(monkeypatch, tmp_path):
+    inner = tmp_path / "outer" / "inner"
+    inner.mkdir(parents=True)
+    for folder, limit in ((inner, "max"), (inner.parent, "5000")):
+        (folder / "memory.max").write_text(limit)
+        (folder / "memory.current").write_text("3000")
+    monkeypatch.setattr(memory, "_GROUPS", tmp_path)
+    monkeypatch.setattr(memory, "_find_group", lambda: "outer/inner")
+    assert measure_available_memory() == 2000
+
+
+@pytest.fixture
+def without_proc(monkeypatch):
+    """Let there be no /proc and no /sys, as outside of Linux."""
+    monkeypatch.setattr(memory, "_read_lines", lambda _: [])
+
+
+@pytest.mark.usefixtures("without_proc")
+@pytest.mark.parametrize(("pages", "expected"), [(1000, 4096_000), (-1, None)])
+def test_other_systems_say_how_much_memory_there_is_in_all(monkeypatch, pages, expected):
+    values = {"SC_PHYS_PAGES": pages, "SC_PAGE_SIZE": 4096}
+    monkeypatch.setattr(os, "sysconf_names", values, raising=False)
+    monkeypatch.setattr(os, "sysconf", values.get, raising=False)
+    assert measure_available_memory() == expected
+
+
+@pytest.mark.usefixtures("without_proc")
+@pytest.mark.parametrize(("known", "expected"), [(1, 2000), (0, None)])
+def test_windows_says_what_it_leaves(monkeypatch, known, expected):
+    def tell(pointer):
+        status = pointer._obj
+        assert status.length == 64, "Windows refuses another size"
+        status.available, status.left = 3000, 2000
+        return known
+
+    windows = SimpleNamespace(kernel32=SimpleNamespace(GlobalMemoryStatusEx=tell))
+    monkeypatch.setattr(memory.ctypes, "windll", windows, raising=False)
+    assert measure_available_memory() == expected
+
+
+@pytest.mark.usefixtures("without_proc")
+def test_a_system_that_tells_nothing_refuses_nothing(monkeypatch):
+    monkeypatch.delattr(os, "sysconf_names", raising=False)
+    assert measure_available_memory() is None
 
 
 @pytest.mark.usefixtures("little_memory")

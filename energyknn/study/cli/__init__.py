@@ -6,6 +6,7 @@ adds its options, `run` runs it. `--quiet` is an option of each. With it, warnin
 
 from __future__ import annotations
 
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ import shtab
 
 from energyknn import __version__, errors
 from energyknn.study.cli import describe, fetch, fit, predict, reproduce, sample, tune
+from energyknn.study.cli.ending import READER_LEFT, ending_when_told, leave_out_rest
 from energyknn.study.cli.options import UserError, add_quiet
 from energyknn.study.cli.parser import Parser
 
@@ -40,29 +42,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 when done; 2 for what the user can mend, with one line on stderr; 130 when interrupted. A bug ends in a
-        traceback and status 1.
+        0 when done; 2 for what the user can mend, with one line on stderr; 128 and the signal's number when it was
+        interrupted or terminated, or when what reads its output went away. A bug ends in a traceback and status 1.
     """
     try:
-        with warnings.catch_warnings():
+        with ending_when_told() as signals, warnings.catch_warnings():
             options = build_parser().parse_args(arguments)
             warnings.showwarning = _show_nothing if options.quiet else _show_once()
             options.run(options)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        leave_out_rest()
+        return READER_LEFT
     except (*_MENDABLE, ImportError, ConnectionError) as error:
         if isinstance(error, ImportError) and "energyknn[" not in str(error):
             raise
         return _complain(str(error))
+    except UnicodeEncodeError as error:
+        if error.encoding != sys.stdout.encoding:
+            raise
+        leave_out_rest()
+        return _complain(
+            f"The output holds {error.object[error.start]!r}, which {error.encoding!r} cannot encode. "
+            "Set PYTHONUTF8=1, or write to a file with --out."
+        )
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise
+        leave_out_rest()
         where = f" at {str(error.filename)!r}" if error.filename is not None else ""
         return _complain(
             f"{error.strerror or error}{where}. Nothing was left half-written. Choose another place with --out."
         )
     except KeyboardInterrupt as stopped:
-        sys.stderr.write(f"energyknn: interrupted; {str(stopped) or 'no file was written'}.\n")
-        return 130
-    return 0
+        how = "terminated" if signals else "interrupted"
+        sys.stderr.write(f"energyknn: {how}; {str(stopped) or 'no file was written'}.\n")
+        return 128 + (signals[0] if signals else signal.SIGINT)
+    except SystemExit as error:
+        if error.code != signal.SIGTERM:  # Ray takes over SIGTERM, and exits with its number
+            raise
+        return 128 + signal.SIGTERM
+    return 128 + signals[0] if signals else 0
 
 
 def _complain(message: str) -> int:

@@ -1,0 +1,116 @@
+"""How a command ends when something outside of it says so."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from children import leave_out_coverage
+
+from energyknn.study.cli import main
+from energyknn.study.cli.ending import ending_when_told
+
+POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes that end a process, nor a full device")
+ENDED_WHILE_SAVING = """
+import os, signal, sys
+from pathlib import Path
+from energyknn._shared import saving
+from energyknn.study.cli import main
+
+def save(table, path):
+    with saving.staged_file(path) as staged:
+        staged.write_text("half")
+        os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+        signal.pause()
+
+saving.save_table = save
+sys.exit(main(["sample", "--rows", "50", "--out", sys.argv[2]]))
+"""
+
+
+@POSIX
+@pytest.mark.medium
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_signal_leaves_nothing_behind(tmp_path, name):
+    out = tmp_path / "out" / "tracks.csv"
+    done = subprocess.run(
+        [sys.executable, "-c", ENDED_WHILE_SAVING, name, out],
+        env=leave_out_coverage(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 128 + getattr(signal, name)
+    assert done.stderr == f"energyknn: {'interrupted' if name == 'SIGINT' else 'terminated'}; no file was written.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_that_ray_takes_gives_the_same_status(monkeypatch):
+    monkeypatch.setattr("energyknn.study.cli.sample.run", lambda _: sys.exit(signal.SIGTERM))
+    assert main(["sample", "--rows", "5"]) == 143
+
+
+def test_signals_are_given_back_and_ignored_ones_stay_ignored():
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with ending_when_told():
+            assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with ending_when_told():
+        assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_command_runs_where_no_signal_can_be_taken(monkeypatch, capsys):
+    """In another thread, and on a system that knows none of them."""
+    statuses = []
+    run = threading.Thread(target=lambda: statuses.append(main(["sample", "--rows", "5"])))
+    run.start()
+    run.join()
+    for name in ("SIGTERM", "SIGHUP"):
+        monkeypatch.delattr(signal, name, raising=False)
+    statuses.append(main(["sample", "--rows", "5"]))
+    assert statuses == [0, 0]
+    assert len(capsys.readouterr().out.splitlines()) == 12
+
+
+def run_shell(line, **environment):
+    """Run a line of a shell in which energyknn is this Python's."""
+    return subprocess.run(
+        ["/bin/bash", "-o", "pipefail", "-c", line.replace("energyknn", f"{sys.executable} -m energyknn")],
+        env=leave_out_coverage() | environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@POSIX
+@pytest.mark.medium
+def test_a_reader_that_goes_away_ends_the_command_quietly():
+    done = run_shell("energyknn sample --rows 20000 | head -n 1")
+    assert (done.returncode, done.stderr) == (141, "")
+    assert done.stdout.count("\n") == 1
+
+
+@POSIX
+@pytest.mark.medium
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+@pytest.mark.parametrize("rows", [5, 20_000])
+def test_a_full_disk_under_stdout_takes_one_line(rows):
+    done = run_shell(f"energyknn sample --rows {rows} > /dev/full")
+    assert done.returncode == 2
+    assert done.stderr.startswith("energyknn: error: No space left on device. ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_what_the_output_cannot_encode_takes_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    monkeypatch.setattr("energyknn.study.cli.sample.run", lambda _: sys.stdout.write("Bj\u00f6rk"))
+    assert main(["sample", "--rows", "5"]) == 2
+    assert capsys.readouterr().err == (
+        "energyknn: error: The output holds '\u00f6', which 'ascii' cannot encode. "
+        "Set PYTHONUTF8=1, or write to a file with --out.\n"
+    )
