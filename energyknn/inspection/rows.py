@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.base import is_classifier
 from sklearn.utils import _safe_indexing
 
 from energyknn.estimators.neighborhoods import Neighborhood, WeightedRows, list_neighborhoods, weigh_training_rows
@@ -31,10 +32,12 @@ class Explanation(NamedTuple):
     distances : ndarray of shape (n_query, n_neighbors), float64
         Distances as the model measures them. For a mean of models, the root of the mean squared distance.
     shares : ndarray of shape (n_query, n_neighbors, n_columns), float64
-        Share of each column in the squared distance (with p = 1, in the distance). Shares sum to 1, or are all 0 if
-        the distance is 0. Some may be negative.
+        Share of each column in the squared distance (with p = 1, in the distance), from 0 to 1. Shares sum to 1, or are
+        all 0 if the distance is 0.
     columns : tuple of str
         Names of the columns.
+    extrapolated : ndarray of shape (n_query,), bool
+        Whether a prediction lies outside of all targets that it is made of, as that of a local plane may.
     """
 
     predictions: NDArray[np.float64]
@@ -43,6 +46,7 @@ class Explanation(NamedTuple):
     distances: NDArray[np.float64]
     shares: NDArray[np.float64]
     columns: tuple[str, ...]
+    extrapolated: NDArray[np.bool_]
 
     def __repr__(self) -> str:
         n_query, n_neighbors, n_columns = self.shares.shape
@@ -92,7 +96,8 @@ def explain_predictions(
     A column's share is its Shapley value: what the column adds to the squared distance when the training row's columns
     become the query's one by one, averaged over their orders. With a linear map that treats columns separately before,
     it has a closed form. Otherwise it is averaged over all orders of up to 4 columns, and over 16 fixed orders of more.
-    Columns whose effects cancel make some shares negative. For a mean of models, squared distances are averaged.
+    A column that brings the two rows nearer, because its effect cancels that of others, has a negative value: its share
+    is 0, and the others share the rest. For a mean of models, squared distances are averaged.
 
     Examples
     --------
@@ -105,12 +110,26 @@ def explain_predictions(
     neighborhoods = list_neighborhoods(model)
     n_neighbors = _check_neighborhoods(neighborhoods, X_train, n_neighbors)
     groups = resolve_columns(X_train, columns)
-    indices, weights = _take_heaviest(neighborhoods, X, weigh_training_rows(model, X), n_neighbors)
+    weighted = weigh_training_rows(model, X)
+    indices, weights = _take_heaviest(neighborhoods, X, weighted, n_neighbors)
     parts = np.sum([_split_distances(found, X, X_train, groups, indices) for found in neighborhoods], axis=0)
-    sums = parts.sum(axis=2, keepdims=True)
-    shares = np.divide(parts, sums, out=np.zeros_like(parts), where=sums > 0)
-    distances = METRICS[neighborhoods[0].model.index_.p].take_distances(sums[:, :, 0])
-    return Explanation(np.asarray(model.predict(X)), indices, weights, distances, shares, tuple(groups))
+    distances = METRICS[neighborhoods[0].model.index_.p].take_distances(parts.sum(axis=2))
+    apart = np.where(distances[:, :, np.newaxis] > 0, parts.clip(min=0), 0.0)
+    sums = apart.sum(axis=2, keepdims=True)
+    shares = np.divide(apart, sums, out=np.zeros_like(parts), where=sums > 0)
+    predictions = np.asarray(model.predict(X))
+    extrapolated = _find_extrapolated(neighborhoods[0].model, predictions, weighted)
+    return Explanation(predictions, indices, weights, distances, shares, tuple(groups), extrapolated)
+
+
+def _find_extrapolated(model: Any, predictions: NDArray[Any], weighted: WeightedRows) -> NDArray[np.bool_]:
+    """Tell which predictions lie outside of the targets of the rows that count. A class never does."""
+    if is_classifier(model):
+        return np.zeros(len(predictions), dtype=bool)
+    targets = np.where(weighted.weights == 0, np.nan, model.y_[weighted.indices])
+    low, high = np.nanmin(targets, axis=1), np.nanmax(targets, axis=1)
+    rounding = TOLERANCE * np.maximum(np.abs(low), np.abs(high))
+    return np.asarray((predictions < low - rounding) | (predictions > high + rounding))
 
 
 def _check_neighborhoods(neighborhoods: list[Neighborhood], X_train: Any, n_neighbors: int | None) -> int:
@@ -204,7 +223,7 @@ def tabulate_neighbors(explanation: Explanation, query: int = 0, *, labels: pd.D
 
     Examples
     --------
-    >>> one = Explanation(*map(np.array, ([2.0], [[7]], [[1.0]], [[0.5]], [[[1.0]]])), ("area",))
+    >>> one = Explanation(*map(np.array, ([2.0], [[7]], [[1.0]], [[0.5]], [[[1.0]]])), ("area",), np.array([False]))
     >>> tabulate_neighbors(one)
        weight  distance  area
     7     1.0       0.5   1.0

@@ -28,6 +28,7 @@ from energyknn.inspection import explain_predictions, group_columns
 from energyknn.inspection.rows import Explanation
 from energyknn.loading import check_table
 from energyknn.modelfile.files import Content, read_content, write_content
+from energyknn.modelfile.signs import list_signs
 from energyknn.modelfile.states import decode_state, encode_state
 from energyknn.modelfile.texts import Texts
 from energyknn.scaling import Scale, apply_scale, fit_scale
@@ -223,7 +224,9 @@ class Model:
         Warns
         -----
         UserWarning
-            If half the values of a column or more lie outside of the range of the training rows.
+            If half the values of a column or more lie outside of the range of the training rows; if a row has a value
+            that lies outside by more than the whole range; or if the mean of a column lies more than half a standard
+            deviation, and more than four standard errors, away from that of the training rows.
         """
         year, cost = self.reference_year, self.mismatch_cost
         X = encode_features(table, self.levels, self.schema, reference_year=year, mismatch_cost=cost)
@@ -236,7 +239,8 @@ class Model:
                 f"Up to {_FARTHEST:g} times can be compared: correct them, or give the units of the model."
             )
             raise DataFileError(message)
-        _warn_of_other_units(scaled, self)
+        for sign in list_signs(scaled[list(self.scale.columns)], self.rows[:, : len(self.scale.columns)], self.scale):
+            warnings.warn(sign, stacklevel=3)
         return scaled
 
     def predict(self, raw: pd.DataFrame, *, latest_year: int | None = None) -> NDArray[Any]:
@@ -351,6 +355,39 @@ class Model:
         """
         return pd.DataFrame({name: texts.take(rows) for name, texts in self.labels.items()})
 
+    def show_rows(self, rows: ArrayLike) -> pd.DataFrame:
+        """Return what the training rows hold in the columns that predict, as the file had them but for rounding.
+
+        Parameters
+        ----------
+        rows : array-like of int of shape (n_shown,)
+            Numbers of training rows, such as those of neighbours.
+
+        Returns
+        -------
+        DataFrame of shape (n_shown, n_columns)
+            Numbers in the file's unit, years, and levels of categories. None stands for a level that is none of the
+            known ones, and for all levels where the mismatch cost is 0.
+
+        Raises
+        ------
+        IndexError
+            If there is no such row.
+        """
+        encoded = pd.DataFrame(self.rows[np.asarray(rows)], columns=list(name_features(self.levels, self.schema)))
+        shown: dict[str, Any] = {}
+        for name, mean, sd in zip(self.scale.columns, self.scale.mean, self.scale.sd, strict=True):
+            values = encoded[name] * sd + mean
+            is_year = name in self.schema.years
+            shown[name] = [round(self.reference_year - age) for age in values] if is_year else _round(values)
+        for name, levels in self.levels.items():
+            indicators = encoded[[f"{name}_{level}" for level in levels]].to_numpy()
+            known = [*levels, None]
+            shown[name] = [
+                known[place] for place in np.where((indicators > 0).any(axis=1), indicators.argmax(axis=1), -1)
+            ]
+        return pd.DataFrame(shown)
+
 
 def fit_model(
     raw: pd.DataFrame,
@@ -458,6 +495,11 @@ def _check_without_gaps(raw: pd.DataFrame, schema: Schema, **options: Any) -> pd
             raise error from None
         message = f'{error} A model that is fitted with missing="median" fills them.'
         raise DataFileError(message) from None
+
+
+def _round(values: pd.Series) -> list[float]:
+    """Round numbers to twelve digits, which takes away what scaling them there and back has added."""
+    return [float(f"{value:.12g}") for value in values]
 
 
 def _as_numbers(values: Any, estimator: Any, schema: Schema) -> NDArray[np.float64]:
@@ -730,21 +772,6 @@ def _warn_of_missing(table: pd.DataFrame, model: Model) -> None:
     ]
     if cells:
         warnings.warn(f"Missing cells: {', '.join(cells)}.", stacklevel=4)
-
-
-def _warn_of_other_units(scaled: pd.DataFrame, model: Model) -> None:
-    """Warn of numbers that mostly lie outside of the range of the training rows."""
-    trained = pd.DataFrame(model.rows, columns=scaled.columns)
-    for name, mean, sd in zip(model.scale.columns, model.scale.mean, model.scale.sd, strict=True):
-        low, high = trained[name].min(), trained[name].max()
-        slack = 1e-9 * max(abs(low), abs(high))  # rounding
-        n_outside = int((~scaled[name].between(low - slack, high + slack)).sum())
-        if 2 * n_outside >= len(scaled):
-            message = (
-                f"Column {name!r} lies outside of the training rows in {n_outside} of {len(scaled)} rows: they have "
-                f"{low * sd + mean:.8g} to {high * sd + mean:.8g}. Give it in the unit that the model was fitted on."
-            )
-            warnings.warn(message, stacklevel=4)
 
 
 def _hash_rows(X: pd.DataFrame, y: NDArray[np.float64]) -> str:

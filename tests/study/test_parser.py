@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from made_tracks import make_tracks
 
@@ -49,6 +50,8 @@ def prepared(tmp_path_factory):
     folder = tmp_path_factory.mktemp("examples")
     make_tracks(200).to_csv(folder / "tracks.csv", index=False)
     make_tracks(5, seed=1).to_csv(folder / "new.csv", index=False)
+    homes = pd.DataFrame({"area": range(40, 80), "town": ["Bonn", "Ulm"] * 20})
+    homes.assign(price=homes["area"] * 3000.0 + 500).to_csv(folder / "homes.csv", index=False)
     fit = ["fit", "--data", str(folder / "tracks.csv"), "--model", "notebook"]
     assert main([*fit, "--out", str(folder / "energy.safetensors")]) == 0
     return folder

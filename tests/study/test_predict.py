@@ -121,7 +121,7 @@ def test_other_peoples_columns(folder, capsys):
     assert printed["predicted_price"].tolist() == homes["price"].tolist()
 
 
-@pytest.mark.filterwarnings("ignore:Column 'rooms' lies outside of the training rows")
+@pytest.mark.filterwarnings("ignore:Most values lie outside of the training rows")
 def test_a_value_that_no_distance_can_reach_is_refused_by_name(folder, capsys):
     homes = pd.DataFrame({"price": np.arange(20.0), "area": np.arange(20.0), "rooms": np.arange(20.0)})
     homes.to_csv(folder / "train.csv", index=False)
@@ -145,7 +145,7 @@ def test_a_name_that_does_not_say_what_to_write_is_refused(tmp_path, capsys, nam
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.filterwarnings("always:Column .duration_ms")
+@pytest.mark.filterwarnings("always:Most values")
 def test_a_column_in_another_unit_is_told(folder, capsys):
     model, new = fit(folder), make_tracks(20, seed=1)
     new.assign(duration_ms=new["duration_ms"] / 60_000).to_csv(folder / "minutes.csv", index=False)
@@ -153,7 +153,9 @@ def test_a_column_in_another_unit_is_told(folder, capsys):
     told = capsys.readouterr()
     assert len(told.out.splitlines()) == 22
     low, high = make_tracks(150)["duration_ms"].agg(["min", "max"])
-    expected = f"'duration_ms' lies outside of the training rows in 20 of 20 rows: they have {low} to {high}. Give"
+    expected = (
+        f"of the training rows: 'duration_ms' in 20 of 20 rows (trained on {low} to {high}). Give them in the unit"
+    )
     assert expected in told.err
     assert run("predict", "--model", model, "--data", folder / "new.csv") == 0
     assert capsys.readouterr().err == ""
