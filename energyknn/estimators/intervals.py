@@ -38,6 +38,29 @@ class Intervals(NamedTuple):
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
 
+    def __repr__(self) -> str:
+        return f"Intervals({len(self.lower)} rows, mean width {np.mean(self.upper - self.lower):.4g})"
+
+
+class LeftOut(NamedTuple):
+    """Rows that were predicted without themselves: what they are, and how well that went.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_left_out,), int64
+        Their numbers.
+    targets, predictions, difficulty : ndarray of shape (n_left_out,), float64
+        In the target's unit.
+    """
+
+    rows: NDArray[np.int64]
+    targets: NDArray[np.float64]
+    predictions: NDArray[np.float64]
+    difficulty: NDArray[np.float64]
+
+    def __repr__(self) -> str:
+        return f"LeftOut({len(self.rows)} rows)"
+
 
 def conformal_quantile(scores: ArrayLike, coverage: float) -> float:
     """Return the score that a new one does not exceed with at least the given probability.
@@ -152,6 +175,8 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         Standard deviation of the targets of these rows.
     scores_ : ndarray of shape (n_calibration,), float64
         (target - prediction) / difficulty of each row that calibrates.
+    left_out_ : LeftOut
+        The rows that calibrate: `rows`, `targets`, `predictions` and `difficulty`. A model file does not keep it.
     groups_ : ndarray of shape (n_calibration,), int64
         The range of `by` that each of them is in.
     edges_ : ndarray of shape (at most n_groups - 1,), float64
@@ -269,6 +294,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             rows = _safe_indexing(X, held)
             predictions, difficulty = self.estimator_.predict(rows), self._measure_difficulty(rows, held)
         calibrating = learn if held is None else held
+        self.left_out_ = LeftOut(calibrating, target[calibrating], predictions, difficulty)
         self.scores_ = (target[calibrating] - predictions) / difficulty
         self.groups_ = self._find_groups(X, len(target))[calibrating]
         counts = np.bincount(self.groups_, minlength=len(self.edges_) + 1)

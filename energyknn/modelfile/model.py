@@ -409,9 +409,10 @@ def fit_model(
         Raw rows with the schema's columns.
     schema : Schema
         The columns.
-    estimator : estimator or None, default=None
+    estimator : estimator, callable or None, default=None
         An unfitted estimator, or a search, whose best estimator is kept. None takes a KNNRegressor with 13 neighbours,
-        or a KNNClassifier where the target is a class.
+        or a KNNClassifier where the target is a class. A function gets the encoded, scaled rows as a frame and their
+        targets, and returns a fitted estimator.
     reference_year : int, default=2021
         The year in which an age is 0.
     mismatch_cost : float, default=8
@@ -462,8 +463,9 @@ def fit_model(
     X = encode_features(table, levels, schema, reference_year=reference_year, mismatch_cost=mismatch_cost)
     scale = fit_scale(X, schema.numbers)
     X, y = apply_scale(X, scale), target_values(table, schema)
-    default = KNNClassifier if schema.classifies else KNNRegressor
-    fitted = clone(default(_N_NEIGHBORS) if estimator is None else estimator).fit(X, y)
+    if estimator is None:
+        estimator = (KNNClassifier if schema.classifies else KNNRegressor)(_N_NEIGHBORS)
+    fitted = clone(estimator).fit(X, y) if hasattr(estimator, "fit") else estimator(X, y)
     fitted = getattr(fitted, "best_estimator_", fitted)
     y = _as_numbers(y, fitted, schema)
     probes = X.iloc[:_N_PROBES]
