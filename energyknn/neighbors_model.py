@@ -33,12 +33,15 @@ from energyknn.estimators import (
 from energyknn.estimators.intervals import Intervals, conformal_quantile
 from energyknn.estimators.neighborhoods import predict_left_out
 from energyknn.inspection.rows import Explanation
+from energyknn.loading import hash_file, read_file
 from energyknn.modelfile.model import Model, fit_model, load_model, save_model, tabulate_predictions
 from energyknn.neighbors.weighting import Weights
 from energyknn.roles import guess_schema
 from energyknn.schema import Schema
 from energyknn.splitting import Split
 from energyknn.tuning import Candidate, score_candidates
+
+__all__ = ["NeighborsModel", "Quality"]
 
 Effort = Literal["quick", "normal", "best"]
 EFFORTS: tuple[Effort, ...] = get_args(Effort)
@@ -186,17 +189,19 @@ class NeighborsModel(BaseEstimator):
     random_state: int = 0
     verbose: int = 0
 
-    def fit(self, X: Any, y: ArrayLike | None = None, *, source: str | None = None, sha256: str | None = None) -> Self:
+    def fit(
+        self, X: Any, y: ArrayLike | None = None, *, source: str | None = None, source_sha256: str | None = None
+    ) -> Self:
         """Guess the roles of the columns, fit the model, and measure it.
 
         Parameters
         ----------
-        X : DataFrame of shape (n_rows, n_columns), or array-like
-            A raw table, with the target inside or beside it.
+        X : DataFrame of shape (n_rows, n_columns), array-like or path
+            A raw table, or the file that holds it, with the target inside or beside it.
         y : array-like of shape (n_rows,) or None, default=None
             The targets. None takes the column `target` of `X`.
-        source, sha256 : str or None, default=None
-            Name and checksum of the file that the rows came from. A saved model keeps them.
+        source, source_sha256 : str or None, default=None
+            Name and checksum of the file that the rows came from, which a saved model keeps. Of a path they are known.
 
         Returns
         -------
@@ -219,6 +224,8 @@ class NeighborsModel(BaseEstimator):
         check_choice(self.missing, GAPS, name="missing")
         start = time.perf_counter()
         table, target = self._join(X, y)
+        if isinstance(X, str | Path):
+            source, source_sha256 = Path(X).name, hash_file(X)
         schema, roles = self._find_roles(table, target)
         kept = _drop_gaps(table, schema) if self.missing == "drop" else table
         fitted = fit_model(
@@ -227,7 +234,7 @@ class NeighborsModel(BaseEstimator):
             latest_year=self.latest_year,
             missing="median" if self.missing == "median" else "refuse",
             source=source,
-            source_sha256=sha256,
+            source_sha256=source_sha256,
         )
         self.roles_, self.n_dropped_ = roles, len(table) - len(kept)
         self._keep(fitted)
@@ -306,7 +313,7 @@ class NeighborsModel(BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame of shape (n_rows, n_columns), or array-like
+        X : DataFrame of shape (n_rows, n_columns), array-like or path
             Raw rows with the columns that predict.
 
         Returns
@@ -329,7 +336,7 @@ class NeighborsModel(BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame of shape (n_rows, n_columns), or array-like
+        X : DataFrame of shape (n_rows, n_columns), array-like or path
             Raw rows with the columns that predict.
         coverage : float or None, default=None
             Share of targets to cover. None takes the model's own.
@@ -356,7 +363,7 @@ class NeighborsModel(BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame of shape (n_rows, n_columns), or array-like
+        X : DataFrame of shape (n_rows, n_columns), array-like or path
             Raw rows with the columns that predict.
 
         Returns
@@ -385,7 +392,7 @@ class NeighborsModel(BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame of shape (n_rows, n_columns), or array-like
+        X : DataFrame of shape (n_rows, n_columns), array-like or path
             Raw rows with the columns that predict.
         coverage : float or None, default=None
             Share of targets that intervals cover. None takes the model's own.
@@ -410,7 +417,7 @@ class NeighborsModel(BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame of shape (n_rows, n_columns), or array-like
+        X : DataFrame of shape (n_rows, n_columns), array-like or path
             A few raw rows with the columns that predict.
         n_neighbors : int, default=5
             Number of training rows to show, at most as many as the model predicts from.
@@ -437,7 +444,7 @@ class NeighborsModel(BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame of shape (n_rows, n_columns), or array-like
+        X : DataFrame of shape (n_rows, n_columns), array-like or path
             Raw rows with the columns that predict.
         y : array-like of shape (n_rows,) or None, default=None
             Their targets. None takes the target's column of `X`.
@@ -520,14 +527,13 @@ class NeighborsModel(BaseEstimator):
 
 
 def _as_table(X: Any) -> pd.DataFrame:
-    """Return rows as a frame of pandas. The columns of an array are called x0, x1 and so on."""
+    """Return rows, or those of a file, as a frame of pandas. The columns of an array are called x0, x1 and so on."""
     if isinstance(X, pd.DataFrame):
         return X
     if hasattr(X, "to_pandas"):
         return pd.DataFrame(X.to_pandas())
     if isinstance(X, str | Path):
-        message = f"X is the path {str(X)!r}. Give a table: pandas.read_csv reads one."
-        raise TypeError(message)
+        return read_file(X).table
     values = np.asarray(X)
     if values.ndim != 2:
         message = f"X has {values.ndim} dimensions. It must be a table: a frame, or an array of rows and columns."

@@ -102,6 +102,18 @@ def test_a_saved_model_is_read_as_a_model(homes, fitted, tmp_path):
     assert load_model(tmp_path / "m").training.n_rows == len(homes)
 
 
+def test_a_file_is_as_good_as_its_table(homes, fitted, tmp_path):
+    homes.to_csv(tmp_path / "homes.csv", index=False)
+    model = NeighborsModel("price", effort="quick").fit(tmp_path / "homes.csv")
+    assert model.model_.training.source == "homes.csv"
+    assert len(model.model_.training.source_sha256) == 64
+    np.testing.assert_allclose(model.predict(str(tmp_path / "homes.csv")), fitted.predict(homes), rtol=1e-9)
+    with pytest.raises(DataFileError, match="No file"):
+        model.predict("nowhere.csv")
+    with pytest.raises(DataFileError, match="No file"):
+        NeighborsModel("price").fit("nowhere.csv")
+
+
 def test_predictions_are_tabulated_and_explained(homes, fitted):
     table = fitted.tabulate(homes.head(3))
     assert table.columns.tolist() == ["id", "predicted_price", "lower_price", "upper_price"]

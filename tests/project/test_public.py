@@ -13,7 +13,7 @@ import energyknn
 
 ROOMS = (
     *("loading", "encoding", "scaling", "splitting", "fitting", "filling", "schema", "roles", "errors"),
-    *("tuning", "neighbors", "estimators", "inspection", "cluster", "modelfile", "study"),
+    *("tuning", "neighbors", "estimators", "inspection", "cluster", "modelfile", "neighbors_model", "study"),
 )
 
 
