@@ -174,6 +174,7 @@ def test_describe_without_a_target_shows_every_column(path, capsys):
     assert {column["name"]: column["role"] for column in found["columns"]}["price"] == "number"
     assert {column["name"]: column["empty"] for column in found["columns"]}["area"] > 0
     assert any("--target" in note for note in found["notes"])
+    assert any("Empty cells (area " in note for note in found["notes"])
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,10 @@ def describe(data: Path, choices: ColumnChoices, **reading: Any) -> Description:
         reasons = {name: columns.reasons.get(name, _SAID if name in named else _NOT_SAID) for name in raw.columns}
         task = "classify" if schema.classifies else "regress"
     empty = raw.isna().sum()
+    gaps = [f"{name} {empty[name]:,}" for name, role in roles.items() if role not in (None, "text") and empty[name]]
+    if gaps and choices.missing == "refuse":
+        listed = ", ".join(gaps)
+        notes.append(f"Empty cells ({listed}): add --missing median to fill them, or --missing drop to leave rows out.")
     rows = [
         {"name": str(name), "role": role, "why": reasons[name], "empty": int(empty[name])}
         for name, role in roles.items()
