@@ -10,7 +10,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, NotRequired, get_args, get_origin, get_type_hints, is_typeddict
 
-from energyknn.study.results import Results
+from energyknn.study.results import AnyResults
 
 PATH = Path(__file__).with_name("results.schema.json")
 NAMES = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
@@ -39,6 +39,8 @@ def describe(hint: Any, parts: dict[str, Any]) -> dict[str, Any]:
         return {"type": "array", "items": describe(inner[0], parts)}
     if kind is dict:
         return {"type": "object", "additionalProperties": describe(inner[1], parts)}
+    if all(is_typeddict(part) for part in inner) and inner:
+        return {"anyOf": [describe(part, parts) for part in inner]}
     if inner:
         return {"type": [NAMES[part] for part in inner]}
     return {"type": NAMES[hint]}
@@ -47,7 +49,7 @@ def describe(hint: Any, parts: dict[str, Any]) -> dict[str, Any]:
 def write_schema() -> str:
     """Return the text of the schema."""
     parts: dict[str, Any] = {}
-    whole = describe(Results, parts)
+    whole = describe(AnyResults, parts)
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "results.json of energyknn reproduce"}
     return json.dumps({**head, **whole, "$defs": dict(sorted(parts.items()))}, indent=1) + "\n"
 

@@ -13,18 +13,54 @@ from pathlib import Path
 from typing import Any, cast
 
 from energyknn.fitting import Scores
-from energyknn.study import notebook, results
+from energyknn.schema import Schema
+from energyknn.study import classes, notebook, results
 from energyknn.study.comparison.coverage import IntervalReport
 from energyknn.study.comparison.models import ModelScore
+from energyknn.study.dataset import Dataset
+from energyknn.study.overfitting import Verdict
+from energyknn.study.own import ClassFigures, ClassStudy, NumberStudy
+from energyknn.study.protocol import Prepared, Protocol
 from energyknn.study.run import ModelFigures, Study, best_k
+from energyknn.study.synthesis import are_synthetic
 from energyknn.study.tools import TOOLS, ToolName
 from energyknn.tuning import ScoreTable
 
 _PACKAGES = ["energyknn", "numpy", "pandas", "scikit-learn", "scipy", "joblib", "numba", "ray", "tune-sklearn", "torch"]
 
 
+def holds_tracks(schema: Schema) -> bool:
+    """Tell whether every column is one of the notebook's, so that a row is a track."""
+    known = {(column.name, column.role, column.unit) for column in notebook.SPOTIFY.columns}
+    return all((column.name, column.role, column.unit) in known for column in schema.columns)
+
+
+def describe_dataset(dataset: Dataset) -> dict[str, Any]:
+    """Describe a data file and its columns: the parts `data` and `schema`."""
+    schema, table = dataset.schema, dataset.table
+    is_track = holds_tracks(schema)
+    columns = [{"name": column.name, "role": column.role, "unit": column.unit} for column in schema.columns]
+    return {
+        "data": {
+            "path": dataset.path,
+            "rows": len(table),
+            "nulls": int(table.isna().sum().sum()),
+            "sha256": dataset.sha256,
+            "synthetic": is_track and are_synthetic(table),
+            "arguments": list(dataset.arguments),
+            "notes": list(dataset.notes),
+        },
+        "schema": {
+            "target": schema.target,
+            "unit": schema[schema.target].unit,
+            "row": "track" if is_track else "row",
+            "columns": columns,
+        },
+    }
+
+
 def describe_study(study: Study, honest: Study | None = None, *, tool: ToolName = "grid") -> results.StudyPart:
-    """Describe the figures of a study, and of the same study without leaks where there is one.
+    """Describe the figures of a study of the notebook's columns, and of the one without leaks where there is one.
 
     Parameters
     ----------
@@ -42,21 +78,12 @@ def describe_study(study: Study, honest: Study | None = None, *, tool: ToolName 
     """
     figures = _describe_figures(study)
     coarse_tool, micro_tool = TOOLS[tool]
-
-    def both(name: str) -> results.ByModel:
-        return {"base": getattr(study.base.gap, name), "tuned": getattr(study.tuned.gap, name)}
-
     described: dict[str, Any] = {
         **figures,
         "protocol": {**figures["protocol"], "search": tool},
         "coarse": {"tool": coarse_tool, **figures["coarse"]},
         "micro": {"tool": micro_tool, **figures["micro"]},
-        "overfitting": {
-            **asdict(study.verdict),
-            "train_minus_test_r2": both("with_self"),
-            "without_self_minus_test_r2": both("without_self"),
-            "standard_error": both("standard_error"),
-        },
+        "overfitting": _describe_verdict(study.verdict, study.base, study.tuned, score="r2"),
         "seconds": dict(study.seconds),
     }
     if study.curve is not None:
@@ -67,25 +94,94 @@ def describe_study(study: Study, honest: Study | None = None, *, tool: ToolName 
     return cast("results.StudyPart", described)
 
 
+def describe_numbers(study: NumberStudy, honest: NumberStudy | None, *, tool: ToolName) -> dict[str, Any]:
+    """Describe a study of other columns whose target is a number, and the one that keeps equal rows together."""
+    figures = _describe_number_figures(study)
+    described = {
+        **figures,
+        "protocol": {**figures["protocol"], "search": tool},
+        "curve": {"tool": TOOLS[tool][1], **figures["curve"]},
+        "overfitting": _describe_verdict(study.verdict, study.base, study.tuned, score="r2"),
+        "seconds": dict(study.seconds),
+    }
+    if honest is not None:
+        described["honest"] = _describe_number_figures(honest)
+        described["seconds"]["honest"] = sum(honest.seconds.values())
+    return described
+
+
+def describe_classes(study: ClassStudy) -> dict[str, Any]:
+    """Describe a study of other columns whose target is a class."""
+    data, shares = study.data, study.tuned.shares_test
+    predicted = classes.elect(shares, study.classes)
+    ranked = classes.rank_classes(data.y_train, data.y_test)
+    reliability = [
+        {**group._asdict(), "right": dict(zip(("value", "low", "high"), group.right, strict=True))}
+        for group in classes.measure_reliability(data.y_test, shares, study.classes)
+    ]
+    means = {f"mean_{name}": values.tolist() for name, values in study.others.items()}
+    return {
+        "protocol": {**_describe_protocol(study.protocol, data), "search": "one-search"},
+        "baseline": {**make_plain(study.baseline), "predicted": str(study.baseline.predicted)},
+        "base": _describe_model(study.base),
+        "curve": {"tool": TOOLS["one-search"][1], **_describe_curve(study.curve, study.remark), **means},
+        "tuned": _describe_model(study.tuned),
+        "classes": make_plain(classes.judge_each_class(data.y_train, data.y_test, predicted)),
+        "confusion": make_plain(classes.count_confusions(data.y_test, predicted, ranked)),
+        "reliability": reliability,
+        "overfitting": _describe_verdict(study.verdict, study.base, study.tuned, score="accuracy"),
+        "seconds": dict(study.seconds),
+    }
+
+
 def _describe_figures(study: Study) -> results.HonestPart:
     return {
-        "protocol": _describe_protocol(study),
-        "base": _describe_model(study.base),
+        "protocol": _describe_protocol(study.protocol, study.data),
+        "base": cast("results.ModelPart", _describe_model(study.base)),
         "coarse": _describe_scores(study.coarse),
         "micro": _describe_scores(study.micro),
+        "tuned": cast("results.ModelPart", _describe_model(study.tuned)),
+    }
+
+
+def _describe_number_figures(study: NumberStudy) -> dict[str, Any]:
+    return {
+        "protocol": _describe_protocol(study.protocol, study.data),
+        "baseline": make_plain(study.baseline),
+        "base": _describe_model(study.base),
+        "curve": _describe_curve(study.curve, study.remark),
         "tuned": _describe_model(study.tuned),
     }
 
 
-def _describe_protocol(study: Study) -> results.ProtocolPart:
-    choices = {name: value for name, value in asdict(study.protocol).items() if name != "n_splits"}
-    rows = {"train_rows": len(study.data.y_train), "test_rows": len(study.data.y_test)}
+def _describe_verdict(
+    verdict: Verdict, base: ModelFigures | ClassFigures, tuned: ModelFigures | ClassFigures, *, score: str
+) -> dict[str, Any]:
+    def both(name: str) -> results.ByModel:
+        return {"base": getattr(base.gap, name), "tuned": getattr(tuned.gap, name)}
+
+    return {
+        **asdict(verdict),
+        f"train_minus_test_{score}": both("with_self"),
+        f"without_self_minus_test_{score}": both("without_self"),
+        "standard_error": both("standard_error"),
+    }
+
+
+def _describe_protocol(protocol: Protocol, data: Prepared) -> results.ProtocolPart:
+    choices = {name: value for name, value in asdict(protocol).items() if name != "n_splits"}
+    rows = {"train_rows": len(data.y_train), "test_rows": len(data.y_test)}
     return cast("results.ProtocolPart", choices | rows)
 
 
-def _describe_model(model: ModelFigures) -> results.ModelPart:
+def _describe_model(model: ModelFigures | ClassFigures) -> dict[str, Any]:
     scores = {side: getattr(model, side)._asdict() for side in ("train", "train_without_self", "test")}
-    return cast("results.ModelPart", {"n_neighbors": model.n_neighbors, **scores})
+    return {"n_neighbors": model.n_neighbors, **scores}
+
+
+def _describe_curve(scores: ScoreTable, remark: str) -> dict[str, Any]:
+    near = scores.n_neighbors[scores.smoothest]
+    return {**_describe_scores(scores), "within_one_standard_error": near, "remark": remark}
 
 
 def _describe_scores(scores: ScoreTable) -> results.SearchPart:

@@ -116,13 +116,17 @@ def judge_overfitting(base: Gap, tuned: Gap, *, score: str = "R²") -> Verdict:
     Verdict
         For the tuned model.
     """
-    overfit = tuned.without_self > 2 * tuned.standard_error
+    limit = 2 * tuned.standard_error
+    overfit = tuned.without_self > limit
     name: Literal["not overfit", "overfit"] = "overfit" if overfit else "not overfit"
-    rest = "more than" if overfit else "within"
+    if abs(tuned.without_self) <= limit:
+        found = f"within two standard errors ({limit:.4f}) of zero"
+    else:
+        found = f"{'above' if overfit else 'below'} zero by more than two standard errors ({limit:.4f})"
     explanation = (
-        f"Training {score} is {base.with_self:.4f} above test {score} before tuning and {tuned.with_self:.4f} after "
+        f"Training {score} less test {score} is {base.with_self:+.4f} before tuning and {tuned.with_self:+.4f} after "
         "it. But each training row is its own nearest neighbour there. With each row's own self left out, the "
-        f"difference is {base.without_self:+.4f} before tuning and {tuned.without_self:+.4f} after it, {rest} two "
-        f"standard errors ({2 * tuned.standard_error:.4f}) of zero: the tuned model is {name}."
+        f"difference is {base.without_self:+.4f} before tuning and {tuned.without_self:+.4f} after it, {found}: the "
+        f"tuned model is {name}."
     )
     return Verdict(name, explanation)

@@ -1,4 +1,4 @@
-"""The shape of `results.json`, stated once.
+"""The shape of `results.json`, stated once: `Results`, or `NumberResults` and `ClassResults` for other columns.
 
 `docs/results.schema.json` is made from these types; a test holds it to them, and real results to it. R² has no unit. An
 RMSE, a residual and a width are in the target's unit.
@@ -17,6 +17,33 @@ class DataPart(TypedDict):
     nulls: int
     sha256: str
     synthetic: bool
+    arguments: list[str]
+    notes: list[str]
+
+
+class ColumnPart(TypedDict):
+    """A column, what it is used for, and its unit."""
+
+    name: str
+    role: Literal["number", "year", "category", "target", "label", "text"]
+    unit: str
+
+
+class SchemaPart(TypedDict):
+    """The column to predict, its unit, what one row is, and every column."""
+
+    target: str
+    unit: str
+    row: Literal["row", "track"]
+    columns: list[ColumnPart]
+
+
+class SavedModel(TypedDict):
+    """The model in `model.safetensors`, which was fitted on all rows of the file."""
+
+    file: str
+    n_neighbors: int
+    rows: int
 
 
 class ProtocolPart(TypedDict):
@@ -242,7 +269,7 @@ class EnvironmentPart(TypedDict):
 
 
 class StudyPart(HonestPart):
-    """The figures of the study."""
+    """The figures of the study of the notebook's columns."""
 
     curve: NotRequired[SearchPart]
     overfitting: OverfittingPart
@@ -250,11 +277,157 @@ class StudyPart(HonestPart):
     seconds: SecondsPart
 
 
-class Results(StudyPart):
-    """The whole of `results.json`."""
+class RunPart(TypedDict):
+    """The file, its columns, the command that makes the same results again, and what was written beside them."""
 
     data: DataPart
+    schema: SchemaPart
+    command: str
+    files: list[str]
+    model: SavedModel
+    environment: EnvironmentPart
+
+
+class Results(StudyPart, RunPart):
+    """The whole of `results.json` for the notebook's columns."""
+
     beyond: NotRequired[dict[str, ComparedModel]]
     beyond_analyses: NotRequired[Analyses]
     notebook: NotebookPart
-    environment: EnvironmentPart
+
+
+class OwnCurve(SearchPart):
+    """The candidates of the one search, the largest k within one standard error of the best, and a remark on both."""
+
+    within_one_standard_error: int
+    remark: str
+
+
+class MeanPart(TypedDict):
+    """The baseline: the mean of the training rows as the prediction of every row."""
+
+    predicted: float
+    train: ScorePair
+    test: ScorePair
+
+
+class NumberFigures(TypedDict):
+    """The figures of a study of other columns whose target is a number."""
+
+    protocol: ProtocolPart
+    baseline: MeanPart
+    base: ModelPart
+    curve: OwnCurve
+    tuned: ModelPart
+
+
+class OwnSeconds(TypedDict):
+    """The seconds of each stage of a study of other columns."""
+
+    load: float
+    split: float
+    encode: float
+    scale: float
+    search: float
+    fit: float
+    predict: float
+    honest: NotRequired[float]
+    total: float
+
+
+class NumberResults(NumberFigures, RunPart):
+    """The whole of `results.json` for other columns whose target is a number."""
+
+    overfitting: OverfittingPart
+    honest: NotRequired[NumberFigures]
+    beyond: NotRequired[dict[str, ComparedModel]]
+    beyond_analyses: NotRequired[Analyses]
+    seconds: OwnSeconds
+
+
+class ClassScorePart(TypedDict):
+    """Scores of predicted classes; null where one is not defined."""
+
+    accuracy: float
+    balanced_accuracy: float
+    log_loss: float | None
+    roc_auc: float | None
+
+
+class ClassModelPart(TypedDict):
+    """A vote of `n_neighbors` neighbours and its scores."""
+
+    n_neighbors: int
+    train: ClassScorePart
+    train_without_self: ClassScorePart
+    test: ClassScorePart
+
+
+class MajorityPart(TypedDict):
+    """The baseline: the most frequent class of the training rows as the prediction of every row."""
+
+    predicted: str
+    train: ClassScorePart
+    test: ClassScorePart
+
+
+class ClassCurve(OwnCurve):
+    """The accuracy of each candidate, and the means of its balanced accuracy and log loss."""
+
+    mean_balanced_accuracy: list[float]
+    mean_log_loss: list[float]
+
+
+class ClassPart(TypedDict):
+    """A class: its rows, and how well the tuned model finds it among the test rows; null where there are none."""
+
+    label: str
+    train_rows: int
+    test_rows: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+class ConfusionPart(TypedDict):
+    """Test rows by actual class (outer list) and predicted class (inner list)."""
+
+    labels: list[str]
+    counts: list[list[int]]
+
+
+class ReliabilityPart(TypedDict):
+    """Test rows by the share of votes for the predicted class: how many of them are right, with a 95 % interval."""
+
+    n_rows: int
+    mean_share: float
+    right: EstimatePart
+
+
+class AccuracyGaps(TypedDict):
+    """The verdict on the tuned model and the figures behind it."""
+
+    verdict: Literal["not overfit", "overfit"]
+    explanation: str
+    train_minus_test_accuracy: ByModel
+    without_self_minus_test_accuracy: ByModel
+    standard_error: ByModel
+
+
+class ClassResults(RunPart):
+    """The whole of `results.json` for other columns whose target is a class."""
+
+    protocol: ProtocolPart
+    baseline: MajorityPart
+    base: ClassModelPart
+    curve: ClassCurve
+    tuned: ClassModelPart
+    classes: list[ClassPart]
+    confusion: ConfusionPart
+    reliability: list[ReliabilityPart]
+    overfitting: AccuracyGaps
+    seconds: OwnSeconds
+
+
+AnyResults = Results | NumberResults | ClassResults
+"""What `results.json` holds."""

@@ -106,17 +106,20 @@ def evaluate_models(
     >>> [model.train.r2 for model in evaluate_models(data, [1])]
     [1.0]
     """
-    clock, largest = clock or Clock(), max(n_neighbors)
+    found = search_sides(data, max(n_neighbors), track=track, clock=clock or Clock())
+    return tuple(_measure(data, k, *(_average(data.y_train, side, k) for side in found)) for k in n_neighbors)
+
+
+def search_sides(
+    data: Prepared, n_neighbors: int, *, track: Track[Any], clock: Clock
+) -> tuple[Neighbors, Neighbors, Neighbors]:
+    """Find the neighbours of the training rows, of the same without each row itself, and of the test rows."""
     with clock.stage("fit"):
         index = build_index(data.X_train)
     with clock.stage("predict"):
         sides = track([None, data.X_test], "Search the neighbours of training and test rows")
-        others, of_test = (index.search(rows, largest) for rows in sides)
-        of_train = insert_own(others, np.arange(len(data.y_train)), largest)
-        return tuple(
-            _measure(data, k, *(_average(data.y_train, found, k) for found in (of_train, others, of_test)))
-            for k in n_neighbors
-        )
+        others, of_test = (index.search(rows, n_neighbors) for rows in sides)
+        return insert_own(others, np.arange(len(data.y_train)), n_neighbors), others, of_test
 
 
 def _average(y_train: NDArray[np.float64], found: Neighbors, n_neighbors: int) -> NDArray[np.float64]:

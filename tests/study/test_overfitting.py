@@ -39,4 +39,10 @@ def test_the_verdict_is_about_what_is_left_without_self(without_self, verdict):
 
 def test_the_verdict_names_its_score():
     judged = judge_overfitting(Gap(0.2, 0.1, 0.01), Gap(0.15, 0.0, 0.01), score="accuracy")
-    assert judged.explanation.startswith("Training accuracy is 0.2000 above test accuracy before tuning")
+    assert judged.explanation.startswith("Training accuracy less test accuracy is +0.2000 before tuning")
+
+
+@pytest.mark.parametrize(("without_self", "words"), [(0.01, "within"), (0.03, "above zero by more"), (-0.03, "below")])
+def test_the_verdict_says_on_which_side_of_two_standard_errors_the_difference_lies(without_self, words):
+    explanation = judge_overfitting(Gap(0.2, 0.1, 0.01), Gap(0.15, without_self, 0.01)).explanation
+    assert f"{without_self:+.4f} after it, {words}" in explanation

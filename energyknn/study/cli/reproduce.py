@@ -1,27 +1,30 @@
-"""energyknn reproduce: the whole study, beside the notebook."""
+"""energyknn reproduce: a whole study of a file, with a report."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import rich
-from rich.console import Console
 
 from energyknn.errors import import_extra
-from energyknn.progress import track_on_stderr, track_silently
 from energyknn.study.cli import options as shared
+from energyknn.study.cli.showing import choose_track, open_console
 
-SUMMARY = "run the whole study and show it beside the notebook"
+SUMMARY = "study a file: tune k, test, judge overfitting, write a report"
 DESCRIPTION = (
-    "Run the whole study on a data file; print the notebook beside this run; write results.json, report.html with its "
-    "pictures, and both searches."
+    "Study a data file: hold rows out, tune the number of neighbours, score the test rows, judge overfitting. Write "
+    "results.json, report.html with its pictures, and the tuned model for `energyknn predict`. The notebook's columns "
+    "stand beside the notebook's figures; with --target, other columns get a study of their own."
 )
 EXAMPLES = (
     "energyknn reproduce --out results",
     "energyknn reproduce --data tracks.csv --no-honest --no-report --out results",
+    "energyknn reproduce --data homes.csv --target price --unit EUR --out results",
 )
 
 
@@ -33,8 +36,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
     shared.add_choice(
         command, "--search", "; ".join(f"{name}: {text}" for name, text in _SEARCHES.items()), [*_SEARCHES]
     )
-    text = "rows that the scale is learned from; the notebook used all"
-    shared.add_choice(command, "--scaling", text, ("all_rows", "train_only"))
+    text = "rows that the scale is learned from: all_rows or train_only"
+    shown, choices = "all_rows for the notebook's columns, train_only for others", ("all_rows", "train_only")
+    shared.add_option(command, "--scaling", "WORD", text, shown=shown, choices=choices)
+    text = "candidates for other columns than the notebook's: 1:300, 1:51:10 or 5,7,9"
+    shown = "every k from 1 to 300, or to the rows of a fold"
+    shared.add_option(command, "--n-neighbors", "K", text, type=shared.parse_sizes, shown=shown)
     for flag, text in _SWITCHES.items():
         command.add_argument(flag, action="store_true", help=text)
     text = "time for --beyond: 90s, 2m, 1h, or none for as long as it takes; what does not fit is made smaller and said"
@@ -52,7 +59,7 @@ _SWITCHES = {
     "--use-gpu": "reserve a GPU for each trial of tune-sklearn or ray",
     "--beyond": "compare lines, tuned trees and learned distances on the same rows, and measure how sure the figures "
     "are, within --budget",
-    "--no-honest": "leave out the second study, without leaks",
+    "--no-honest": "leave out the second study, without leaks: rows that repeat others stay on one side",
     "--no-report": "write no report; then no extra is needed",
 }
 
@@ -69,29 +76,47 @@ def run(options: argparse.Namespace) -> None:
     if not options.no_report:
         for module in ("matplotlib", "jinja2"):
             import_extra(module, extra="report")
-    showing = sys.stderr.isatty()
     rich.reconfigure(stderr=True)
-    outcome = reproduce(
-        shared.read_data(options),
-        options.out,
-        scaling=options.scaling,
-        reference_year=options.reference_year,
-        latest_year=date.today().year,
-        tool=options.search,
-        use_gpu=options.use_gpu,
-        honest=not options.no_honest,
-        beyond=options.beyond,
-        budget=options.budget,
-        report=not options.no_report,
-        track=track_on_stderr if showing else track_silently,
-        callbacks=(ProgressBar(max_propagation_depth=0),) if showing else (),
-    )
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    showing = sys.stderr.isatty() and not options.quiet
+    try:
+        outcome = reproduce(
+            shared.read_data(options),
+            options.out,
+            scaling=options.scaling,
+            reference_year=options.reference_year,
+            latest_year=date.today().year,
+            n_neighbors=options.n_neighbors,
+            tool=options.search,
+            use_gpu=options.use_gpu,
+            honest=not options.no_honest,
+            beyond=options.beyond,
+            budget=options.budget,
+            report=not options.no_report,
+            track=choose_track(options),
+            callbacks=(ProgressBar(max_propagation_depth=0),) if showing else (),
+        )
+    except ValueError as error:
+        raise shared.UserError(str(error)) from error
+    console, results = open_console(), outcome.results
     console.print(outcome.table)
-    console.print(f"\nOverfitting: {outcome.results['overfitting']['verdict']}.", style="bold")
-    console.print(outcome.results["overfitting"]["explanation"])
-    console.print(f"\nWritten to {options.out}: {', '.join(outcome.written)}")
-    compared = outcome.results.get("beyond_analyses")
+    console.print(f"\nOverfitting: {results['overfitting']['verdict']}.", style="bold")
+    console.print(results["overfitting"]["explanation"])
+    console.print(f"\nWritten to {options.out}: {', '.join(outcome.written)}", soft_wrap=True)
+    model = results["model"]
+    console.print(
+        f"{model['file']} is the tuned model, k = {model['n_neighbors']}, fitted on all {model['rows']:,} rows. This "
+        "predicts the rows of a file with it:"
+    )
+    console.print(shlex.join(_name_prediction(options, model["file"])), soft_wrap=True)
+    compared: Any = results.get("beyond_analyses")
     if compared and compared["interrupted"]:
         message = f"the study and what was compared before are in {options.out}"
         raise KeyboardInterrupt(message)
+
+
+def _name_prediction(options: argparse.Namespace, model: str) -> list[str]:
+    """Return the words of the command that predicts with the model that was written."""
+    from energyknn.loading import sample_path
+
+    data = sample_path() if options.data is None else options.data
+    return ["energyknn", "predict", "--model", str(options.out / model), "--data", str(data)]

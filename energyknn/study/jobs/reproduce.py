@@ -3,40 +3,95 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal, cast
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, NamedTuple, cast
 
 import joblib
 from rich.console import Group
+from rich.text import Text
 
 from energyknn._shared.saving import staged_folder
 from energyknn.errors import DataFileError
+from energyknn.estimators import IntervalRegressor, KNNClassifier, KNNRegressor
+from energyknn.modelfile import fit_model, save_model
+from energyknn.modelfile.model import MODEL_FILE
 from energyknn.progress import Track, track_silently
 from energyknn.schema import Schema
 from energyknn.study import describing
+from energyknn.study.column_choices import ColumnChoices
 from energyknn.study.dataset import Dataset, read_dataset
 from energyknn.study.jobs.beyond import compare_models_beyond
 from energyknn.study.notebook import REFERENCE_YEAR, SPOTIFY
+from energyknn.study.own import NumberStudy, find_repeats, study_classes, study_numbers
 from energyknn.study.protocol import Protocol
+from energyknn.study.reporting import tables
 from energyknn.study.reporting.page import render_report
 from energyknn.study.reporting.pictures import StudyArrays
-from energyknn.study.reporting.tables import build_table, compare_with_notebook, list_notes, tabulate_models
-from energyknn.study.results import Results
-from energyknn.study.run import run_study
-from energyknn.study.synthesis import are_synthetic
+from energyknn.study.reporting.words import Words
+from energyknn.study.results import AnyResults
+from energyknn.study.run import Study, run_study
 from energyknn.study.tools import ToolName, choose_tool
+
+REPORT, RESULTS = "report.html", "results.json"
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What `reproduce` found: the content of `results.json`, the tables to print, and the names of the files."""
 
-    results: Results
+    results: AnyResults
     table: Any
     written: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a run was asked for, beside its file; the words of `reproduce`."""
+
+    scaling: Literal["all_rows", "train_only"]
+    reference_year: int
+    n_neighbors: Sequence[int] | None
+    tool: ToolName
+    use_gpu: bool
+    honest: bool
+    track: Track[Any]
+    callbacks: Sequence[Any]
+
+    @property
+    def protocol(self) -> Protocol:
+        """The protocol of the first study."""
+        return Protocol(scaling=self.scaling, reference_year=self.reference_year)
+
+    def choose_tools(self) -> tuple[Any, Any]:
+        """Return what scores the candidates of the first study, and of the second."""
+        options: dict[str, Any] = {"callbacks": self.callbacks}
+        first = choose_tool(
+            self.tool, random_state=self.protocol.random_state, use_gpu=self.use_gpu, track=self.track, **options
+        )
+        other: ToolName = "one-search" if self.tool == "one-search" else "grid"
+        return first, choose_tool(other, track=name_bars(self.track, SECOND), **options)
+
+
+class Found(NamedTuple):
+    """What a study found: its part of the results, the best k, and what pictures, files and comparisons need."""
+
+    part: dict[str, Any]
+    n_neighbors: int
+    study: Study | NumberStudy | None = None
+    searches: Mapping[str, Any] = {}
+
+
+SECOND = "Second study"
+"""What the bars of the second study begin with."""
+
+
+def name_bars(track: Track[Any], name: str) -> Track[Any]:
+    """Return what shows the same progress under descriptions that begin with a name."""
+    return lambda steps, description: track(steps, f"{name}: {description[:1].lower()}{description[1:]}")
 
 
 def reproduce(
@@ -44,9 +99,10 @@ def reproduce(
     out_dir: str | Path,
     *,
     schema: Schema = SPOTIFY,
-    scaling: Literal["all_rows", "train_only"] = "all_rows",
+    scaling: Literal["all_rows", "train_only"] | None = None,
     reference_year: int = REFERENCE_YEAR,
     latest_year: int | None = None,
+    n_neighbors: Sequence[int] | None = None,
     tool: ToolName = "one-search",
     use_gpu: bool = False,
     honest: bool = True,
@@ -58,32 +114,40 @@ def reproduce(
 ) -> Outcome:
     """Run the study on a file and write what it found.
 
+    The notebook's columns get the notebook's study, beside what the notebook printed. Other columns get a study of
+    their own: every k from one search, the best of them, k = 5, and the mean or the most frequent class as a baseline.
+
     Parameters
     ----------
     data : str, Path, Dataset or None
         A data file, or one that was read already. None takes the committed sample of synthetic tracks.
     out_dir : str or Path
-        The folder for `results.json`, `report.html`, `pictures/`, and `model/` with scikit-learn's fitted searches. It
-        is written only when everything is done.
+        The folder for `results.json`, `report.html`, `pictures/`, `model.safetensors` with the tuned model fitted on
+        all rows, and `model/` with scikit-learn's fitted searches. It is written only when everything is done. What an
+        earlier run wrote there, and this one does not, is removed.
     schema : Schema, default=SPOTIFY
         The role of each column of the file. A `Dataset` has its own.
-    scaling : {"all_rows", "train_only"}, default="all_rows"
-        Rows that the scale is learned from.
+    scaling : {"all_rows", "train_only"} or None, default=None
+        Rows that the scale is learned from. None takes all rows for the notebook's columns, as the notebook did, and
+        the training rows for others.
     reference_year : int, default=2021
-        The year in which a track's age is 0.
+        The year in which an age is 0.
     latest_year : int or None, default=None
         The last calendar year that the file may hold. None allows any.
+    n_neighbors : sequence of int or None, default=None
+        The candidates for other columns. None tries every k from 1 to 300, or to the rows of a fold.
     tool : {"one-search", "grid", "tune-sklearn", "ray"}, default="one-search"
         What scores the candidates: one neighbour search per fold, GridSearchCV, tune-sklearn and then GridSearchCV, or
-        Ray Tune.
+        Ray Tune. Classes take the first alone, and "tune-sklearn" takes the notebook's columns alone.
     use_gpu : bool, default=False
         Whether each trial of "ray" and "tune-sklearn" reserves a GPU.
     honest : bool, default=True
-        Whether to run a second study without leaks: the scale is learned from the training rows, and all rows of a
-        song are kept on one side.
+        Whether to run a second study without leaks. For the notebook's columns the scale is learned from the training
+        rows, and all rows of a song are kept on one side. For other columns with a number to predict, rows with equal
+        features are kept on one side, where there are enough of them to matter.
     beyond : bool, default=False
-        Whether to compare other models on the same rows: lines, trees, and neighbours by a learned distance. An
-        interrupt (Ctrl-C) while they are compared keeps what is finished.
+        Whether to compare other models on the same rows: lines, trees, and neighbours by a learned distance. Not for
+        classes. An interrupt (Ctrl-C) while they are compared keeps what is finished.
     budget : float or None, default=None
         Seconds that comparing other models may take. What does not fit is made smaller or left out; the results and the
         table say what. None takes as long as it takes.
@@ -104,7 +168,7 @@ def reproduce(
     DataFileError
         If the file cannot be used, or `beyond` is asked for and the target is a class.
     ValueError
-        If `budget` is not above 0.
+        If the columns and the other arguments do not go together, or `budget` is not above 0.
     OSError
         If the folder cannot be written. Then it is left as it was.
     ImportError
@@ -112,67 +176,230 @@ def reproduce(
 
     See Also
     --------
-    energyknn.study.run.run_study : The study alone, on a table.
+    energyknn.study.run.run_study : The study of the notebook's columns alone, on a table.
+    energyknn.study.own.study_numbers : The study of other columns alone.
     """
     started = time.perf_counter()
     if beyond:
         _require_comparable(data.schema if isinstance(data, Dataset) else schema, budget)
     dataset = data if isinstance(data, Dataset) else read_dataset(data, schema, latest_year=latest_year)
-    table, schema = dataset.table, dataset.schema
     loaded = time.perf_counter() - started
-    protocol = Protocol(scaling=scaling, reference_year=reference_year)
-    without_leaks = replace(protocol, scaling="train_only", groups="songs")
-    options: dict[str, Any] = {"callbacks": callbacks, "track": track}
-    engine = "energyknn" if tool == "one-search" else "scikit-learn brute"
+    default: Literal["all_rows", "train_only"] = "all_rows" if dataset.is_notebooks else "train_only"
+    choices = Choices(scaling or default, reference_year, n_neighbors, tool, use_gpu, honest, track, callbacks)
+    _check_choices(dataset, choices)
     with staged_folder(out_dir) as staged:
-        first = choose_tool(tool, random_state=protocol.random_state, use_gpu=use_gpu, **options)
-        study = run_study(table, protocol, first, schema=schema, track=track)
-        for stage, search in study.searches.items():
+        found = _choose_study(dataset)(dataset, choices)
+        for stage, search in found.searches.items():
             (staged / "model").mkdir(exist_ok=True)
             joblib.dump(search, staged / "model" / f"{stage}_search.joblib")
-        second = None
-        if honest:
-            scorer = choose_tool("one-search" if tool == "one-search" else "grid", **options)
-            second = run_study(table, without_leaks, scorer, schema=schema, track=track)
-        found = {
-            "data": {
-                "path": dataset.path,
-                "rows": len(table),
-                "nulls": int(table.isna().sum().sum()),
-                "sha256": dataset.sha256,
-                "synthetic": are_synthetic(table),
-            },
-            **describing.describe_study(study, second, tool=tool),
-            "notebook": describing.describe_notebook(),
-            "environment": describing.describe_environment(engine),
+        described: dict[str, Any] = {
+            **describing.describe_dataset(dataset),
+            "command": write_command(dataset, choices, scaling=scaling, beyond=beyond, budget=budget),
+            **found.part,
+            "environment": describing.describe_environment(
+                "energyknn" if tool == "one-search" else "scikit-learn brute"
+            ),
         }
-        results = cast("Results", found)
         if beyond:
-            results["beyond"], results["beyond_analyses"] = compare_models_beyond(
-                table, study, schema=schema, budget=budget, track=track
+            described["beyond"], described["beyond_analyses"] = compare_models_beyond(
+                dataset.table, cast("Any", found.study), schema=dataset.schema, budget=budget, track=track
             )
-        results["seconds"] |= {"load": loaded, "total": time.perf_counter() - started}
-        (staged / "results.json").write_text(json.dumps(results, indent=1, allow_nan=False), encoding="utf-8")
+        described["model"] = _save_tuned(dataset, found.n_neighbors, choices, staged / MODEL_FILE, latest_year)
+        described["seconds"] |= {"load": loaded, "total": time.perf_counter() - started}
+        results = cast("AnyResults", described)
         if report:
-            arrays = StudyArrays(study.data.y_train, study.data.y_test, study.tuned.predicted_test)
-            for name, content in render_report(results, arrays).items():
+            for name, content in render_report(results, _list_arrays(found.study)).items():
                 (staged / name).parent.mkdir(exist_ok=True)
                 (staged / name).write_bytes(content)
-        written = tuple(sorted(str(file.relative_to(staged)) for file in staged.rglob("*") if file.is_file()))
-    tables = [build_table(compare_with_notebook(results))]
-    if results.get("beyond"):
-        tables.append(tabulate_models(results["beyond"], list_notes(results["beyond_analyses"])))
-    return Outcome(results, Group(*tables), written)
+        files = [file.relative_to(staged).as_posix() for file in staged.rglob("*") if file.is_file()]
+        results["files"] = sorted([*files, RESULTS])
+        (staged / RESULTS).write_text(json.dumps(results, indent=1, allow_nan=False), encoding="utf-8")
+        before = _list_earlier_files(Path(out_dir))
+    for name in before.difference(results["files"]):
+        (Path(out_dir) / name).unlink(missing_ok=True)
+    return Outcome(results, Group(*_list_tables(results)), tuple(results["files"]))
+
+
+def _check_choices(dataset: Dataset, choices: Choices) -> None:
+    """Require arguments that go with the columns."""
+    message = None
+    if dataset.is_notebooks and choices.n_neighbors is not None:
+        message = "n_neighbors is for other columns: the study of the notebook's columns tries the notebook's k."
+    if not dataset.is_notebooks and choices.tool == "tune-sklearn":
+        message = "Search 'tune-sklearn' is for the columns of the sample. Other columns take one-search, grid or ray."
+    if dataset.schema.classifies and choices.tool != "one-search":
+        message = f"Search {choices.tool!r} scores numbers, and {dataset.schema.target!r} is a class. Leave it out."
+    if message is not None:
+        raise ValueError(message)
 
 
 def _require_comparable(schema: Schema, budget: float | None) -> None:
     """Require a target that all models can predict, and time for them."""
     if schema.classifies:
         message = (
-            f"The target {schema.target!r} is a class, and the comparison beyond the notebook is of models that "
-            "predict numbers. Leave it out, or name a target that is a number."
+            f"The target {schema.target!r} is a class, and the comparison with other models is of those that predict "
+            "numbers. Leave it out, or name a target that is a number."
         )
         raise DataFileError(message)
     if budget is not None and not budget > 0:
         message = f"budget is {budget!r} seconds. It must be above 0, or None to take as long as it takes."
         raise ValueError(message)
+
+
+def _choose_study(dataset: Dataset) -> Callable[[Dataset, Choices], Found]:
+    if dataset.is_notebooks:
+        return _study_notebooks_columns
+    return _study_classes if dataset.schema.classifies else _study_numbers
+
+
+def _study_notebooks_columns(dataset: Dataset, choices: Choices) -> Found:
+    """Run the notebook's study, and perhaps the one without leaks."""
+    first, other = choices.choose_tools()
+    study = run_study(dataset.table, choices.protocol, first, schema=dataset.schema, track=choices.track)
+    second = None
+    if choices.honest:
+        without_leaks = replace(choices.protocol, scaling="train_only", groups="songs")
+        track = name_bars(choices.track, SECOND)
+        second = run_study(dataset.table, without_leaks, other, schema=dataset.schema, track=track)
+    part = {
+        **describing.describe_study(study, second, tool=choices.tool),
+        "notebook": describing.describe_notebook(),
+    }
+    return Found(part, study.tuned.n_neighbors, study, study.searches)
+
+
+def _study_numbers(dataset: Dataset, choices: Choices) -> Found:
+    """Study other columns with a number to predict, and perhaps once more with equal rows kept on one side."""
+    first, other = choices.choose_tools()
+    table, options = dataset.table, {"schema": dataset.schema, "n_neighbors": choices.n_neighbors}
+    study = study_numbers(table, choices.protocol, first.micro, track=choices.track, **cast("Any", options))
+    groups: Literal["songs", "repeats"] = "songs" if describing.holds_tracks(dataset.schema) else "repeats"
+    second = None
+    if choices.honest and find_repeats(table, dataset.schema, groups):
+        track = name_bars(choices.track, SECOND)
+        apart = replace(choices.protocol, scaling="train_only", groups=groups)
+        second = study_numbers(table, apart, other.micro, track=track, **cast("Any", options))
+    return Found(describing.describe_numbers(study, second, tool=choices.tool), study.tuned.n_neighbors, study)
+
+
+def _study_classes(dataset: Dataset, choices: Choices) -> Found:
+    """Study other columns with a class to predict."""
+    study = study_classes(
+        *(dataset.table, choices.protocol),
+        schema=dataset.schema,
+        n_neighbors=choices.n_neighbors,
+        track=choices.track,
+    )
+    return Found(describing.describe_classes(study), study.tuned.n_neighbors)
+
+
+def _save_tuned(
+    dataset: Dataset, n_neighbors: int, choices: Choices, path: Path, latest_year: int | None
+) -> dict[str, Any]:
+    """Fit the tuned model on all rows, with intervals where it predicts numbers, write it, and describe it."""
+    target = dataset.schema[dataset.schema.target]
+    bounds = None if None in (target.minimum, target.maximum) else (target.minimum, target.maximum)
+    estimator = (
+        KNNClassifier(n_neighbors)
+        if dataset.schema.classifies
+        else IntervalRegressor(KNNRegressor(n_neighbors), bounds=cast("Any", bounds))
+    )
+    features = [*dataset.schema.numbers, *dataset.schema.categories]
+    holds_gaps = bool(dataset.table[features].isna().to_numpy().any())
+    model = fit_model(
+        *(dataset.table, dataset.schema, estimator),
+        reference_year=choices.reference_year,
+        latest_year=latest_year,
+        missing="median" if holds_gaps else "refuse",
+        source=Path(dataset.path).name,
+        source_sha256=dataset.sha256,
+    )
+    save_model(model, path)
+    return {"file": path.name, "n_neighbors": n_neighbors, "rows": len(dataset.table)}
+
+
+def _list_arrays(study: Study | NumberStudy | None) -> StudyArrays | None:
+    """Return what pictures of numbers are drawn from."""
+    if study is None:
+        return None
+    return StudyArrays(study.data.y_train, study.data.y_test, study.tuned.predicted_test)
+
+
+def write_command(
+    dataset: Dataset, choices: Choices, *, scaling: str | None, beyond: bool, budget: float | None
+) -> str:
+    """Return the command that runs the same study again, as a shell takes it."""
+    schema, words = dataset.schema, [*dataset.arguments]
+    if "--target" not in words and not describing.holds_tracks(schema):  # a file that was read with a given schema
+        roles = {column.name: column.role for column in schema.columns if column.name != schema.target}
+        said: dict[str, Any] = {"target": schema.target, "unit": schema[schema.target].unit, "roles": roles}
+        words += ColumnChoices(**said, task="classify" if schema.classifies else "regress").arguments
+    if schema.years:
+        words += ["--reference-year", str(choices.reference_year)]
+    words += ["--search", choices.tool]
+    words += ["--scaling", scaling] if scaling else []
+    words += ["--n-neighbors", _write_sizes(choices.n_neighbors)] if choices.n_neighbors else []
+    asked = {"--use-gpu": choices.use_gpu, "--beyond": beyond, "--no-honest": not choices.honest}
+    words += [option for option, is_asked in asked.items() if is_asked]
+    words += ["--budget", "none" if budget is None else f"{budget:g}s"] if beyond else []
+    return shlex.join(["energyknn", "reproduce", *words])
+
+
+def _write_sizes(sizes: Sequence[int]) -> str:
+    """Write numbers of neighbours as `--n-neighbors` takes them."""
+    first, last = sizes[0], sizes[-1]
+    return f"{first}:{last}" if list(sizes) == list(range(first, last + 1)) else ",".join(map(str, sizes))
+
+
+def _list_earlier_files(out_dir: Path) -> set[str]:
+    """Return the files that an earlier run says it wrote, of the kinds that runs write."""
+    try:
+        listed = json.loads((out_dir / RESULTS).read_text(encoding="utf-8"))["files"]
+        paths = {PurePosixPath(name) for name in listed}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+    known = {REPORT: "", "pictures": ".png", "model": ".joblib"}
+    return {str(path) for path in paths if len(path.parts) <= 2 and known.get(path.parts[0], "-") in ("", path.suffix)}
+
+
+def _list_tables(results: AnyResults) -> list[Any]:
+    """Return what the terminal shows: each study's figures, and the comparison with other models."""
+    found: dict[str, Any] = dict(results)
+    if "notebook" in results:
+        shown: list[Any] = [tables.build_table(tables.compare_with_notebook(cast("Any", results)))]
+        if found.get("honest"):
+            title, names = "This run beside the second study, without leaks", ("this run", "without leaks")
+            shown += [
+                "",
+                tables.build_table(tables.compare_with_honest(cast("Any", results)), title=title, names=names),
+            ]
+        title = "Beyond the notebook, on the same rows"
+    else:
+        words = Words.of(results)
+        title = f"How well the nearest {words.row}s predict {words.target}"
+        shown = [
+            tables.tabulate_scores(tables.list_scores(results, words), title=title),
+            *_describe_search(found["curve"]),
+        ]
+        if found.get("honest"):
+            title = f"Second study: {words.row}s that repeat others kept on one side"
+            sheet = tables.list_scores(found["honest"], words)
+            shown += ["", tables.tabulate_scores(sheet, title=title), *_describe_search(found["honest"]["curve"])]
+        title = "Other models, on the same rows"
+    if found.get("beyond"):
+        notes = tables.list_notes(found["beyond_analyses"])
+        shown += ["", tables.tabulate_models(found["beyond"], notes, title=title)]
+    return shown
+
+
+def _describe_search(curve: Mapping[str, Any]) -> list[Text]:
+    """Say which k is best, which is as good within one standard error, and whether more should be tried."""
+    tried, best = curve["n_neighbors"], curve["best"]
+    place, n_folds = tried.index(best), len(curve["fold_test_scores"][0])
+    error = curve["std_test_score"][place] / n_folds**0.5
+    line = (
+        f"Best k: {best} of the {len(tried)} that were tried ({tried[0]} to {tried[-1]}), score "
+        f"{curve['mean_test_score'][place]:.4f} ± {error:.4f} over {n_folds} folds. Largest k within one standard "
+        f"error of it: {curve['within_one_standard_error']}."
+    )
+    return [Text(part) for part in (line, curve["remark"]) if part]

@@ -13,14 +13,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from energyknn.errors import import_extra
-from energyknn.study.notebook import SPOTIFY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#555555"
-UNIT = f"score, {SPOTIFY[SPOTIFY.target].unit}"
 _DOTS_PER_INCH = 200
 WIDTH = 4.8  # inches: 10 pt is then 10 px high on a page 360 px wide
 
@@ -46,7 +45,12 @@ class Picture:
     @property
     def alt(self) -> str:
         """The text for those who cannot see it: the figure's title, then what it shows."""
-        return f"{' '.join(self.figure.get_suptitle().split())}. {self.shows}"
+        return f"{' '.join(self.title.split())}. {self.shows}"
+
+    @property
+    def title(self) -> str:
+        """The figure's title as it is read."""
+        return self.figure.get_suptitle().replace(r"\$", "$")
 
     @cached_property
     def png(self) -> bytes:
@@ -66,7 +70,9 @@ def make_axes(height: float, title: str, *, heights: tuple[float, ...] = (1,)) -
     figure_module = import_extra("matplotlib.figure", extra="report")
     figure = figure_module.Figure(figsize=(WIDTH, height), layout="constrained", facecolor="white")
     grid = figure.subplots(len(heights), squeeze=False, height_ratios=heights)
-    figure.suptitle(textwrap.fill(title, 48), x=0.01, ha="left", fontsize=11.5, fontweight="bold", color="black")
+    figure.suptitle(
+        escape(textwrap.fill(title, 48)), x=0.01, ha="left", fontsize=11.5, fontweight="bold", color="black"
+    )
     for axes in grid[:, 0]:
         axes.set_facecolor("white")
         axes.spines[["top", "right"]].set_visible(False)
@@ -78,7 +84,22 @@ def make_axes(height: float, title: str, *, heights: tuple[float, ...] = (1,)) -
 
 def label_axes(axes: Axes, x: str, y: str, *, title: str = "") -> None:
     """Name both axes, with their units, and perhaps the panel."""
-    axes.set_xlabel(x, fontsize=10)
-    axes.set_ylabel(y, fontsize=10)
+    axes.set_xlabel(escape(textwrap.fill(x, 56)), fontsize=10)
+    axes.set_ylabel(escape(y if "\n" in y else textwrap.fill(y, 30)), fontsize=10)
     if title:
-        axes.set_title(textwrap.fill(title, 46), loc="left", fontsize=10)
+        axes.set_title(escape(textwrap.fill(title, 46)), loc="left", fontsize=10)
+
+
+def escape(text: str) -> str:
+    """Return text that Matplotlib draws as it is: between two dollars it would set a formula."""
+    return text.replace("$", r"\$")
+
+
+def write_ticks(axis: Axis, largest: float) -> None:
+    """Write the numbers of an axis with thousands set apart, and millions as M."""
+    ticker = import_extra("matplotlib.ticker", extra="report")
+    if largest >= 1000:
+        axis.set_major_locator(ticker.MaxNLocator(5))
+        axis.set_major_formatter(
+            ticker.EngFormatter(sep="") if largest >= 1_000_000 else ticker.StrMethodFormatter("{x:,.10g}")
+        )

@@ -1,4 +1,4 @@
-"""Pictures of the models beyond the notebook: pure functions from parts of `results.json` to Matplotlib figures."""
+"""Pictures of other models on the study's rows: pure functions from parts of `results.json` to Matplotlib figures."""
 
 from __future__ import annotations
 
@@ -8,8 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from energyknn.study.reporting.axes import BLUE, GREEN, GREY, ORANGE, RED, Picture, label_axes, make_axes
-from energyknn.study.results import ComparedModel, CoveragePart, CurvePart, EstimatePart, GroupPart, Results
+from energyknn.study.reporting.axes import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    RED,
+    Picture,
+    escape,
+    label_axes,
+    make_axes,
+    write_ticks,
+)
+from energyknn.study.reporting.words import Words, write_number
+from energyknn.study.results import (
+    ComparedModel,
+    CoveragePart,
+    CurvePart,
+    EstimatePart,
+    GroupPart,
+    NumberResults,
+    Results,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,8 +39,6 @@ if TYPE_CHECKING:
 _STYLES = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (RED, "D"), (GREY, "v"))
 _BEST_SHOWN = 6
 _MOST_NAMES = 12  # below a panel, before they are thinned
-_ERROR = "energy score"
-_DECADES = "decade of release (years)"
 _NOMINAL = 90  # % of the rows
 
 
@@ -48,17 +66,19 @@ def _plot_each(axes: Axes, lines: Mapping[str, tuple[Any, Sequence[EstimatePart]
 
 def _name_rows(axes: Axes, names: Sequence[str]) -> None:
     """Write names on the vertical axis, the first on top."""
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), list(map(escape, names)))
     axes.set_ylim(len(names) - 0.4, -0.6)
 
 
-def draw_models(models: Mapping[str, ComparedModel]) -> Figure:
+def draw_models(models: Mapping[str, ComparedModel], *, words: Words) -> Figure:
     """Draw the error of every model as bars, and the best ones again where their intervals can be seen.
 
     Parameters
     ----------
     models : mapping of str to ComparedModel
         The part `beyond` of `results.json`.
+    words : Words
+        The target's unit.
 
     Returns
     -------
@@ -71,22 +91,24 @@ def draw_models(models: Mapping[str, ComparedModel]) -> Figure:
     values, best = [error["value"] for error in errors.values()], list(errors)[:_BEST_SHOWN]
     heights = (0.4 + 0.27 * len(errors), 0.5 + 0.3 * len(best))
     figure, (above, below) = make_axes(
-        1.5 + sum(heights), f"Least test RMSE: {values[0]:.4f}, {best[0]}", heights=heights
+        1.5 + sum(heights), f"Least test RMSE: {write_number(values[0])}, {best[0]}", heights=heights
     )
     bars = above.barh(range(len(errors)), values, color=[_color(name) for name in errors], height=0.65)
-    above.bar_label(bars, fmt="{:.4f}", padding=3, fontsize=8.5)
+    above.bar_label(bars, list(map(write_number, values)), padding=3, fontsize=8.5)
     above.set_xlim(0, 1.35 * max(values))
     for row, name in enumerate(best):
         marker = "o" if _color(name) == BLUE else "s"
         _plot_estimates(below, [row], [errors[name]], across=True, color=_color(name), marker=marker, linestyle="none")
     _name_rows(above, list(errors))
     _name_rows(below, best)
-    label_axes(above, f"test RMSE ({_ERROR})", "model")
-    label_axes(below, f"test RMSE ({_ERROR})", "model", title="The best, with 95 % intervals")
+    for axes in (above, below):
+        write_ticks(axes.xaxis, max(values))
+    label_axes(above, words.with_unit("test RMSE"), "model")
+    label_axes(below, words.with_unit("test RMSE"), "model", title="The best, with 95 % intervals")
     return figure
 
 
-def draw_errors(errors: Mapping[str, Sequence[GroupPart]], *, by: str) -> Figure:
+def draw_errors(errors: Mapping[str, Sequence[GroupPart]], *, by: str, words: Words) -> Figure:
     """Draw the errors of groups of rows, such as decades, for some models.
 
     Parameters
@@ -95,6 +117,8 @@ def draw_errors(errors: Mapping[str, Sequence[GroupPart]], *, by: str) -> Figure
         The groups of each model.
     by : str
         What the groups are, with its unit.
+    words : Words
+        The target's unit.
 
     Returns
     -------
@@ -103,7 +127,7 @@ def draw_errors(errors: Mapping[str, Sequence[GroupPart]], *, by: str) -> Figure
     """
     last = list(errors)[-1]
     worst = max(errors[last], key=lambda row: row["rmse"]["value"])
-    title = f"{last}: largest RMSE {worst['rmse']['value']:.3f}, at {worst['group']}"
+    title = f"{last}: largest RMSE {write_number(worst['rmse']['value'])}, at {worst['group']}"
     figure, (above, below) = make_axes(5.6, title, heights=(1.2, 1))
     groups = list(dict.fromkeys(row["group"] for rows in errors.values() for row in rows))
     places = {
@@ -117,19 +141,23 @@ def draw_errors(errors: Mapping[str, Sequence[GroupPart]], *, by: str) -> Figure
         axes.set_xticks(shown, [groups[place] for place in shown], rotation=45, ha="right", rotation_mode="anchor")
     above.set_ylim(bottom=0)
     below.axhline(0, color="black", linewidth=1)
-    label_axes(above, by, f"RMSE\n({_ERROR})")
-    label_axes(below, by, f"actual - predicted\n(mean, {_ERROR})")
+    for axes in (above, below):
+        write_ticks(axes.yaxis, max(abs(end) for end in axes.get_ylim()))
+    label_axes(above, by, words.with_unit("RMSE"))
+    label_axes(below, by, words.with_unit("actual - predicted", note="mean"))
     figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=1, fontsize=9)
     return figure
 
 
-def draw_learning_curve(curves: Mapping[str, Sequence[CurvePart]]) -> Figure:
+def draw_learning_curve(curves: Mapping[str, Sequence[CurvePart]], *, words: Words) -> Figure:
     """Draw the error of models over the number of rows that they learned from.
 
     Parameters
     ----------
     curves : mapping of str to sequence of CurvePart
         The points of each model.
+    words : Words
+        The target's unit.
 
     Returns
     -------
@@ -138,7 +166,7 @@ def draw_learning_curve(curves: Mapping[str, Sequence[CurvePart]]) -> Figure:
     """
     name = min(curves, key=lambda model: curves[model][-1]["rmse"]["value"])
     *_, before, last = (point["rmse"]["value"] for point in (curves[name][0], *curves[name]))
-    title = f"{name}: the last doubling of rows takes {before - last:.4f} off the RMSE"
+    title = f"{name}: the last doubling of rows takes {write_number(before - last)} off the RMSE"
     figure, (axes,) = make_axes(4.2, title)
     sizes = {model: [point["n_train"] for point in points] for model, points in curves.items()}
     _plot_each(axes, {model: (sizes[model], [point["rmse"] for point in points]) for model, points in curves.items()})
@@ -146,7 +174,8 @@ def draw_learning_curve(curves: Mapping[str, Sequence[CurvePart]]) -> Figure:
     axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{size:,}" for size in ticks])
     axes.set_xticks([], minor=True)
-    label_axes(axes, "training rows (count, log scale)", f"RMSE of validation rows ({_ERROR})")
+    label_axes(axes, "training rows (count, log scale)", words.with_unit("RMSE of validation rows"))
+    write_ticks(axes.yaxis, max(point["rmse"]["value"] for points in curves.values() for point in points))
     axes.legend(fontsize=9, loc="best", framealpha=0.9)
     return figure
 
@@ -205,13 +234,15 @@ def draw_calibration(points: Sequence[CoveragePart]) -> Figure:
     return figure
 
 
-def draw_coverage(rows: Sequence[CoveragePart]) -> Figure:
-    """Draw coverage and width of intervals by decade of release.
+def draw_coverage(rows: Sequence[CoveragePart], *, words: Words) -> Figure:
+    """Draw coverage and width of intervals by decade.
 
     Parameters
     ----------
     rows : sequence of CoveragePart
         With `group`.
+    words : Words
+        The target's unit, and what a row is.
 
     Returns
     -------
@@ -227,9 +258,15 @@ def draw_coverage(rows: Sequence[CoveragePart]) -> Figure:
     below.bar(places, [row["mean_width"] for row in rows], color=BLUE, width=0.65)
     for axes in (above, below):
         axes.set_xticks(places, [row["group"] for row in rows], rotation=45, ha="right", rotation_mode="anchor")
-    label_axes(above, _DECADES, "coverage\n(% of test rows)")
-    label_axes(below, _DECADES, f"mean width\n({_ERROR})")
+    by = _name_decades(words)
+    write_ticks(below.yaxis, max(row["mean_width"] for row in rows))
+    label_axes(above, by, "coverage\n(% of test rows)")
+    label_axes(below, by, words.with_unit("mean width"))
     return figure
+
+
+def _name_decades(words: Words) -> str:
+    return "decade of release (years)" if words.row == "track" else "decade (years)"
 
 
 def _as_percent(row: CoveragePart) -> EstimatePart:
@@ -239,12 +276,12 @@ def _as_percent(row: CoveragePart) -> EstimatePart:
 _BOOTSTRAP = "Bars: 95 % intervals, by bootstrap over the rows."
 
 
-def draw_beyond(results: Results) -> dict[str, Picture]:
-    """Draw every picture of the section beyond the notebook.
+def draw_beyond(results: Results | NumberResults) -> dict[str, Picture]:
+    """Draw every picture of the section with other models.
 
     Parameters
     ----------
-    results : Results
+    results : Results or NumberResults
         The content of `results.json`, with the parts `beyond` and `beyond_analyses` or without.
 
     Returns
@@ -256,9 +293,11 @@ def draw_beyond(results: Results) -> dict[str, Picture]:
     models, found = results.get("beyond"), results.get("beyond_analyses")
     if not models or not found:
         return {}
+    words, by = Words.of(results), _name_decades(Words.of(results))
+    target = words.target
     pictures = {
         "models": Picture(
-            draw_models(models),
+            draw_models(models, words=words),
             "Bars of the test RMSE of every model, and the best with intervals.",
             "All models, same training and test rows; neighbours in blue, trees in orange. " + _BOOTSTRAP,
         )
@@ -266,21 +305,21 @@ def draw_beyond(results: Results) -> dict[str, Picture]:
     errors = found.get("errors", {})
     if "decade" in errors:
         pictures["errors_by_decade"] = Picture(
-            draw_errors(errors["decade"], by=_DECADES),
+            draw_errors(errors["decade"], by=by, words=words),
             "Lines of RMSE and of the mean residual by decade.",
-            "Test rows by decade of release; decades of fewer than 20 rows are left out. Below: above 0, a model "
-            "predicts too little there. " + _BOOTSTRAP,
+            "Test rows by decade; decades of fewer than 20 rows are left out. Below: above 0, a model predicts too "
+            "little there. " + _BOOTSTRAP,
         )
     if "target" in errors:
         pictures["errors_by_target"] = Picture(
-            draw_errors(errors["target"], by="actual energy (score)"),
-            "Lines of RMSE and of the mean residual by actual energy.",
-            "Test rows by actual energy. Predictions lie nearer the mean than targets do, so any model predicts too "
+            draw_errors(errors["target"], by=words.with_unit(f"actual {target}"), words=words),
+            f"Lines of RMSE and of the mean residual by actual {target}.",
+            f"Test rows by actual {target}. Predictions lie nearer the mean than targets do, so any model predicts too "
             "much at the low end and too little at the high end. " + _BOOTSTRAP,
         )
     if "learning_curve" in found:
         pictures["learning_curve"] = Picture(
-            draw_learning_curve(found["learning_curve"]),
+            draw_learning_curve(found["learning_curve"], words=words),
             "Curves of RMSE over training rows.",
             "Models that learn from a part of one fold's training rows, all scored on that fold's validation rows. "
             + _BOOTSTRAP,
@@ -293,7 +332,7 @@ def draw_beyond(results: Results) -> dict[str, Picture]:
         )
     if "importance" in found:
         pictures["importance"] = Picture(
-            draw_weights(found["importance"], unit="rise of the RMSE when shuffled (score)", verb="tells"),
+            draw_weights(found["importance"], unit=words.with_unit("rise of the RMSE when shuffled"), verb="tells"),
             "Bars of the columns' importance.",
             "How much the error rises when a column is shuffled among validation rows, a category's indicators "
             "together. Lines: a standard deviation over folds to either side.",
@@ -302,11 +341,11 @@ def draw_beyond(results: Results) -> dict[str, Picture]:
         pictures["calibration"] = Picture(
             draw_calibration(found["calibration"]),
             "Observed over nominal coverage.",
-            "Share of the test rows whose energy lies in its interval. Bars: 95 % intervals of the share.",
+            f"Share of the test rows whose {target} lies in its interval. Bars: 95 % intervals of the share.",
         )
     if "coverage" in found:
         pictures["coverage"] = Picture(
-            draw_coverage(found["coverage"]),
+            draw_coverage(found["coverage"], words=words),
             "Coverage and mean width of intervals by group.",
             "Test rows in intervals of 90 % (line), and how wide these are. Bars: 95 % intervals of the share.",
         )

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
 from energyknn.errors import import_extra
 from energyknn.study.reporting import tables
 from energyknn.study.reporting.axes import Picture
+from energyknn.study.reporting.class_pictures import draw_class_pictures
 from energyknn.study.reporting.pictures import StudyArrays, draw_pictures
-from energyknn.study.results import Analyses, ComparedModel, Results
+from energyknn.study.reporting.words import Words, write_number
+from energyknn.study.results import Analyses, AnyResults, ClassResults, ComparedModel, NumberResults, Results
 
 
-def render_page(results: Results, pictures: Mapping[str, Picture]) -> str:
+def render_page(results: AnyResults, pictures: Mapping[str, Picture]) -> str:
     """Render the study as one HTML page that needs nothing else.
 
     Parameters
     ----------
-    results : Results
+    results : Results, NumberResults or ClassResults
         The content of `results.json`.
     pictures : mapping of str to Picture
-        What `draw_pictures` returns, or a part of it. They are embedded in this order. Those whose names begin with
-        "beyond" stand in the section beyond the notebook.
+        What `draw_pictures` or `draw_class_pictures` returns, or a part of it. They are embedded in this order. Those
+        whose names begin with "beyond" stand in the section with other models.
 
     Returns
     -------
@@ -39,19 +40,29 @@ def render_page(results: Results, pictures: Mapping[str, Picture]) -> str:
     loader = jinja.PackageLoader("energyknn.study.reporting", "")
     options = {"autoescape": True, "undefined": jinja.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     environment = jinja.Environment(loader=loader, **options)
-    environment.filters |= dict[str, Any](figure=tables.format_value, difference=tables.format_difference, say=_say)
-    return str(environment.get_template("report.html.j2").render(_describe(results), pictures=pictures))
+    environment.filters |= dict[str, Any](
+        figure=tables.format_value,
+        difference=tables.format_difference,
+        score=tables.format_score,
+        amount=write_number,
+        say=_say,
+    )
+    if "notebook" in results:
+        name, described = "report.html.j2", _describe_notebooks(cast("Results", results))
+    else:
+        name, described = "own_report.html.j2", _describe_own(results)
+    return str(environment.get_template(name).render({**_describe(results), **described}, pictures=pictures))
 
 
-def render_report(results: Results, arrays: StudyArrays) -> dict[str, bytes]:
+def render_report(results: AnyResults, arrays: StudyArrays | None) -> dict[str, bytes]:
     """Render the page and its pictures as the files of a report.
 
     Parameters
     ----------
-    results : Results
+    results : Results, NumberResults or ClassResults
         The content of `results.json`.
-    arrays : StudyArrays
-        Targets and predictions.
+    arrays : StudyArrays or None
+        Targets and predictions; None where the target is a class.
 
     Returns
     -------
@@ -64,32 +75,84 @@ def render_report(results: Results, arrays: StudyArrays) -> dict[str, bytes]:
     ImportError
         If the extra ``report`` is not installed.
     """
-    pictures = draw_pictures(results, arrays)
+    if arrays is None:
+        pictures = draw_class_pictures(cast("ClassResults", results))
+    else:
+        pictures = draw_pictures(cast("Results | NumberResults", results), arrays)
     files = {"report.html": render_page(results, pictures).encode("utf-8")}
     return files | {f"pictures/{name}.png": picture.png for name, picture in pictures.items()}
 
 
-def _describe(results: Results) -> dict[str, Any]:
-    """Return what the template shows, by the names that it uses: the results and what is made of them."""
-    models = sorted(results.get("beyond", {}).items(), key=lambda item: item[1]["test"]["rmse"])
+def _describe(results: AnyResults) -> dict[str, Any]:
+    """Return what the template of every study shows, by the names that it uses."""
+    found: dict[str, Any] = dict(results)
+    models = sorted(found.get("beyond", {}).items(), key=lambda item: item[1]["test"]["rmse"])
+    key = "accuracy" if "classes" in results else "r2"
+    return {
+        "notebook": None,
+        **results,
+        "words": Words.of(results),
+        "honest": found.get("honest"),
+        "beyond": _describe_beyond(found["beyond_analyses"], models) if models else None,
+        "gaps": {
+            "score": "Accuracy" if "classes" in results else "R²",
+            "with_self": found["overfitting"][f"train_minus_test_{key}"],
+            "without_self": found["overfitting"][f"without_self_minus_test_{key}"],
+        },
+        "file_and_protocol": list(_list_protocol(results)),
+        "machine": list(_list_machine(results)),
+    }
+
+
+def _describe_notebooks(results: Results) -> dict[str, Any]:
+    """Return what the page of the notebook's columns shows: its figures beside this run's."""
     honest = tables.compare_with_honest(results)
     parts: dict[str, Any] = {"search": results, "search without leakage": results.get("honest")}
-    data, protocol = shlex.quote(results["data"]["path"]), results["protocol"]
-    command = f"energyknn reproduce --data {data} --reference-year {protocol['reference_year']}"
     return {
-        **results,
         "steps": tables.group_by_step(tables.compare_with_notebook(results)),
-        "honest": results.get("honest"),
         "honest_steps": tables.group_by_step(honest),
         "honest_change": {row.quantity: row.difference for row in honest if row.step == "tuned"},
-        "beyond": _describe_beyond(results["beyond_analyses"], models) if models else None,
         "searches": [
             {"name": f"{name} {words}", **part[name]}
             for words, part in parts.items()
             if part
             for name in ("coarse", "micro")
         ],
-        "command": f"{command} --search {shlex.quote(protocol['search'])}",
+    }
+
+
+def _describe_own(results: NumberResults | ClassResults) -> dict[str, Any]:
+    """Return what the page of other columns shows."""
+    words, base, tuned = Words.of(results), cast("Any", results["base"]), cast("Any", results["tuned"])
+    honest = cast("Any", results.get("honest"))
+    if "classes" in results:
+        names = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
+        what = (
+            "Balanced accuracy counts each class alike. The log loss, better when smaller, punishes sure and wrong "
+            "votes. ROC AUC is the chance that a row of a class gets more votes for it than a row of another."
+        )
+    else:
+        names = {"r2": "R²", "rmse": words.with_unit("RMSE")}
+        what = "R² is 1 for perfect predictions, and 0 for their mean."
+
+    def write(key: str, scores: Mapping[str, Any]) -> str:
+        return write_number(scores[key]) if key == "rmse" else tables.format_score(scores[key])
+
+    cards = [
+        (f"{name} on test rows", write(key, tuned["test"]), f"k = {base['n_neighbors']}: {write(key, base['test'])}")
+        for key, name in names.items()
+    ]
+    tried = results["curve"]["n_neighbors"]
+    cards.append(("neighbours k", str(tuned["n_neighbors"]), f"best of {len(tried)} from {tried[0]} to {tried[-1]}"))
+    curves = {"this run": results["curve"], "repeated rows on one side": honest["curve"] if honest else None}
+    return {
+        "task": "class" if "classes" in results else "number",
+        "cards": cards,
+        "score_name": "accuracy" if "classes" in results else "R²",
+        "what_scores": what,
+        "scores": tables.list_scores(results, words),
+        "honest_scores": tables.list_scores(honest, words) if honest else None,
+        "searches": [{"name": name, **curve} for name, curve in curves.items() if curve],
     }
 
 
@@ -98,9 +161,55 @@ def _describe_beyond(analyses: Analyses, models: Sequence[tuple[str, ComparedMod
     return {**analyses, "models": models, "best": models[0][0], "notes": tables.list_notes(analyses)}
 
 
+_NAMES = {
+    "path": "file",
+    "nulls": "empty cells",
+    "sha256": "SHA-256",
+    "scaling": "scale learned from",
+    "reference_year": "year of age 0",
+    "test_size": "share held out",
+    "random_state": "seed of the split",
+    "groups": "kept on one side",
+    "train_rows": "training rows",
+    "search": "candidates scored by",
+}
+
+
+def _list_protocol(results: AnyResults) -> Iterator[tuple[str, str]]:
+    """Yield what the file and the protocol are, in words; nothing that plays no part in this study."""
+    has_years = any(column["role"] == "year" for column in results["schema"]["columns"])
+    shown = {
+        "reference_year": has_years,
+        "synthetic": results["schema"]["row"] == "track",
+        "arguments": False,
+        "notes": False,
+    }
+    for part in (results["data"], results["protocol"]):
+        for name, value in part.items():
+            if shown.get(name, True):
+                yield _NAMES.get(name, name.replace("_", " ")), _say(value, name)
+
+
+def _list_machine(results: AnyResults) -> Iterator[tuple[str, str]]:
+    """Yield what the machine is, and the versions of packages."""
+    environment: Mapping[str, Any] = results["environment"]
+    yield from ((name, str(value)) for name, value in environment.items() if name != "packages")
+    yield from environment["packages"].items()
+
+
 def _say(value: object, name: str = "") -> str:
-    """Write a value of the results in words; counts of rows get their thousands set apart."""
-    if name.endswith("rows"):
+    """Write a value of the results in words; counts get their thousands set apart."""
+    if name.endswith("rows") or name == "nulls":
         return f"{value:,}"
-    known = {"all_rows": "all rows", "train_only": "training rows", "True": "yes", "False": "no"}
+    known = {
+        "all_rows": "all rows",
+        "train_only": "training rows",
+        "repeats": "rows with equal features",
+        "none": "nothing",
+        "one-search": "one search per fold",
+        "grid": "GridSearchCV",
+        "ray": "Ray Tune",
+        "True": "yes",
+        "False": "no",
+    }
     return known.get(str(value), str(value))

@@ -5,18 +5,30 @@ Nothing here touches pyplot, a window or the user's Matplotlib settings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from energyknn.errors import import_extra
-from energyknn.study.reporting.axes import BLUE, GREEN, GREY, ORANGE, RED, UNIT, Picture, label_axes, make_axes
+from energyknn.study.reporting.axes import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    RED,
+    Picture,
+    label_axes,
+    make_axes,
+    write_ticks,
+)
 from energyknn.study.reporting.comparison_pictures import draw_beyond
+from energyknn.study.reporting.curves import Curve, describe_bars, draw_curve, draw_every_k, draw_points, mark_best
 from energyknn.study.reporting.tables import QUANTITIES, SIDES
-from energyknn.study.results import Results, SearchPart
+from energyknn.study.reporting.words import Words, write_number
+from energyknn.study.results import NumberResults, Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +39,8 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 _MOST_POINTS = 30_000
+UNIT_INTERVAL = "0 to 1"
+"""The unit of scores such as shares."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +50,9 @@ class StudyArrays:
     Parameters
     ----------
     y_train : ndarray of shape (n_train,), float64
-        Energy of the training rows, 0 to 1.
+        Targets of the training rows.
     y_test : ndarray of shape (n_test,), float64
-        Energy of the test rows, 0 to 1.
+        Targets of the test rows.
     predicted_test : ndarray of shape (n_test,), float64
         What the tuned model predicts for the test rows, in their order.
     """
@@ -48,23 +62,8 @@ class StudyArrays:
     predicted_test: FloatArray
 
 
-class _Curve:
-    """Scores of one search in the order of k, each candidate once; arrays of shape (n_candidates,)."""
-
-    def __init__(self, search: SearchPart) -> None:
-        self.n_neighbors, order = np.unique(search["n_neighbors"], return_index=True)
-        self.folds = np.array(search["fold_test_scores"])[order]  # (n_candidates, n_folds)
-        self.mean = self.folds.mean(axis=1)
-        self.error = self.folds.std(axis=1) / np.sqrt(self.folds.shape[1])
-
-    def find(self, n_neighbors: int) -> tuple[float, float]:
-        """Return the mean of a candidate and one standard error."""
-        (place,) = np.flatnonzero(self.n_neighbors == n_neighbors)
-        return float(self.mean[place]), float(self.error[place])
-
-
 def draw_validation_curve(results: Results) -> Figure:
-    """Draw the mean validation R² of every candidate k with one standard error.
+    """Draw the mean validation R² of the candidates of both searches, beside the notebook's, with one standard error.
 
     Parameters
     ----------
@@ -87,7 +86,7 @@ def draw_validation_curve(results: Results) -> Figure:
     One standard error is the population standard deviation over the folds, divided by the root of their
     number.
     """
-    coarse, micro, best = _Curve(results["coarse"]), _Curve(results["micro"]), results["micro"]["best"]
+    coarse, micro, best = Curve(results["coarse"]), Curve(results["micro"]), results["micro"]["best"]
     mean, error = micro.find(best)
     title = f"Best k is {best}: validation R² {mean:.4f} ± {error:.4f}"
     every_k = results.get("curve")
@@ -95,12 +94,12 @@ def draw_validation_curve(results: Results) -> Figure:
         title += f"; of every k it is {every_k['best']}, which the searches pass by"
     figure, (above, below) = make_axes(5.6, title, heights=(1.35, 1))
     if every_k:
-        _draw_curve(above, _Curve(every_k), label="every k from one search, this run", color=GREY, marker="")
-    _draw_curve(above, coarse, label="coarse search, this run", color=BLUE)
-    _draw_points(above, micro, label="micro search, this run", color=GREEN, marker="s")
-    printed = _Curve(results["notebook"]["coarse"])
+        draw_curve(above, Curve(every_k), label="every k from one search, this run", color=GREY, marker="")
+    draw_curve(above, coarse, label="coarse search, this run", color=BLUE)
+    draw_points(above, micro, label="micro search, this run", color=GREEN, marker="s")
+    printed = Curve(results["notebook"]["coarse"])
     style: dict[str, Any] = {"color": RED, "marker": "D", "markerfacecolor": "none", "markersize": 5.5}
-    _draw_points(above, printed, label="coarse search, notebook", **style)
+    draw_points(above, printed, label="coarse search, notebook", **style)
     above.scatter(
         np.repeat(printed.n_neighbors, printed.folds.shape[1]), printed.folds.ravel(), s=3, color=RED, alpha=0.7
     )
@@ -110,40 +109,28 @@ def draw_validation_curve(results: Results) -> Figure:
     near, total = int(np.count_nonzero(micro.mean >= mean - error)), len(micro.n_neighbors)
     share = f"All {total}" if near == total else f"{near} of {total}"
     words = f"{share} micro candidates are within one standard error (dashed) of the best (star)"
-    _draw_curve(below, micro, label="micro search, this run", color=GREEN)
+    draw_curve(below, micro, label="micro search, this run", color=GREEN)
     below.axhline(mean - error, color=GREY, linewidth=1, linestyle="--")
     below.set_xticks(micro.n_neighbors)
     label_axes(below, "neighbours k (count)", "mean validation R² (no unit)", title=words)
     for axes in (above, below):
-        axes.plot(
-            [best], [mean], linestyle="none", zorder=5, marker="*", markersize=13, color=ORANGE, markeredgecolor="black"
-        )
-        axes.axvline(best, color=GREY, linewidth=0.8, linestyle=":")
+        mark_best(axes, best, mean)
     return figure
 
 
-def _draw_points(axes: Axes, curve: _Curve, **style: Any) -> None:
-    options: dict[str, Any] = {"linestyle": "none", "markersize": 4.5, "capsize": 2.5, "elinewidth": 1.2, **style}
-    axes.errorbar(curve.n_neighbors, curve.mean, yerr=curve.error, **options)
-
-
-def _draw_curve(axes: Axes, curve: _Curve, *, label: str, color: str, marker: str = "o") -> None:
-    low, high = curve.mean - curve.error, curve.mean + curve.error
-    axes.fill_between(curve.n_neighbors, low, high, color=color, alpha=0.2, linewidth=0)
-    _draw_points(axes, curve, label=label, color=color, marker=marker, linestyle="-")
-
-
 def draw_predicted_against_actual(
-    y_test: ArrayLike, predicted_test: ArrayLike, *, n_points: int = _MOST_POINTS, random_state: int = 42
+    y_test: ArrayLike, predicted_test: ArrayLike, *, words: Words, n_points: int = _MOST_POINTS, random_state: int = 42
 ) -> Figure:
-    """Draw predicted against actual energy as counts in hexagonal cells, with the identity line.
+    """Draw predicted against actual targets as counts in hexagonal cells, with the identity line.
 
     Parameters
     ----------
     y_test : array-like of shape (n_test,)
-        Actual energy, 0 to 1.
+        Actual targets.
     predicted_test : array-like of shape (n_test,)
-        Predicted energy, in the same order.
+        Predicted targets, in the same order.
+    words : Words
+        The target and its unit.
     n_points : int, default=30_000
         Most rows to draw; of more, a random choice without repeats is drawn.
     random_state : int, default=42
@@ -161,21 +148,31 @@ def draw_predicted_against_actual(
     """
     actual, predicted = np.asarray(y_test, dtype=np.float64), np.asarray(predicted_test, dtype=np.float64)
     rmse = float(np.sqrt(np.mean((actual - predicted) ** 2)))
-    title = f"Predicted energy misses actual energy by {rmse:.3f} (RMSE, test rows)"
+    title = f"Predicted {words.target} misses actual {words.target} by {write_number(rmse)} (RMSE, test rows)"
     figure, (axes,) = make_axes(4.5, title)
     if len(actual) > n_points:
         chosen = np.random.default_rng(random_state).choice(len(actual), n_points, replace=False)
         actual, predicted = actual[chosen], predicted[chosen]
-    low, high = min(actual.min(), predicted.min(), 0.0), max(actual.max(), predicted.max(), 1.0)
+    low, high = _find_limits(words, actual, predicted)
     cells = _draw_cells(axes, (actual, predicted), (low, high))
     axes.plot([low, high], [low, high], color=RED, linewidth=1.6, label="predicted = actual")
     axes.set_aspect("equal")
-    label_axes(axes, f"actual energy ({UNIT})", f"predicted energy ({UNIT})")
+    for axis in (axes.xaxis, axes.yaxis):
+        write_ticks(axis, max(abs(low), abs(high)))
+    label_axes(axes, words.with_unit(f"actual {words.target}"), words.with_unit(f"predicted {words.target}"))
     axes.legend(fontsize=9, loc="upper left")
     bar = figure.colorbar(cells, ax=axes, shrink=0.85, format="{x:g}")
     bar.set_label("test rows in a cell (count, log scale)", fontsize=10)
     bar.ax.tick_params(labelsize=9.5)
     return figure
+
+
+def _find_limits(words: Words, *values: FloatArray) -> tuple[float, float]:
+    """Return the ends of an axis for targets: those of a score from 0 to 1 stay there."""
+    low, high = min(part.min() for part in values), max(part.max() for part in values)
+    if words.unit == UNIT_INTERVAL:
+        low, high = min(low, 0.0), max(high, 1.0)
+    return (low, high) if low < high else (low - 0.5, high + 0.5)
 
 
 def _draw_cells(axes: Axes, points: tuple[FloatArray, FloatArray], limits: tuple[float, float]) -> PolyCollection:
@@ -194,15 +191,17 @@ def _count_bins(n_rows: int) -> int:
     return int(np.clip(np.sqrt(n_rows), 10, 50))
 
 
-def draw_residuals(y_test: ArrayLike, predicted_test: ArrayLike) -> Figure:
+def draw_residuals(y_test: ArrayLike, predicted_test: ArrayLike, *, words: Words) -> Figure:
     """Draw the residuals, actual minus predicted, against the prediction and as a histogram.
 
     Parameters
     ----------
     y_test : array-like of shape (n_test,)
-        Actual energy, 0 to 1.
+        Actual targets.
     predicted_test : array-like of shape (n_test,)
-        Predicted energy, in the same order.
+        Predicted targets, in the same order.
+    words : Words
+        The target and its unit.
 
     Returns
     -------
@@ -222,28 +221,33 @@ def draw_residuals(y_test: ArrayLike, predicted_test: ArrayLike) -> Figure:
     lowest, median, highest = np.array([np.quantile(residuals[rows], [0.05, 0.5, 0.95]) for rows in bins]).T
     largest = float(np.max(np.abs(median)))
     low, high = np.quantile(residuals, [0.05, 0.95])
-    title = f"Median residual within ±{largest:.3f} in every bin; 90 % of all between {low:+.2f} and {high:+.2f}"
+    ends = " and ".join(write_number(float(end), signed=True) for end in (low, high))
+    title = f"Median residual within ±{write_number(largest)} in every bin; 90 % of all between {ends}"
     figure, (above, below) = make_axes(5.0, title, heights=(1.2, 1))
     style: dict[str, Any] = {"color": BLUE, "alpha": 0.25, "linewidth": 0, "label": "5 to 95 % of the rows"}
     above.fill_between(centre, lowest, highest, **style)
     above.plot(centre, median, color=BLUE, marker="o", markersize=3.5, label="median")
     above.axhline(0, color=RED, linewidth=1.2)
-    label_axes(above, f"predicted energy ({UNIT})", "actual - predicted\n(energy score)")
+    residual = words.with_unit("actual - predicted\n" if words.unit else "actual - predicted")
+    label_axes(above, words.with_unit(f"predicted {words.target}"), residual)
+    write_ticks(above.xaxis, float(np.abs(predicted).max()))
+    for axis in (above.yaxis, below.xaxis):
+        write_ticks(axis, float(np.abs(residuals).max()))
     above.legend(fontsize=9, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
     below.hist(residuals, bins=_count_bins(len(residuals)), color=BLUE)
     below.axvline(0, color=RED, linewidth=1.2)
     for value in (low, high):
         below.axvline(value, color=GREY, linestyle="--", linewidth=1)
-    label_axes(below, "actual - predicted energy (energy score)", "test rows (count)", title="Dashed lines: 5 and 95 %")
+    label_axes(below, residual.replace("\n", " "), "test rows (count)", title="Dashed lines: 5 and 95 %")
     return figure
 
 
-def draw_train_against_test(results: Results) -> Figure:
-    """Draw the scores on training and test rows, before and after tuning, with the notebook's beside them.
+def draw_train_against_test(results: Results | NumberResults) -> Figure:
+    """Draw the scores on training and test rows, before and after tuning, beside the notebook's where they are given.
 
     Parameters
     ----------
-    results : Results
+    results : Results or NumberResults
         The content of `results.json`.
 
     Returns
@@ -257,43 +261,53 @@ def draw_train_against_test(results: Results) -> Figure:
     ImportError
         If the extra ``report`` is not installed.
     """
-    gaps = results["overfitting"]["without_self_minus_test_r2"]
+    gaps, words = results["overfitting"]["without_self_minus_test_r2"], Words.of(results)
     title = f"Train minus test R², self left out: {gaps['base']:+.3f} before tuning, {gaps['tuned']:+.3f} after"
     figure, panels = make_axes(5.4, title, heights=(1, 1))
-    models: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = [
-        (results["base"], results["notebook"]["base"]),
-        (results["tuned"], results["notebook"]["tuned"]),
-    ]
-    lines = [(model, printed, side) for model, printed in models for side in SIDES]
-    heights = np.arange(len(lines))
-    markers = dict(zip(SIDES, ((BLUE, "o"), (GREEN, "^"), (ORANGE, "s")), strict=True))
+    models: list[Mapping[str, Any]] = [results["base"], results["tuned"]]
     for axes, quantity in zip(panels, QUANTITIES, strict=True):
-        for height, (model, _, side) in zip(heights, lines, strict=True):
-            (color, marker), value = markers[side], model[side][quantity]
-            axes.plot([value], [height], color=color, marker=marker, markersize=8, linestyle="none")
-            where: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 8.5}
-            axes.annotate(f"{value:.3f}", (value, height), (0, 6), **where)
-        values = [printed[side][quantity] if side in printed else np.nan for _, printed, side in lines]
-        style: dict[str, Any] = {"color": RED, "marker": "D", "markerfacecolor": "none", "linestyle": "none"}
-        axes.plot(values, heights, markersize=6, label="what the notebook printed", **style)
-        axes.set_yticks(heights, [f"k = {model['n_neighbors']}, {SIDES[side]}" for model, _, side in lines])
-        axes.set_ylim(len(lines) - 0.5, -0.8)
-        axes.margins(x=0.12)
+        draw_sides(axes, models, quantity)
+    notebook: Any = results.get("notebook")
+    if notebook:
+        for axes, quantity in zip(panels, QUANTITIES, strict=True):
+            printed = [
+                notebook[name].get(side, {}).get(quantity, np.nan) for name in ("base", "tuned") for side in SIDES
+            ]
+            style: dict[str, Any] = {"color": RED, "marker": "D", "markerfacecolor": "none", "linestyle": "none"}
+            axes.plot(printed, np.arange(len(printed)), markersize=6, label="what the notebook printed", **style)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
     label_axes(panels[0], "R² (no unit; higher is better)", "model and rows")
-    label_axes(panels[1], "RMSE (energy score; lower is better)", "model and rows")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
+    label_axes(panels[1], words.with_unit("RMSE", note="lower is better"), "model and rows")
+    write_ticks(panels[1].xaxis, max(model[side]["rmse"] for model in models for side in SIDES))
     return figure
 
 
-def draw_energy_distribution(y_train: ArrayLike, y_test: ArrayLike) -> Figure:
-    """Draw how energy is spread over all rows, and over training and test rows.
+def draw_sides(axes: Axes, models: Sequence[Mapping[str, Any]], quantity: str) -> None:
+    """Draw a score of models on training rows, on the same without self, and on test rows, one line each."""
+    markers = dict(zip(SIDES, ((BLUE, "o"), (GREEN, "^"), (ORANGE, "s")), strict=True))
+    lines = [(model, side) for model in models for side in SIDES]
+    for height, (model, side) in enumerate(lines):
+        (color, marker), value = markers[side], model[side][quantity]
+        axes.plot([value], [height], color=color, marker=marker, markersize=8, linestyle="none")
+        where: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 8.5}
+        text = write_number(value) if quantity == "rmse" else f"{value:.3f}"
+        axes.annotate(text, (value, height), (0, 6), **where)
+    axes.set_yticks(range(len(lines)), [f"k = {model['n_neighbors']}, {SIDES[side]}" for model, side in lines])
+    axes.set_ylim(len(lines) - 0.5, -0.8)
+    axes.margins(x=0.12)
+
+
+def draw_target_distribution(y_train: ArrayLike, y_test: ArrayLike, *, words: Words) -> Figure:
+    """Draw how the target is spread over all rows, and over training and test rows.
 
     Parameters
     ----------
     y_train : array-like of shape (n_train,)
-        Energy of the training rows, 0 to 1.
+        Targets of the training rows.
     y_test : array-like of shape (n_test,)
-        Energy of the test rows, 0 to 1.
+        Targets of the test rows.
+    words : Words
+        The target and its unit.
 
     Returns
     -------
@@ -307,27 +321,30 @@ def draw_energy_distribution(y_train: ArrayLike, y_test: ArrayLike) -> Figure:
     """
     train, test = np.asarray(y_train, dtype=np.float64), np.asarray(y_test, dtype=np.float64)
     everything = np.concatenate([train, test])
-    title = f"Energy of {len(everything):,} rows: mean {everything.mean():.3f}, sd {everything.std():.3f}"
+    mean, spread = (write_number(float(value)) for value in (everything.mean(), everything.std()))
+    title = f"Spread of {words.target} over {len(everything):,} {words.row}s: mean {mean}, sd {spread}"
     figure, (axes,) = make_axes(3.4, title)
-    edges = np.linspace(min(everything.min(), 0.0), max(everything.max(), 1.0), _count_bins(len(test)) + 1)
+    low, high = _find_limits(words, everything)
+    edges = np.linspace(low, high, _count_bins(len(test)) + 1)
     shares = [100 * np.histogram(values, edges)[0] / len(values) for values in (everything, train, test)]
     axes.stairs(shares[0], edges, fill=True, color="#c9d6df", label=f"all rows ({len(everything):,})")
-    label = f"train ({len(train):,}), sd {train.std():.3f}"
+    label = f"train ({len(train):,}), sd {write_number(float(train.std()))}"
     axes.stairs(shares[1], edges, color=BLUE, linewidth=1.6, label=label)
-    label = f"test ({len(test):,}), sd {test.std():.3f}"
+    label = f"test ({len(test):,}), sd {write_number(float(test.std()))}"
     axes.stairs(shares[2], edges, color=RED, linewidth=1.4, linestyle="--", label=label)
-    label_axes(axes, f"energy ({UNIT})", "rows in a bin (% of each group)")
+    label_axes(axes, words.with_unit(words.target), "rows in a bin (% of each group)")
+    write_ticks(axes.xaxis, max(abs(low), abs(high)))
     axes.set_ylim(0, 1.4 * max(float(share.max()) for share in shares))
-    axes.legend(fontsize=9, loc="upper left")
+    axes.legend(fontsize=9, loc="best")
     return figure
 
 
-def draw_pictures(results: Results, arrays: StudyArrays) -> dict[str, Picture]:
-    """Draw every picture of the study, with its caption and its text for those who cannot see it.
+def draw_pictures(results: Results | NumberResults, arrays: StudyArrays) -> dict[str, Picture]:
+    """Draw every picture of a study of numbers, with its caption and its text for those who cannot see it.
 
     Parameters
     ----------
-    results : Results
+    results : Results or NumberResults
         The content of `results.json`.
     arrays : StudyArrays
         Targets and predictions.
@@ -343,41 +360,55 @@ def draw_pictures(results: Results, arrays: StudyArrays) -> dict[str, Picture]:
     ImportError
         If the extra ``report`` is not installed.
     """
-    sides = (arrays.y_test, arrays.predicted_test)
-    n_test, n_folds = len(arrays.y_test), len(results["coarse"]["fold_test_scores"][0])
+    words, n_test = Words.of(results), len(arrays.y_test)
+    target = words.target
     drawn = f"All {n_test:,} test rows."
     if n_test > _MOST_POINTS:
         drawn = f"{_MOST_POINTS:,} of {n_test:,} test rows, a random choice with a fixed seed."
+    printed = " Diamonds: the notebook's own two models, on its own file." if "notebook" in results else ""
+    sides = "Train without self leaves it out: its gap to the test score shows overfitting."
     pictures = {
-        "validation_curve": Picture(
-            draw_validation_curve(results),
-            "Curve of mean validation R² against the number of neighbours.",
-            f"Mean R² over {n_folds} folds of the training rows. Bars and bands: one standard error, the standard "
-            f"deviation over the folds divided by √{n_folds}. Star: the best k. Diamonds: what the notebook printed "
-            "for its own file; dots: its folds.",
-        ),
+        "validation_curve": _show_validation_curve(results),
         "train_against_test": Picture(
             draw_train_against_test(results),
             "Dots of R² and RMSE on training and test rows, before and after tuning.",
-            "Train counts each row as its own neighbour, as the notebook does. Train without self leaves it out: its "
-            "gap to the test score shows overfitting. Diamonds: the notebook's own two models, on its own file.",
+            f"Train counts each row as its own neighbour. {sides}{printed}",
         ),
         "predicted_against_actual": Picture(
-            draw_predicted_against_actual(*sides),
-            "Map of counts: predicted energy against actual energy.",
+            draw_predicted_against_actual(arrays.y_test, arrays.predicted_test, words=words),
+            f"Map of counts: predicted {target} against actual {target}.",
             f"{drawn} Predicted by the tuned model. A prediction on the line is right.",
         ),
         "residuals": Picture(
-            draw_residuals(*sides),
-            "Band of residuals against predicted energy, and a histogram of residuals.",
-            f"All {n_test:,} test rows, tuned model. Above, bins of equally many rows by predicted energy: a median "
+            draw_residuals(arrays.y_test, arrays.predicted_test, words=words),
+            f"Band of residuals against predicted {target}, and a histogram of residuals.",
+            f"All {n_test:,} test rows, tuned model. Above, bins of equally many rows by predicted {target}: a median "
             "above 0 means that the model predicts too little there.",
         ),
-        "energy_distribution": Picture(
-            draw_energy_distribution(arrays.y_train, arrays.y_test),
-            "Histogram of energy in all, training and test rows.",
+        "target_distribution": Picture(
+            draw_target_distribution(arrays.y_train, arrays.y_test, words=words),
+            f"Histogram of {target} in all, training and test rows.",
             "The two sides of the split and both together, each in % of its own rows. R² compares the error with this "
             "spread; RMSE does not.",
         ),
     }
     return pictures | draw_beyond(results)
+
+
+def _show_validation_curve(results: Results | NumberResults) -> Picture:
+    """Return the picture of the candidates: those of the notebook's two searches, or every k of the one search."""
+    if "notebook" in results:
+        study = cast("Results", results)
+        return Picture(
+            draw_validation_curve(study),
+            "Curve of mean validation R² against the number of neighbours.",
+            describe_bars(len(study["coarse"]["fold_test_scores"][0]), "R²")
+            + " Star: the best k. Diamonds: what the notebook printed for its own file; dots: its folds.",
+        )
+    curve = results["curve"]
+    return Picture(
+        draw_every_k(curve, score="R²"),
+        "Curve of mean validation R² against the number of neighbours.",
+        describe_bars(len(curve["fold_test_scores"][0]), "R²")
+        + f" Star: the best k. Circle: the largest k within one standard error of it. {curve['remark']}".rstrip(),
+    )

@@ -1,4 +1,4 @@
-"""The notebook's figures beside this run's, as rows that the terminal and the page both show."""
+"""Figures as rows that the terminal and the page both show: the notebook beside this run, or models side by side."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from energyknn.study.reporting.words import Value, Words, write_number
 from energyknn.study.results import Analyses, ComparedModel, Results
 
 SIDES = {"train": "train", "train_without_self": "train without self", "test": "test"}
@@ -17,7 +18,12 @@ SIDES = {"train": "train", "train_without_self": "train without self", "test": "
 QUANTITIES = {"r2": "R²", "rmse": "RMSE"}
 """The two scores: key in the results, and words for it."""
 
-Value = int | float | None
+_CLASS_SCORES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "log_loss": "log loss",
+    "roc_auc": "ROC AUC",
+}
 
 
 class ComparisonRow(NamedTuple):
@@ -131,18 +137,49 @@ def format_difference(value: Value, *, quantity: str = "") -> str:
     return f"+{text}" if value is not None and value > 0 else text
 
 
+def format_score(value: Value) -> str:
+    """Write a score as text, to four places; None gives a dash.
+
+    Examples
+    --------
+    >>> format_score(0.98765), format_score(None)
+    ('0.9877', '-')
+    """
+    return "-" if value is None else f"{value:.4f}"
+
+
 def group_by_step(rows: Sequence[ComparisonRow]) -> list[tuple[str, list[ComparisonRow]]]:
     """Return each step with its rows, in their order."""
     return [(step, list(group)) for step, group in groupby(rows, key=lambda row: row.step)]
 
 
-def build_table(rows: Sequence[ComparisonRow]) -> Table:
-    """Build the table of the notebook beside this run for a terminal, with a rule between steps."""
-    table = Table(title="Notebook beside this run", title_justify="left", caption_justify="left")
-    table.caption = "difference = this run - notebook; - where there is no figure"
+def build_table(
+    rows: Sequence[ComparisonRow],
+    *,
+    title: str = "Notebook beside this run",
+    names: tuple[str, str] = ("notebook", "this run"),
+) -> Table:
+    """Build the table of two studies side by side for a terminal, with a rule between steps.
+
+    Parameters
+    ----------
+    rows : sequence of ComparisonRow
+        The figures.
+    title : str
+        What stands above the table.
+    names : tuple of two str
+        What the two columns of figures are called.
+
+    Returns
+    -------
+    rich.table.Table
+        One line for each row.
+    """
+    table = Table(title=title, title_justify="left", caption_justify="left")
+    table.caption = f"difference = {names[1]} - {names[0]}; - where there is no figure"
     table.add_column("step")
     table.add_column("quantity")
-    for name in ("notebook", "this run", "difference"):
+    for name in (*names, "difference"):
         table.add_column(name, justify="right", no_wrap=True)
     for step, group in group_by_step(rows):
         table.add_section()
@@ -153,6 +190,65 @@ def build_table(rows: Sequence[ComparisonRow]) -> Table:
     return table
 
 
+class ScoreLine(NamedTuple):
+    """A score of each model, as text."""
+
+    score: str
+    figures: tuple[str, ...]
+
+
+class ScoreSheet(NamedTuple):
+    """The names of the models, and a line for each score."""
+
+    models: tuple[str, ...]
+    lines: tuple[ScoreLine, ...]
+
+
+def list_scores(figures: Mapping[str, Any], words: Words) -> ScoreSheet:
+    """Set the baseline, the base model and the tuned model of a study of other columns side by side.
+
+    Parameters
+    ----------
+    figures : mapping
+        `NumberResults`, `ClassResults`, or the second study of the first.
+    words : Words
+        The target's unit.
+
+    Returns
+    -------
+    ScoreSheet
+        Every score on every side. A dash stands for what is not defined.
+    """
+    baseline, base, tuned = (figures[name] for name in ("baseline", "base", "tuned"))
+    is_number = "rmse" in tuned["test"]
+    scores = {"r2": "R²", "rmse": words.with_unit("RMSE")} if is_number else _CLASS_SCORES
+    models = (
+        "mean" if is_number else "most frequent",
+        f"k = {base['n_neighbors']}",
+        f"tuned, k = {tuned['n_neighbors']}",
+    )
+    lines = []
+    for side, of in SIDES.items():
+        for key, name in scores.items():
+            write = write_number if key == "rmse" else format_score
+            values = [model.get(side, {}).get(key) for model in (baseline, base, tuned)]
+            lines.append(ScoreLine(f"{of} {name}", tuple(map(write, values))))
+    return ScoreSheet(models, tuple(lines))
+
+
+def tabulate_scores(sheet: ScoreSheet, *, title: str) -> Table:
+    """Build the table of models side by side for a terminal, with a rule between the sides of the split."""
+    table = Table(title=Text(title), title_justify="left")
+    table.add_column("score")
+    for model in sheet.models:
+        table.add_column(model, justify="right")
+    for number, line in enumerate(sheet.lines):
+        if number % (len(sheet.lines) // len(SIDES)) == 0:
+            table.add_section()
+        table.add_row(Text(line.score), *line.figures)
+    return table
+
+
 def list_notes(analyses: Analyses) -> list[str]:
     """List what was not compared, what the budget made smaller, and what it or an interrupt left out."""
     absent = [f"not compared: {name} ({advice})" for name, advice in analyses["missing"].items()]
@@ -160,7 +256,12 @@ def list_notes(analyses: Analyses) -> list[str]:
     return [*absent, *smaller, *(f"left out: {name} ({why})" for name, why in analyses["left_out"].items())]
 
 
-def tabulate_models(models: Mapping[str, ComparedModel], notes: Sequence[str] = ()) -> Table:
+def tabulate_models(
+    models: Mapping[str, ComparedModel],
+    notes: Sequence[str] = (),
+    *,
+    title: str = "Beyond the notebook, on the same rows",
+) -> Table:
     """Build the table of models beyond the notebook for a terminal.
 
     Parameters
@@ -169,23 +270,25 @@ def tabulate_models(models: Mapping[str, ComparedModel], notes: Sequence[str] = 
         The part `beyond` of `results.json`.
     notes : sequence of str, default=()
         Lines under the table, as of `list_notes`.
+    title : str
+        What stands above the table.
 
     Returns
     -------
     rich.table.Table
         One line for each model, that with the least test RMSE in bold.
     """
-    table = Table(title="Beyond the notebook, on the same rows", title_justify="left", caption_justify="left")
+    table = Table(title=title, title_justify="left", caption_justify="left")
     table.box, table.pad_edge, table.padding = None, False, (0, 1, 0, 0)  # so that 80 columns hold it
     measure = "± half of the 95 % interval of the test RMSE, by bootstrap over test rows"
-    table.caption = "\n".join((measure, *map(escape, notes)))
+    table.caption = Text("\n".join((measure, *notes)))
     table.add_column("model", no_wrap=True)
     for name in ("cv RMSE", "test RMSE", "±", "test R²", "seconds"):
         table.add_column(name, justify="right")
     best = min(models, key=lambda name: models[name]["test"]["rmse"])
     for name, model in models.items():
         half = (model["test_rmse"]["high"] - model["test_rmse"]["low"]) / 2
-        figures = (model["cv_rmse"], model["test"]["rmse"], half, model["test"]["r2"])
+        figures = (*map(write_number, (model["cv_rmse"], model["test"]["rmse"], half)), f"{model['test']['r2']:.5f}")
         style = "bold" if name == best else None
-        table.add_row(name, *(f"{figure:.5f}" for figure in figures), f"{model['seconds']:.1f}", style=style)
+        table.add_row(name, *figures, f"{model['seconds']:.1f}", style=style)
     return table

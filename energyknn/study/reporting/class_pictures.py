@@ -1,0 +1,247 @@
+"""Pictures of a study whose target is a class: pure functions from `results.json` to Matplotlib figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from energyknn.errors import import_extra
+from energyknn.study.reporting.axes import BLUE, GREY, ORANGE, RED, Picture, escape, label_axes, make_axes
+from energyknn.study.reporting.curves import describe_bars, draw_every_k
+from energyknn.study.reporting.pictures import draw_sides
+from energyknn.study.reporting.words import Words
+from energyknn.study.results import ClassPart, ClassResults, ConfusionPart, ReliabilityPart
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MOST_SHOWN = 20  # classes
+_MOST_WRITTEN = 10  # classes of a matrix whose counts can be read
+_LONGEST_NAME = 18  # letters of a class beside an axis
+
+
+def shorten(label: str) -> str:
+    """Return a label that fits beside an axis."""
+    return escape(label if len(label) <= _LONGEST_NAME else f"{label[: _LONGEST_NAME - 1]}…")
+
+
+def draw_confusion(confusion: ConfusionPart, *, words: Words) -> Figure:
+    """Draw test rows by actual and predicted class.
+
+    Parameters
+    ----------
+    confusion : ConfusionPart
+        Counts by actual class, then predicted class.
+    words : Words
+        The target.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Each row of the matrix in % of the rows of its class; counts stand in the cells where they can be read.
+
+    Raises
+    ------
+    ImportError
+        If the extra ``report`` is not installed.
+    """
+    counts, labels = np.array(confusion["counts"]), confusion["labels"]
+    wrong = counts - np.diag(np.diag(counts))
+    title = f"{wrong.sum():,} of {counts.sum():,} test rows get another {words.target} than theirs"
+    if wrong.any():
+        actual, predicted = np.unravel_index(int(wrong.argmax()), wrong.shape)
+        title += f": most often {labels[actual]} is taken for {labels[predicted]}"
+    figure, (axes,) = make_axes(4.6, title)
+    shares = 100 * counts / counts.sum(axis=1, keepdims=True).clip(1)
+    shades = import_extra("matplotlib.colors", extra="report").LinearSegmentedColormap.from_list(
+        "shares", ["#ffffff", "#4a90c4", "#08306b"]
+    )
+    image = axes.imshow(shares, vmin=0, vmax=100, cmap=shades)
+    axes.grid(visible=False)
+    names = [shorten(label) for label in labels]
+    axes.set_xticks(range(len(labels)), names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(labels)), names)
+    if len(labels) <= _MOST_WRITTEN:
+        for (row, column), count in np.ndenumerate(counts):
+            color = "white" if shares[row, column] > 45 else "black"
+            axes.text(column, row, f"{count:,}", ha="center", va="center", color=color, fontsize=9)
+    label_axes(axes, f"predicted {words.target}", f"actual {words.target}")
+    bar = figure.colorbar(image, ax=axes, shrink=0.85)
+    bar.set_label("rows (% of the actual class)", fontsize=10)
+    bar.ax.tick_params(labelsize=9.5)
+    return figure
+
+
+def draw_reliability(groups: Sequence[ReliabilityPart]) -> Figure:
+    """Draw how many predictions are right, over the share of the votes that they got.
+
+    Parameters
+    ----------
+    groups : sequence of ReliabilityPart
+        Groups of test rows, by the share of votes for the predicted class.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Dots with their intervals, and the line on which both are equal.
+
+    Raises
+    ------
+    ImportError
+        If the extra ``report`` is not installed.
+    """
+    shares = 100 * np.array([group["mean_share"] for group in groups])
+    right, low, high = 100 * np.array([[group["right"][end] for end in ("value", "low", "high")] for group in groups]).T
+    off = right - shares
+    worst = int(np.abs(off).argmax())
+    title = (
+        f"Where {shares[worst]:.0f} % of the neighbours vote for the predicted class, {right[worst]:.0f} % are right"
+    )
+    figure, (axes,) = make_axes(4.4, title)
+    ends = [min(shares.min(), low.min()) - 3, 101]
+    axes.plot(ends, ends, color=RED, linewidth=1.2, label="as many right as vote")
+    reach = np.array([right - low, high - right]).clip(0)
+    axes.errorbar(
+        shares,
+        right,
+        yerr=reach,
+        color=BLUE,
+        marker="o",
+        markersize=4.5,
+        capsize=2.5,
+        elinewidth=1.2,
+        label="test rows",
+    )
+    axes.set_aspect("equal")
+    label_axes(axes, "share of the votes for the predicted class (%)", "right predictions (%)")
+    axes.legend(fontsize=9, loc="upper left")
+    return figure
+
+
+def draw_classes(classes: Sequence[ClassPart], *, words: Words) -> Figure:
+    """Draw the share of each class in training and test rows, and how many of its test rows are found.
+
+    Parameters
+    ----------
+    classes : sequence of ClassPart
+        The classes, the largest first; the first 20 are drawn.
+    words : Words
+        The target.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Bars for the two sides of the split, and dots for recall.
+
+    Raises
+    ------
+    ImportError
+        If the extra ``report`` is not installed.
+    """
+    shown = classes[:_MOST_SHOWN]
+    sides = [np.array([part[side] for part in classes], dtype=float) for side in ("train_rows", "test_rows")]
+    shares = [100 * side[: len(shown)] / side.sum() for side in sides]
+    found = [(place, part["recall"]) for place, part in enumerate(shown) if part["recall"] is not None]
+    hardest = min(found, key=lambda item: item[1])
+    title = f"Hardest to find: {shown[hardest[0]]['label']}, {100 * hardest[1]:.0f} % of its test rows"
+    figure, (axes,) = make_axes(1.9 + 0.34 * len(shown), title)
+    places = np.arange(len(shown))
+    axes.barh(places - 0.18, shares[0], height=0.34, color=BLUE, label="training rows")
+    axes.barh(places + 0.18, shares[1], height=0.34, color="#9fc3dd", label="test rows")
+    style: dict[str, Any] = {"color": ORANGE, "markeredgecolor": "black", "marker": "D", "linestyle": "none"}
+    axes.plot([100 * recall for _, recall in found], [place for place, _ in found], label="found (recall)", **style)
+    axes.set_yticks(places, [shorten(part["label"]) for part in shown])
+    axes.set_ylim(len(shown) - 0.5, -0.6)
+    axes.set_xlim(0, 104)
+    label_axes(axes, "share of all rows, or of its test rows (%)", words.target)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
+    return figure
+
+
+def draw_accuracies(results: ClassResults) -> Figure:
+    """Draw accuracies on training and test rows, before and after tuning, beside those of the most frequent class.
+
+    Parameters
+    ----------
+    results : ClassResults
+        The content of `results.json`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Accuracy above, balanced accuracy below, with one line for each model and side.
+
+    Raises
+    ------
+    ImportError
+        If the extra ``report`` is not installed.
+    """
+    gaps = results["overfitting"]["without_self_minus_test_accuracy"]
+    title = f"Train minus test accuracy, self left out: {gaps['base']:+.3f} before tuning, {gaps['tuned']:+.3f} after"
+    figure, panels = make_axes(5.4, title, heights=(1, 1))
+    models: list[Mapping[str, Any]] = [results["base"], results["tuned"]]
+    baseline: Mapping[str, Any] = results["baseline"]["test"]
+    for axes, quantity in zip(panels, ("accuracy", "balanced_accuracy"), strict=True):
+        axes.axvline(
+            baseline[quantity], color=GREY, linestyle="--", linewidth=1.2, label="most frequent class, test rows"
+        )
+        draw_sides(axes, models, quantity)
+        label_axes(axes, f"{quantity.replace('_', ' ')} (higher is better)", "model and rows")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", fontsize=9)
+    return figure
+
+
+def draw_class_pictures(results: ClassResults) -> dict[str, Picture]:
+    """Draw every picture of a study of classes, with its caption and its text for those who cannot see it.
+
+    Parameters
+    ----------
+    results : ClassResults
+        The content of `results.json`.
+
+    Returns
+    -------
+    dict of str to Picture
+        By name, in the order in which the page shows them; a name is also that of the picture's file.
+
+    Raises
+    ------
+    ImportError
+        If the extra ``report`` is not installed.
+    """
+    words, curve = Words.of(results), results["curve"]
+    n_test, n_classes = results["protocol"]["test_rows"], len(results["classes"])
+    few = "" if n_classes <= _MOST_SHOWN else f" The {_MOST_SHOWN} with the most rows of {n_classes}."
+    return {
+        "validation_curve": Picture(
+            draw_every_k(curve, score="accuracy"),
+            "Curve of mean validation accuracy against the number of neighbours.",
+            describe_bars(len(curve["fold_test_scores"][0]), "accuracy")
+            + f" Star: the best k. Circle: the largest k within one standard error of it. {curve['remark']}".rstrip(),
+        ),
+        "train_against_test": Picture(
+            draw_accuracies(results),
+            "Dots of accuracy and balanced accuracy on training and test rows, before and after tuning.",
+            "Train counts each row as its own neighbour. Train without self leaves it out: its gap to the test score "
+            "shows overfitting. Balanced accuracy counts each class alike, however few rows it has.",
+        ),
+        "confusion": Picture(
+            draw_confusion(results["confusion"], words=words),
+            f"Matrix of test rows by actual and predicted {words.target}.",
+            f"All {n_test:,} test rows, tuned model. A row of the matrix is one actual class. Those on the diagonal "
+            f"are right.{' The rarest classes are counted together.' if few else ''}",
+        ),
+        "reliability": Picture(
+            draw_reliability(results["reliability"]),
+            "Share of right predictions over the share of votes.",
+            "Test rows by the share of their neighbours that vote for the predicted class. Below the line, the votes "
+            "promise too much. Bars: 95 % intervals of the share (Wilson).",
+        ),
+        "classes": Picture(
+            draw_classes(results["classes"], words=words),
+            f"Bars of the share of each {words.target}, and dots of its recall.",
+            f"The two sides of the split, and how many of the test rows of each class are found.{few}",
+        ),
+    }
