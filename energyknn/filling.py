@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from energyknn._shared.showing import in_one_line
 from energyknn.errors import DataFileError
 from energyknn.schema import Schema
 
 __all__ = ["Fills", "apply_fills", "fit_fills"]
 
 
+@in_one_line
 @dataclass(frozen=True)
 class Fills:
     """What missing cells of each column are filled with.

@@ -12,9 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
+from energyknn._shared.showing import in_one_line
+
 __all__ = ["Scale", "apply_scale", "fit_scale"]
 
 
+@in_one_line
 @dataclass(frozen=True)
 class Scale:
     """What is subtracted from some columns, and what they are divided by, in the units of those columns.

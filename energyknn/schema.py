@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from energyknn._shared.showing import in_one_line
+
 __all__ = ["Column", "Schema", "make_schema"]
 
 Role = Literal["number", "year", "category", "target", "label", "text"]
@@ -13,6 +15,7 @@ TARGETS: tuple[Role, ...] = ("target", "label")
 """The roles of the column to predict."""
 
 
+@in_one_line
 @dataclass(frozen=True)
 class Column:
     """One column of a data file.

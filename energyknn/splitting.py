@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit, KFold, StratifiedKFold, train_test_split
 
+from energyknn._shared.showing import in_one_line
+
 __all__ = ["Split", "fold_classes", "fold_groups", "fold_rows", "split_classes", "split_groups", "split_rows"]
 
 
+@in_one_line
 class Split(NamedTuple):
     """Row numbers of the two sides: `train` (n_train,) and `test` (n_test,), int64, no row on both."""
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from energyknn._shared.checks import check_choice, check_integer
+from energyknn._shared.showing import in_one_line
 from energyknn.cluster.pool import Outcome, Task, Unit, WorkerPool, use_pool
 from energyknn.cluster.session import ClusterOptions
 from energyknn.errors import ClusterError, import_extra
@@ -63,6 +64,7 @@ class Range(NamedTuple):
     log: bool = False
 
 
+@in_one_line
 @dataclass(frozen=True, eq=False)
 class ChoiceScores:
     """Scores of every choice that was tried.

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import energyknn
+from energyknn._shared.showing import in_one_line
 from energyknn.cluster.journal import Journal
 from energyknn.cluster.session import ClusterFacts, ClusterOptions, look_around, open_cluster
 from energyknn.errors import ClusterError, import_extra
@@ -92,6 +93,7 @@ class Task(NamedTuple):
     uses_gpu: bool = False
 
 
+@in_one_line
 @dataclass
 class RunReport:
     """How a job went.

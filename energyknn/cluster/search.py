@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from energyknn._shared.checks import check_choice, check_integer, check_rows
+from energyknn._shared.showing import in_one_line
 from energyknn.cluster.journal import open_journal
 from energyknn.cluster.merging import Nearest, finish_nearest, merge_nearest, no_nearest, search_shard
 from energyknn.cluster.pool import Outcome, PoolJob, RunReport, Task, Unit, WorkerPool, use_pool
@@ -24,6 +25,7 @@ from energyknn.progress import Track, track_silently
 _FEWEST_ROWS, _MOST_ROWS, _N_BLOCKS = 3072, 16384, 32  # of a unit, and units of a shard
 
 
+@in_one_line
 class ClusterNeighbors(NamedTuple):
     """Neighbours, and a report of the search.
 

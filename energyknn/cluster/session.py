@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from energyknn._shared.ray_session import open_ray
+from energyknn._shared.showing import in_one_line
 from energyknn.errors import ClusterError, import_extra
 
 _UNITS_IN_STORE = 2  # of each worker: one that it does, and one that waits
@@ -56,6 +57,7 @@ class Node:
     object_store: int
 
 
+@in_one_line
 @dataclass(frozen=True)
 class ClusterFacts:
     """The nodes that are alive, and the name of the driver's node, into whose object store data go."""

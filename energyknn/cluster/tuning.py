@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from energyknn._shared.checks import check_integer
+from energyknn._shared.showing import in_one_line
 from energyknn.cluster.journal import describe_value, open_journal
 from energyknn.cluster.pool import Outcome, PoolJob, RunReport, Task, Unit, WorkerPool, use_pool
 from energyknn.cluster.session import ClusterOptions, check_object_store
@@ -27,6 +28,7 @@ _N_STEPS = 16  # of a side of a fold
 _FEWEST_ROWS = 1 << 15  # row numbers of a step, where none are asked for: a search of few rows is slower for each
 
 
+@in_one_line
 class ClusterScores(NamedTuple):
     """Scores, and a report of the run that computed them.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self, cast, overload
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from sklearn.model_selection import GroupKFold, GroupShuffleSplit, ShuffleSplit,
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
+from energyknn._shared.showing import in_one_line
 from energyknn.estimators.base import ROWS_AT_ONCE, Saved
 from energyknn.estimators.neighborhoods import has_neighborhoods, list_neighborhoods, predict_left_out, refill_neighbors
 from energyknn.estimators.regressor import KNNRegressor
@@ -42,6 +43,7 @@ class Intervals(NamedTuple):
         return f"Intervals({len(self.lower)} rows, mean width {np.mean(self.upper - self.lower):.4g})"
 
 
+@in_one_line
 class LeftOut(NamedTuple):
     """Rows that were predicted without themselves: what they are, and how well that went.
 
@@ -57,9 +59,6 @@ class LeftOut(NamedTuple):
     targets: NDArray[np.float64]
     predictions: NDArray[np.float64]
     difficulty: NDArray[np.float64]
-
-    def __repr__(self) -> str:
-        return f"LeftOut({len(self.rows)} rows)"
 
 
 def conformal_quantile(scores: ArrayLike, coverage: float) -> float:
@@ -415,33 +414,43 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return self._cut_off(self.estimator_.predict(X))
 
-    def predict_interval(self, X: ArrayLike, *, coverage: float | None = None) -> Intervals:
-        """Give each row an interval for its target.
+    @overload
+    def predict_interval(self, X: ArrayLike, *, coverage: float | None = None) -> Intervals: ...
+
+    @overload
+    def predict_interval(self, X: ArrayLike, *, coverage: Sequence[float]) -> list[Intervals]: ...
+
+    def predict_interval(
+        self, X: ArrayLike, *, coverage: float | Sequence[float] | None = None
+    ) -> Intervals | list[Intervals]:
+        """Give each row an interval for its target, or one of each of several coverages from one search.
 
         Parameters
         ----------
         X : array-like of shape (n_query, n_features)
             Rows, in the form that `estimator` accepts.
-        coverage : float or None, default=None
-            Share of targets to cover. None takes the estimator's own. If there were too few rows to calibrate that
-            share, the ends are infinite, or at the bounds.
+        coverage : float, sequence of float or None, default=None
+            Share of targets to cover, or several. None takes the estimator's own. If there were too few rows to
+            calibrate that share, the ends are infinite, or at the bounds.
 
         Returns
         -------
-        Intervals
-            `lower` and `upper` (n_query,), float64, in the target's unit.
+        Intervals or list of Intervals
+            `lower` and `upper` (n_query,), float64, in the target's unit. A list where several coverages are given.
 
         Raises
         ------
         NotFittedError
             If the estimator has not been fitted.
         ValueError
-            If `coverage` is not between 0 and 1.
+            If a coverage is not between 0 and 1.
         """
-        return self.predict_intervals(X, [self.coverage if coverage is None else coverage])[0]
+        if coverage is None or np.ndim(coverage) == 0:
+            return self._find_intervals(X, [self.coverage if coverage is None else cast("float", coverage)])[0]
+        return self._find_intervals(X, cast("Sequence[float]", coverage))
 
     def predict_intervals(self, X: ArrayLike, coverages: Sequence[float]) -> list[Intervals]:
-        """Give each row an interval of each coverage, from one search.
+        """Give each row an interval of each coverage: the older name of `predict_interval` with several.
 
         Parameters
         ----------
@@ -453,15 +462,12 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         Returns
         -------
         list of Intervals
-            One for each coverage: `lower` and `upper` (n_query,), float64, in the target's unit.
-
-        Raises
-        ------
-        NotFittedError
-            If the estimator has not been fitted.
-        ValueError
-            If a coverage is not between 0 and 1.
+            One for each coverage.
         """
+        return self.predict_interval(X, coverage=coverages)
+
+    def _find_intervals(self, X: ArrayLike, coverages: Sequence[float]) -> list[Intervals]:
+        """Find the intervals of each coverage, from one search."""
         check_is_fitted(self)
         sizes = np.abs(self.scores_)
         by_group = [sizes[self.groups_ == group] for group in range(len(self.edges_) + 1)]

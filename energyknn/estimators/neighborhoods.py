@@ -14,10 +14,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
+from energyknn._shared.showing import in_one_line
 from energyknn.estimators.base import ROWS_AT_ONCE, NeighborsMixin
 from energyknn.neighbors.weighting import average_targets
 
 
+@in_one_line
 class WeightedRows(NamedTuple):
     """Training rows (n_query, n_rows), int64, and how much each target counts (n_query, n_rows), float64."""
 

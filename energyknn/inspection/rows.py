@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from energyknn.estimators.neighborhoods import Neighborhood, WeightedRows, list_
 from energyknn.inspection.shares import ROUNDING, TOLERANCE, Columns, change_by_orders, resolve_columns, split_rows
 from energyknn.neighbors.metrics import METRICS
 
+_SHOWN_QUERIES = 3  # in a notebook
 _SHOWN = 10
 
 
@@ -51,6 +53,21 @@ class Explanation(NamedTuple):
     def __repr__(self) -> str:
         n_query, n_neighbors, n_columns = self.shares.shape
         return f"Explanation(n_query={n_query}, n_neighbors={n_neighbors}, n_columns={n_columns})"
+
+    def _repr_html_(self) -> str:
+        """Show the training rows behind the first predictions as tables in a notebook."""
+        parts = [
+            f"<p>Prediction {query}: {escape(_show_prediction(self.predictions[query]))}</p>"
+            + tabulate_neighbors(self, query).to_html(float_format="{:.3g}".format)
+            for query in range(min(_SHOWN_QUERIES, len(self.indices)))
+        ]
+        n_more = len(self.indices) - len(parts)
+        return "".join(parts) + (f"<p>and {n_more} more: tabulate_neighbors lays out each</p>" if n_more else "")
+
+
+def _show_prediction(value: Any) -> str:
+    """Return a number to four digits, and a label as it is."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def explain_predictions(

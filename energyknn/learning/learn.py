@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import gen_batches
 
 from energyknn._shared.checks import check_choice
+from energyknn._shared.showing import in_one_line
 from energyknn.learning.adam import Adam
 from energyknn.learning.gradient import differentiate_errors
 from energyknn.learning.maps import (
@@ -71,6 +72,7 @@ class Round(NamedTuple):
     validation_rmse: float
 
 
+@in_one_line
 @dataclass(frozen=True, eq=False)
 class LearnedMap:
     """A map and how it was learned.

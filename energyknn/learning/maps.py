@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
+from energyknn._shared.showing import in_one_line
+
 _ENOUGH_ROWS = 10_000  # to estimate a covariance
 
 Parameters = tuple[NDArray[Any], ...]
 """What learning changes: square roots of weights; or a matrix; or a matrix and the three parts of a hidden layer."""
 
 
+@in_one_line
 class HiddenLayer(NamedTuple):
     """Units whose outputs are added to the rows that a matrix maps.
 
@@ -33,6 +36,7 @@ class HiddenLayer(NamedTuple):
     components: NDArray[Any]
 
 
+@in_one_line
 class RowMap(NamedTuple):
     """A matrix (n_features, n_components) and a hidden layer, or None for a linear map."""
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from energyknn._shared.showing import in_one_line
 
+
+@in_one_line
 @dataclass(frozen=True, eq=False)
 class FileContent:
     """What a data file holds, and what was found out about it.

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energyknn import __version__
+from energyknn._shared.showing import in_one_line
 from energyknn.errors import ModelFileError
 
 FORMAT_VERSION = 1
@@ -41,6 +42,7 @@ _DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U8": "|u1", 
 _NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
 
 
+@in_one_line
 class Content(NamedTuple):
     """The content of a file.
 

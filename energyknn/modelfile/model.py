@@ -19,6 +19,7 @@ from sklearn.base import clone
 
 from energyknn._shared.checks import check_choice
 from energyknn._shared.saving import staged_file
+from energyknn._shared.showing import in_one_line
 from energyknn.encoding import MISMATCH_COST, Levels, encode_features, fit_levels, name_features, target_values
 from energyknn.errors import DataFileError, ModelFileError
 from energyknn.estimators import IntervalRegressor, KNNClassifier, KNNRegressor
@@ -48,6 +49,7 @@ _PROBE_TOLERANCE = 1e-6  # relative to the largest prediction: machines differ i
 _PACKAGES = ("energyknn", "numpy", "scikit-learn", "pandas")
 
 
+@in_one_line
 class Training(NamedTuple):
     """The rows that a model was fitted on.
 
@@ -69,6 +71,7 @@ class Training(NamedTuple):
     source_sha256: str | None = None
 
 
+@in_one_line
 class Probe(NamedTuple):
     """The first encoded training rows (n_probes, n_features), float64, and their predictions when the model was fitted.
 

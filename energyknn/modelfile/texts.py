@@ -9,9 +9,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from energyknn._shared.showing import in_one_line
 from energyknn.errors import ModelFileError
 
 
+@in_one_line
 @dataclass(frozen=True, eq=False)
 class Texts:
     """One text for each of many rows.

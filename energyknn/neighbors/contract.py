@@ -8,12 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from energyknn._shared.showing import in_one_line
 from energyknn._shared.threads import run_slices
 from energyknn.neighbors.metrics import METRICS
 
 _SLICE_VALUES = 1 << 15  # float64 values of a temporary: 256 KiB, which stay in the second cache
 
 
+@in_one_line
 class Neighbors(NamedTuple):
     """Distances (n_query, k), float64, and training rows (n_query, k), int64, nearest first."""
 

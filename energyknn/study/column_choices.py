@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from energyknn._shared.showing import in_one_line
 from energyknn.errors import DataFileError
 
 ROLES: Mapping[str, str] = {
@@ -26,6 +27,7 @@ Missing = Literal["refuse", "median", "drop"]
 _KEYS = ("target", "unit", "task", "missing", "columns")
 
 
+@in_one_line
 @dataclass(frozen=True)
 class ColumnChoices:
     """What a user says about the columns of a file. What is not said is found out.

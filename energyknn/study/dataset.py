@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from energyknn._shared.showing import in_one_line
 from energyknn.errors import DataFileError
 from energyknn.loading import FileContent, check_content, hash_file, load_table, read_file, sample_path
 from energyknn.loading.names import describe_matches, match_names
@@ -23,6 +24,7 @@ from energyknn.study.spotify_files import TEXT_COLUMNS, recognise_tracks
 _SHOWN = 12  # names of columns in a message
 
 
+@in_one_line
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A data file as a study uses it.
@@ -122,6 +124,7 @@ def recognise_dataset(
     )
 
 
+@in_one_line
 class Columns(NamedTuple):
     """Raw rows, what each column is, sentences about it, and why columns have their roles."""
 

@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from energyknn._shared.showing import in_one_line
+
 
 def r2_standard_error(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Estimate the standard error of R² over samples of rows.
@@ -66,6 +68,7 @@ class Gap:
     standard_error: float
 
 
+@in_one_line
 @dataclass(frozen=True)
 class Verdict:
     """A verdict of a few words and the paragraph that gives its figures."""

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from energyknn._shared.showing import in_one_line
 from energyknn.encoding import encode_features, fit_levels, target_values
 from energyknn.errors import DataFileError
 from energyknn.filling import apply_fills, fit_fills
@@ -54,6 +55,7 @@ class Protocol:
     n_splits: int = N_FOLDS
 
 
+@in_one_line
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """Scaled training and test rows, and the folds of the training rows.
@@ -102,6 +104,7 @@ def take_rows(data: Prepared, n_train: int | None = None, n_tested: int | None =
     return replace(kept, folds=tuple(folds), groups=groups)
 
 
+@in_one_line
 @dataclass
 class Clock:
     """Adds up the seconds of named stages."""

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from energyknn._shared.showing import in_one_line
 from energyknn.fitting import Scores, evaluate, fit_knn, predict, predict_without_self
 from energyknn.neighbors import Neighbors, build_index
 from energyknn.progress import Track, track_silently
@@ -22,6 +23,7 @@ from energyknn.tuning import Candidate, ScoreTable
 from energyknn.tuning.fold_neighbors import insert_own
 
 
+@in_one_line
 @dataclass(frozen=True, eq=False)
 class ModelFigures:
     """A model's scores, and its predictions of the test rows, shape (n_test,), in the target's unit."""
@@ -34,6 +36,7 @@ class ModelFigures:
     predicted_test: NDArray[np.float64]
 
 
+@in_one_line
 @dataclass(frozen=True, eq=False)
 class Study:
     """Every figure of one study, its rows, the seconds of its stages, and scikit-learn's fitted searches by stage."""

@@ -15,6 +15,7 @@ import pandas as pd
 from pandas.api import types
 
 from energyknn._shared.dates import read_years
+from energyknn._shared.showing import in_one_line
 from energyknn.schema import Schema
 from energyknn.study.notebook import SPOTIFY
 
@@ -68,6 +69,7 @@ _LEAST_SECONDS, _LEAST_MS = 20, 10_000  # typical durations of tracks: below, th
 _CLOCK = r"\s*(?:(\d+):)?(\d{1,3}):(\d{2})(?:\.\d+)?\s*"
 
 
+@in_one_line
 @dataclass(frozen=True, eq=False)
 class Recognised:
     """A Spotify file with the notebook's names and units.

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from sklearn.neighbors import KNeighborsRegressor
 
+from energyknn._shared.showing import in_one_line
 from energyknn.progress import Track, track_silently
 from energyknn.study.notebook import RANDOM_STATE
 from energyknn.study.protocol import Prepared
@@ -25,6 +26,7 @@ TOOLS: Mapping[ToolName, tuple[str, str]] = {
 """What scores the candidates of the coarse and of the micro search, by the name of the tool."""
 
 
+@in_one_line
 class Scored(NamedTuple):
     """Scores of candidates, and the fitted search of scikit-learn that they come from, where there is one."""
 

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import FitFailedWarning
 
 from energyknn._shared.checks import check_choice, check_integer, check_rows
+from energyknn._shared.showing import in_one_line
 from energyknn.errors import suggest_name
 from energyknn.neighbors.engines import Engine
 from energyknn.neighbors.metrics import METRICS
@@ -34,6 +35,7 @@ from energyknn.tuning.tallies import BlockSums, Part, Tally, make_part
 _VALUES_AT_ONCE = 1 << 25  # predictions that are held at once: 256 MiB
 
 
+@in_one_line
 class Candidate(NamedTuple):
     """A setting of the regression that can be scored.
 
@@ -215,6 +217,7 @@ def score_leave_one_out(
     return MappingProxyType({name: table.values[:, 0] for name, table in scores.items()})
 
 
+@in_one_line
 @dataclass(eq=False)
 class Job:
     """The arguments of `score_candidates`, checked and converted.

@@ -18,6 +18,7 @@ from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 
 from energyknn._shared.checks import check_rows
+from energyknn._shared.showing import in_one_line
 from energyknn.neighbors import NeighborIndex, Neighbors, build_index
 from energyknn.neighbors.engines import Engine
 from energyknn.splitting import Split
@@ -77,6 +78,7 @@ class Step(NamedTuple):
     work: float
 
 
+@in_one_line
 @dataclass(frozen=True, eq=False)
 class PreparedFold:
     """All rows as a fold's transformer returns them, and an index of its training rows."""
@@ -85,6 +87,7 @@ class PreparedFold:
     index: NeighborIndex
 
 
+@in_one_line
 @dataclass(frozen=True, eq=False)
 class FoldSearch:
     """The searches that one distance needs, to find the neighbours of every fold.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t
+
+_SHOWN = 10  # rows of a table in a notebook
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,6 +118,11 @@ class ScoreTable:
         return int(np.argmax(np.where(np.isnan(self.mean), -np.inf, self.mean)))
 
     @property
+    def best_candidate(self) -> Candidate:
+        """The candidate of the largest mean."""
+        return self.candidates[self.best]
+
+    @property
     def smoothest(self) -> int:
         """Row of the largest k whose mean is within one standard error of the best.
 
@@ -126,6 +134,10 @@ class ScoreTable:
         limit = mean[self.best] - self.std[self.best] / np.sqrt(self.shape[1])
         near = np.flatnonzero(mean >= limit).tolist()
         return max(near, key=lambda row: (self.n_neighbors[row], mean[row]), default=self.best)
+
+    def _repr_html_(self) -> str:
+        """Show the best candidates as a table in a notebook."""
+        return _show_best(repr(self), self.to_frame(), "mean")
 
     def select(self, candidates: Sequence[Candidate]) -> ScoreTable:
         """Return the table of some of the candidates.
@@ -162,7 +174,7 @@ class ScoreTable:
         return fields.assign(mean=self.mean, std=self.std, **folds)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CandidateScores:
     """The scores of every candidate on every fold, on each side of the folds.
 
@@ -184,6 +196,50 @@ class CandidateScores:
     test: Mapping[str, ScoreTable]
     train: Mapping[str, ScoreTable] | None = None
     train_without_self: Mapping[str, ScoreTable] | None = None
+
+    def __repr__(self) -> str:
+        """Show size and winner in one line."""
+        first = next(iter(self.test.values()))
+        size = f"{len(self.candidates)} candidates, {first.shape[1]} folds, {', '.join(self.test)}"
+        best = f"n_neighbors={self.best_candidate.n_neighbors}, mean {first.mean[first.best]:.4g}"
+        return f"CandidateScores({size}, best: {best})"
+
+    @property
+    def best(self) -> int:
+        """Place of the candidate with the largest mean of the first metric on the validation rows."""
+        return next(iter(self.test.values())).best
+
+    @property
+    def best_candidate(self) -> Candidate:
+        """The candidate of the largest mean."""
+        return self.candidates[self.best]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a data frame with a row per candidate: its fields, and means and deviations of each metric and side.
+
+        The columns are called as in `cv_results_`: `mean_test_r2`, `std_test_r2`, `mean_train_r2` and so on.
+        """
+        import pandas as pd
+
+        sides = {"test": self.test, "train": self.train, "train_without_self": self.train_without_self}
+        columns = {
+            f"{name}_{side}_{metric}": getattr(table, name)
+            for side, tables in sides.items()
+            for metric, table in (tables or {}).items()
+            for name in ("mean", "std")
+        }
+        return pd.DataFrame(list(self.candidates)).assign(**columns)
+
+    def _repr_html_(self) -> str:
+        """Show the best candidates as a table in a notebook."""
+        return _show_best(repr(self), self.to_frame(), f"mean_test_{next(iter(self.test))}")
+
+
+def _show_best(title: str, frame: pd.DataFrame, by: str) -> str:
+    """Show a title and the first rows of a frame as HTML, largest first, without the settings that all rows share."""
+    shared = [name for name in ("weights", "p", "transformer", "label") if len(set(map(str, frame[name]))) == 1]
+    best = frame.drop(columns=shared).sort_values(by=by, ascending=False, kind="stable").head(_SHOWN)
+    return f"<p>{escape(title)}</p>{best.to_html()}"
 
 
 class SearchInterrupted(KeyboardInterrupt):

@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 
+from energyknn._shared.showing import in_one_line
 from energyknn.inspection import group_columns
 from energyknn.progress import Track, track_silently
 from energyknn.schema import Schema
@@ -103,6 +104,7 @@ class Cost(NamedTuple):
     mapped: float = 0.0
 
 
+@in_one_line
 class Plan(NamedTuple):
     """What a comparison does.
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from energyknn._shared.showing import in_one_line
 from energyknn.inspection import explain_columns, group_columns
 from energyknn.schema import Schema
 from energyknn.splitting import Split
@@ -17,6 +18,7 @@ MOST_SHUFFLED = 5000
 """Validation rows of a fold whose columns are shuffled, at most."""
 
 
+@in_one_line
 class ColumnReport(NamedTuple):
     """How much each column of the file counts in a model: means over the folds, less and plus a standard deviation.
 

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.model_selection import ShuffleSplit
 
+from energyknn._shared.showing import in_one_line
 from energyknn.estimators.intervals import IntervalRegressor, conformal_quantile, measure_coverage
 from energyknn.estimators.neighborhoods import predict_left_out
 from energyknn.schema import Schema
@@ -19,6 +20,7 @@ from energyknn.study.protocol import Prepared
 NOMINAL = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
+@in_one_line
 class IntervalReport(NamedTuple):
     """Coverage and width of prediction intervals on test rows.
 
@@ -74,7 +76,7 @@ def measure_intervals(
     fitted = IntervalRegressor(
         model, method="split", coverage=coverage, refill=True, bounds=bounds, random_state=0
     ).fit(data.X_train, data.y_train)
-    own, *several = fitted.predict_intervals(data.X_test, (coverage, *NOMINAL))
+    own, *several = fitted.predict_interval(data.X_test, coverage=(coverage, *NOMINAL))
     counted = measure_coverage(data.y_test, own, groups=groups)
     points = [
         measure_coverage(data.y_test, intervals).assign(nominal=share)

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
+from energyknn._shared.showing import in_one_line
 from energyknn.fitting import evaluate
 from energyknn.progress import Track, track_silently
 from energyknn.schema import Schema
@@ -87,6 +88,7 @@ class CurvePoint(NamedTuple):
     rmse: bootstrap.Estimate
 
 
+@in_one_line
 class NestedEstimate(NamedTuple):
     """How much choosing k on the validation rows flatters their error.
 

@@ -16,6 +16,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import root_mean_squared_error
 from sklearn.pipeline import make_pipeline
 
+from energyknn._shared.showing import in_one_line
 from energyknn.estimators import KNNRegressor, MetricMap, make_learned_regressor
 from energyknn.fitting import Scores, evaluate, fit_in_groups
 from energyknn.learning.planes import weigh_softly
@@ -34,6 +35,7 @@ WITH_CURVES = (NOTEBOOK, ONE_MAP, BOOSTED_TREES)
 """Models that the learning curve shows. Those that tune or average would take hours."""
 
 
+@in_one_line
 class ModelScore(NamedTuple):
     """The scores of a model.
 

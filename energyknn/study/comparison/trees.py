@@ -19,6 +19,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.model_selection import ParameterSampler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from energyknn._shared.showing import in_one_line
 from energyknn.errors import import_extra
 from energyknn.progress import Track, track_silently
 from energyknn.splitting import split_rows
@@ -93,6 +94,7 @@ class Trial(NamedTuple):
     seconds: float
 
 
+@in_one_line
 class TunedTrees(NamedTuple):
     """The choice of `tune_trees`.
 

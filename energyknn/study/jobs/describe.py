@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from energyknn._shared.showing import in_one_line
 from energyknn.loading import read_file
 from energyknn.roles import guess_roles
 from energyknn.study.column_choices import ColumnChoices
@@ -14,6 +15,7 @@ from energyknn.study.reporting.column_table import tabulate_columns
 from energyknn.study.spotify_files import TEXT_COLUMNS, recognise_tracks
 
 
+@in_one_line
 @dataclass(frozen=True)
 class Description:
     """What `describe` found.

@@ -15,6 +15,7 @@ from rich.console import Group
 from rich.text import Text
 
 from energyknn._shared.saving import staged_folder
+from energyknn._shared.showing import in_one_line
 from energyknn.errors import DataFileError
 from energyknn.estimators import IntervalRegressor, KNNClassifier, KNNRegressor
 from energyknn.modelfile import fit_model, save_model
@@ -39,6 +40,7 @@ from energyknn.study.tools import ToolName, choose_tool
 REPORT, RESULTS = "report.html", "results.json"
 
 
+@in_one_line
 @dataclass(frozen=True)
 class Outcome:
     """What `reproduce` found: the content of `results.json`, the tables to print, and the names of the files."""

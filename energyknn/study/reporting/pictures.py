@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from energyknn._shared.showing import in_one_line
 from energyknn.errors import import_extra
 from energyknn.study.reporting.axes import (
     BLUE,
@@ -43,6 +44,7 @@ UNIT_INTERVAL = "0 to 1"
 """The unit of scores such as shares."""
 
 
+@in_one_line
 @dataclass(frozen=True, eq=False)
 class StudyArrays:
     """The targets and predictions that the pictures are drawn from.
