@@ -9,6 +9,7 @@ neighbours, 2011).
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Self, cast, overload
@@ -19,8 +20,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from scipy.stats import binomtest
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.ensemble import VotingRegressor
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit, ShuffleSplit, cross_val_predict
-from sklearn.utils import _safe_indexing, indexable
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing, get_tags, indexable
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
 from energyknn._shared.showing import in_one_line
@@ -29,8 +33,11 @@ from energyknn.estimators.neighborhoods import has_neighborhoods, list_neighborh
 from energyknn.estimators.regressor import KNNRegressor
 from energyknn.fitting import fit_in_groups
 
-Method = Literal["leave-one-out", "cv", "split"]
-METHODS: tuple[Method, ...] = ("leave-one-out", "cv", "split")
+Method = Literal["auto", "leave-one-out", "cv", "split"]
+METHODS: tuple[Method, ...] = ("auto", "leave-one-out", "cv", "split")
+
+_FEW_REPEATS = 0.02  # share of rows that repeat others and hardly change the coverage
+_FEW_VALUES = 3  # rows for each different one, from which on equal rows may be what a table of few values has
 
 
 class Intervals(NamedTuple):
@@ -129,11 +136,11 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     ----------
     estimator : estimator
         A regressor of one target.
-    method : {"leave-one-out", "cv", "split"}, default="leave-one-out"
-        Which errors calibrate the intervals. "leave-one-out" predicts each training row from its neighbours other than
-        itself, at the cost of one search; the model must have neighbours. "cv" predicts each training row by a fit
-        without its fold, at the cost of `cv` fits. "split" holds rows out and predicts those; the model is fitted on
-        the others.
+    method : {"auto", "leave-one-out", "cv", "split"}, default="auto"
+        Which errors calibrate the intervals. "auto" chooses, as the notes say. "leave-one-out" predicts each training
+        row from its neighbours other than itself, at the cost of one search; the model must have neighbours. "cv"
+        predicts each training row by a fit without its fold, at the cost of `cv` fits. "split" holds rows out and
+        predicts those; the model is fitted on the others.
     coverage : float, default=0.9
         Share of new targets that the intervals should cover, between 0 and 1.
     neighbors : estimator or None, default=None
@@ -158,13 +165,15 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         Share of the rows, or of the groups, that the method "split" holds out.
     refill : bool, default=False
         For the method "split" and a model of neighbours: whether held-out rows join the neighbours after everything
-        else has been learned. Each is then calibrated from its neighbours other than itself. A learned map has not
-        seen these rows, and no row is lost to the search.
+        else has been learned. Each is calibrated from its neighbours other than itself, or with groups from those that
+        are not held out. A learned map has not seen these rows, and no row is lost to the search.
     random_state : int or None, default=0
         Seed that chooses the held-out rows.
 
     Attributes
     ----------
+    method_ : {"leave-one-out", "cv", "split"}
+        The method that calibrated the intervals.
     estimator_ : estimator
         The model, fitted on all rows, or by "split" on those that are not held out. With `refill`, its neighbours are
         all rows.
@@ -207,9 +216,16 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     too large. For a learned map, use "split" with `refill`. Measure the result with `measure_coverage` on rows that
     nothing has seen.
 
-    Repeated rows are exchangeable with new rows only if new rows repeat training rows as often. If new rows belong to
-    new groups, give `groups` to `fit`, with "cv" or "split". Groups are then exchangeable, and the guarantee holds
-    approximately for their rows.
+    Repeated rows are exchangeable with new rows only if new rows repeat training rows as often. A row whose copy stays
+    in is predicted too well, and not at all wrong by one neighbour or by weights of 1 / distance, so intervals come out
+    too narrow. If new rows belong to new groups, give `groups` to `fit`, with "cv" or "split". Groups are then
+    exchangeable, and the guarantee holds approximately for their rows. Rows that are nearly equal are groups as well,
+    and only `groups` can tell.
+
+    "auto" takes "split" with `refill` for a model that learns its distance from the targets, "cv" for a model without
+    neighbours, with groups, or where more than 2 % of the rows repeat others, and otherwise "leave-one-out". It keeps
+    equal rows on one side. Equal rows count as repeated unless the table holds few different rows, with different
+    targets: new rows then meet equal ones as well. Another method warns of repeated rows if no groups are given.
 
     Examples
     --------
@@ -223,12 +239,12 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     """
 
     _saved: ClassVar = Saved(
-        ("estimator_", "neighbors_", "scale_", "scores_", "groups_", "edges_"), _has_range_for_each_score
+        ("method_", "estimator_", "neighbors_", "scale_", "scores_", "groups_", "edges_"), _has_range_for_each_score
     )
 
     estimator: Any
     _: KW_ONLY
-    method: Method = "leave-one-out"
+    method: Method = "auto"
     coverage: float = 0.9
     neighbors: Any = None
     n_neighbors: int = 100
@@ -265,6 +281,11 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             If a parameter is out of its range, or there are too few rows to calibrate with.
         TypeError
             If the rows are sparse, or `method` is "leave-one-out" and the model has no neighbours.
+
+        Warns
+        -----
+        UserWarning
+            If rows repeat others and the method, which is not "auto", leaves copies of a row in.
         """
         self._check_parameters(groups)
         is_sparse: bool = issparse(X)
@@ -276,22 +297,34 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         check_consistent_length(X, target, groups)
         self._require_rows(len(target))
         labels = None if groups is None else np.asarray(groups)
-        learn, held = self._hold_out(target, labels)
+        refill = self.refill or (self.method == "auto" and _learns_from_targets(self.estimator))
         (X,) = indexable(X)
+        self.method_ = self.method
+        if self.method == "auto" and refill:
+            self.method_, labels = "split", label_repeats(np.asarray(X), target) if labels is None else labels
+        learn, held = self._hold_out(target, labels)
         rows, y_learn = X if held is None else _safe_indexing(X, learn), target[learn]
         self.estimator_ = fit_in_groups(clone(self.estimator), rows, y_learn, None if labels is None else labels[learn])
         if has_neighborhoods(self.estimator_):
             _check_rows(self.estimator_, len(learn), name="estimator")
+        repeats = None if labels is not None else self._find_repeats(X, target)
+        if self.method_ == "auto":
+            self.method_ = self._choose_method(labels, repeats)
+            labels = repeats if labels is None else labels
+        elif repeats is not None:
+            self._warn_of(repeats)
         self.neighbors_ = self._fit_neighbors(rows, y_learn)
         self.scale_, self.edges_ = float(y_learn.std()), self._find_edges(rows)
         if held is None:
             predictions, difficulty = self._predict_left_out(X, target, labels), self._measure_difficulty(None, learn)
-        elif self.refill:
+        elif refill and labels is None:
             self._refill(X, target)
             predictions, difficulty = predict_left_out(self.estimator_, held), self._measure_difficulty(None, held)
         else:
             rows = _safe_indexing(X, held)
             predictions, difficulty = self.estimator_.predict(rows), self._measure_difficulty(rows, held)
+            if refill:  # only now: among all rows are those of its group
+                self._refill(X, target)
         calibrating = learn if held is None else held
         self.left_out_ = LeftOut(calibrating, target[calibrating], predictions, difficulty)
         self.scores_ = (target[calibrating] - predictions) / difficulty
@@ -324,7 +357,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         self, target: NDArray[np.float64], groups: NDArray[Any] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
         """Return the rows to fit, and those that are held out to calibrate with."""
-        if self.method != "split":
+        if self.method_ != "split":
             return np.arange(len(target)), None
         make = ShuffleSplit if groups is None else GroupShuffleSplit
         splitter = make(n_splits=1, test_size=self.calibration_size, random_state=self.random_state)
@@ -333,10 +366,37 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
 
     def _predict_left_out(self, X: Any, y: NDArray[np.float64], groups: NDArray[Any] | None) -> NDArray[np.float64]:
         """Predict each row without itself."""
-        if self.method == "leave-one-out":
+        if self.method_ == "leave-one-out":
             return predict_left_out(self.estimator_)
         cv = self.cv if groups is None or not isinstance(self.cv, int) else GroupKFold(self.cv)
         return np.asarray(cross_val_predict(self.estimator, X, y, cv=cv, groups=groups))
+
+    def _find_repeats(self, X: Any, y: NDArray[np.float64]) -> NDArray[np.int64] | None:
+        """Label equal rows alike; None where few rows repeat others. Neighbours are compared after the steps before."""
+        known = has_neighborhoods(self.estimator_)
+        parts = [found.map_rows(X) for found in list_neighborhoods(self.estimator_)] if known else [np.asarray(X)]
+        return label_repeats(np.hstack(parts), y)
+
+    def _choose_method(self, groups: NDArray[Any] | None, repeats: NDArray[np.int64] | None) -> Method:
+        """Choose how to calibrate a model that was fitted to all rows."""
+        if groups is not None or not has_neighborhoods(self.estimator_):
+            return "cv"
+        if repeats is None:
+            return "leave-one-out"
+        folds = self.cv if isinstance(self.cv, int) else 1
+        if isinstance(self.estimator_, FrozenEstimator) or len(np.unique(repeats)) < folds:
+            self._warn_of(repeats)
+            return "leave-one-out"
+        return "cv"
+
+    def _warn_of(self, repeats: NDArray[np.int64]) -> None:
+        """Say that copies of rows stay in."""
+        n_repeats = int((np.bincount(repeats) > 1)[repeats].sum())
+        message = (
+            f"{n_repeats:,} of {len(repeats):,} rows equal others, and {self.method!r} leaves copies in, so intervals "
+            'may cover too little: use method="auto", or give fit groups with "cv" or "split".'
+        )
+        warnings.warn(message, UserWarning, stacklevel=3)
 
     def _fit_neighbors(self, X: Any, y: NDArray[np.float64]) -> Any:
         """Fit the model that measures difficulty, if it is not the estimator itself."""
@@ -481,6 +541,37 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     def _cut_off(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Cut values off at the bounds."""
         return values if self.bounds is None else np.clip(values, *self.bounds)
+
+
+def label_repeats(rows: NDArray[Any], y: NDArray[np.float64]) -> NDArray[np.int64] | None:
+    """Label rows that repeat others alike.
+
+    None means that at most 2 % of the rows equal another. It also means that the table holds few different rows and
+    that most pairs of equal rows differ in their targets: they are equal because few values are possible.
+
+    Examples
+    --------
+    >>> label_repeats(np.array([[1.0], [2.0], [1.0]]), np.array([5.0, 6.0, 5.0]))
+    array([0, 1, 0])
+    >>> label_repeats(np.array([[1.0], [2.0], [3.0]]), np.array([5.0, 6.0, 5.0])) is None
+    True
+    """
+    frame = pd.DataFrame(rows)
+    labels = np.asarray(frame.groupby(list(frame), sort=False, dropna=False).ngroup(), dtype=np.int64)
+    sizes = np.bincount(labels)
+    if sizes[sizes > 1].sum() <= _FEW_REPEATS * len(labels):
+        return None
+    both = pd.DataFrame({"row": labels, "y": y}).groupby(["row", "y"], sort=False).size().to_numpy()
+    pairs, alike = (sizes * (sizes - 1)).sum(), (both * (both - 1)).sum()
+    return None if len(labels) >= _FEW_VALUES * len(sizes) and 2 * alike < pairs else labels
+
+
+def _learns_from_targets(model: Any) -> bool:
+    """Return whether steps before an unfitted model's neighbours need the targets, as learned maps do."""
+    if isinstance(model, VotingRegressor):
+        return any(_learns_from_targets(part) for _, part in model.estimators)
+    steps = [step for _, step in model.steps[:-1]] if isinstance(model, Pipeline) else []
+    return any(hasattr(step, "fit") and get_tags(step).target_tags.required for step in steps)
 
 
 def _check_rows(model: Any, n_rows: int, *, name: str) -> None:

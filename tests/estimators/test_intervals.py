@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import beta, binom
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import VotingRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -24,6 +25,7 @@ from energyknn.estimators.intervals import (
     IntervalRegressor,
     Intervals,
     conformal_quantile,
+    label_repeats,
     measure_coverage,
     measure_spread,
 )
@@ -249,7 +251,7 @@ def test_a_perfect_model_has_intervals_of_no_width():
     ("options", "message"),
     [
         ({"coverage": 90}, "coverage is 90"),
-        ({"method": "jackknife"}, "method is 'jackknife'. It must be one of 'leave-one-out', 'cv', 'split'"),
+        ({"method": "jackknife"}, "method is 'jackknife'. It must be one of 'auto', 'leave-one-out', 'cv', 'split'"),
         ({"shrinkage": 0}, "shrinkage is 0"),
         ({"n_neighbors": 0}, "n_neighbors is 0"),
         ({"n_groups": 0}, "n_groups 0"),
@@ -268,9 +270,9 @@ def test_what_cannot_be_is_refused(options, message):
 def test_models_and_groups_that_cannot_be_left_out_are_refused():
     X, y = make_rows(60)
     with pytest.raises(TypeError, match="LinearRegression has no neighbours"):
-        IntervalRegressor(LinearRegression()).fit(X, y)
+        IntervalRegressor(LinearRegression(), method="leave-one-out").fit(X, y)
     with pytest.raises(ValueError, match='Use "cv" or "split" with groups'):
-        IntervalRegressor(KNNRegressor()).fit(X, y, groups=np.zeros(60))
+        IntervalRegressor(KNNRegressor(), method="leave-one-out").fit(X, y, groups=np.zeros(60))
     with pytest.raises(NotFittedError):
         IntervalRegressor(KNNRegressor()).predict_interval(X)
     with pytest.raises(ValueError, match="coverage is 1"):
@@ -375,3 +377,133 @@ def test_ranges_of_held_out_rows_are_theirs():
         assert 90 < model.edges_[0] < 110
         assert len(model.groups_) == 40
         assert 10 < model.groups_.sum() < 30
+
+
+# ---------------------------------------------------------------------------------------------- repeated rows
+
+REPEATS = (0.0, 0.25, 0.5, 1.0)
+
+
+def repeat_rows(share, *, n=600, seed=0, near=0.0):
+    """Make rows of which a share stands there twice, and a label for each that it shares with its copy."""
+    X, y = make_rows(round(n / (1 + share)), seed=seed)
+    n_twice = round(share * len(X))
+    labels = np.concatenate([np.arange(len(X)), np.arange(n_twice)])
+    order = np.random.default_rng(seed).permutation(len(labels))
+    noise = near * np.random.default_rng(seed + 1).normal(size=(len(labels), X.shape[1]))
+    return (X[labels] + noise)[order], y[labels][order], labels[order]
+
+
+def measure_repeated(estimator, share, *, seeds=12, with_groups=False, near=0.0, **options):
+    """Return the mean coverage of new rows that repeat none, and its standard error, over seeds."""
+    found = []
+    for seed in range(seeds):
+        X, y, labels = repeat_rows(share, seed=seed, near=near)
+        new, target = make_rows(1000, seed=1000 + seed)
+        model = IntervalRegressor(estimator, n_neighbors=30, **options)
+        model.fit(X, y, groups=labels if with_groups else None)
+        lower, upper = model.predict_interval(new)
+        found.append(((lower <= target) & (target <= upper)).mean())
+    return np.mean(found), np.std(found, ddof=1) / np.sqrt(seeds)
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("share", REPEATS)
+@pytest.mark.parametrize(
+    "estimator",
+    [KNNRegressor(20), KNNRegressor(1), KNNRegressor(20, weights="distance"), LocalLinearRegressor(40)],
+    ids=["uniform", "one neighbour", "distance", "planes"],
+)
+def test_intervals_cover_new_rows_however_many_rows_are_repeated(estimator, share):
+    coverage, error = measure_repeated(estimator, share)
+    assert coverage >= 0.9 - 3 * error - 0.005
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("method", ["cv", "split"])
+def test_groups_of_near_duplicates_keep_the_coverage(method):
+    estimator = KNNRegressor(20, weights="distance")
+    coverage, error = measure_repeated(estimator, 1.0, with_groups=True, near=1e-6, method=method)
+    assert coverage >= 0.9 - 3 * error - 0.005
+
+
+@pytest.mark.parametrize("share", REPEATS)
+def test_the_method_is_chosen_by_what_repeats(share):
+    X, y, _ = repeat_rows(share, n=200)
+    model = IntervalRegressor(KNNRegressor(5, weights="distance")).fit(X, y)
+    assert model.method_ == ("cv" if share else "leave-one-out")
+    assert IntervalRegressor(LinearRegression()).fit(X, y).method_ == "cv"
+
+
+def test_equal_rows_are_left_out_together():
+    X, y, labels = repeat_rows(0.5, n=200)
+    model = IntervalRegressor(KNNRegressor(3), shrinkage=1).fit(X, y)
+    _, first = np.unique(X, axis=0, return_index=True)
+    places = pd.DataFrame(X).groupby([0, 1], sort=False).ngroup()
+    errors = y - cross_val_predict(KNNRegressor(3), X, y, cv=GroupKFold(5), groups=places)
+    np.testing.assert_allclose(model.scores_ * y.std(), errors, rtol=1e-9)
+    assert len(first) == len(np.unique(labels))
+
+
+def test_columns_that_the_model_does_not_see_hide_no_repeats():
+    X, y, _ = repeat_rows(1.0, n=200)
+    numbered = np.column_stack([X, np.arange(len(X))])
+    seen = make_pipeline(ColumnTransformer([("seen", "passthrough", [0, 1])]), KNNRegressor(3))
+    assert IntervalRegressor(seen).fit(numbered, y).method_ == "cv"
+    assert IntervalRegressor(KNNRegressor(3)).fit(numbered, y).method_ == "leave-one-out"
+
+
+@pytest.mark.parametrize("method", ["leave-one-out", "cv", "split"])
+def test_a_method_that_leaves_copies_in_warns_in_one_line(method):
+    X, y, labels = repeat_rows(0.25, n=200)
+    with pytest.warns(UserWarning, match=r"80 of 200 rows equal others, .*method=\"auto\"") as caught:
+        IntervalRegressor(KNNRegressor(5), method=method).fit(X, y)
+    assert len(caught) == 1
+    assert "\n" not in str(caught[0].message)
+    if method != "leave-one-out":
+        IntervalRegressor(KNNRegressor(5), method=method).fit(X, y, groups=labels)
+
+
+def test_a_frozen_model_that_has_seen_copies_warns():
+    X, y, _ = repeat_rows(0.25, n=200)
+    with pytest.warns(UserWarning, match="80 of 200 rows equal others"):
+        model = IntervalRegressor(FrozenEstimator(KNNRegressor(5).fit(X, y))).fit(X, y)
+    assert model.method_ == "leave-one-out"
+
+
+def test_few_values_are_no_repeats_unless_the_targets_repeat_too():
+    random = np.random.default_rng(0)
+    X = random.integers(0, 4, size=(300, 2)).astype(float)
+    assert label_repeats(X, random.normal(size=300)) is None
+    assert label_repeats(X, X[:, 0]) is not None
+    copies = np.tile(random.normal(size=(60, 2)), (5, 1))
+    assert label_repeats(copies, np.tile(random.normal(size=60), 5)) is not None
+
+
+def test_a_learned_map_is_calibrated_on_rows_that_it_has_not_seen():
+    X, y = make_rows(150)
+    learned = make_learned_regressor([0, 1], n_maps=1, n_rounds=1, n_components=2, n_neighbors=9)
+    model = IntervalRegressor(learned).fit(X, y)
+    assert model.method_ == "split"
+    assert len(model.scores_) == 30
+    assert len(model.estimator_[-1].y_) == 150
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_refilled_neighbours_cover_new_rows_however_many_rows_are_repeated(share):
+    """A copy of a held-out row is held out too, and joins the neighbours only after both have calibrated."""
+    mapped = make_pipeline(MetricMap(n_rounds=1, n_components=2, n_neighbors=9), KNNRegressor(20, weights="distance"))
+    coverage, error = measure_repeated(mapped, share, seeds=6)
+    assert coverage >= 0.9 - 3 * error - 0.005
+
+
+def test_with_groups_refilled_neighbours_calibrate_nothing():
+    X, y, labels = repeat_rows(1.0, n=200)
+    options = {"method": "split", "shrinkage": 1}
+    refilled, plain = (
+        IntervalRegressor(KNNRegressor(3, weights="distance"), refill=refill, **options).fit(X, y, groups=labels)
+        for refill in (True, False)
+    )
+    np.testing.assert_array_equal(refilled.scores_, plain.scores_)
+    assert (len(refilled.estimator_.y_), len(plain.estimator_.y_)) == (200, 160)

@@ -78,4 +78,4 @@ def _make_estimator(options: argparse.Namespace, table: Any, schema: Any) -> Any
     numbers = [name for name in columns if name in schema.numbers]
     indicators = [name for name in columns if name not in numbers]
     learned = make_learned_regressor(numbers, indicators, verbose=sys.stderr.isatty())
-    return learned if options.no_intervals else IntervalRegressor(learned, method="split", refill=True, bounds=bounds)
+    return learned if options.no_intervals else IntervalRegressor(learned, bounds=bounds)
