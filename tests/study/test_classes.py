@@ -93,7 +93,7 @@ def test_fit_and_predict_classes(path, capsys, tmp_path):
     capsys.readouterr()
     assert run("predict", "--model", model, "--data", path) == 0
     printed = pd.read_csv(io.StringIO(capsys.readouterr().out))
-    assert printed.columns.tolist() == ["predicted_species", "probability_species"]
+    assert printed.columns.tolist() == ["row", "predicted_species", "probability_species"]
     assert (printed["predicted_species"] == make_flowers()["species"]).mean() > 0.9
     assert printed["probability_species"].between(1 / 3, 1).all()
     assert run("predict", "--model", model, "--data", path, "--why", "2") == 0

@@ -357,7 +357,8 @@ def test_sample_writes_every_format(tmp_path, capsys, name):
     if name.endswith("parquet"):
         pytest.importorskip("pyarrow")
     assert main(["sample", "--rows", "30", "--out", str(tmp_path / name)]) == 0
-    assert "30 synthetic tracks" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert told == ("", f"30 synthetic tracks written to {tmp_path / name}\n")
     read = pd.read_parquet if name.endswith("parquet") else pd.read_csv
     assert len(read(tmp_path / name)) == 30
 
@@ -432,3 +433,14 @@ def test_the_version_is_told(capsys):
         main(["--version"])
     assert caught.value.code == 0
     assert capsys.readouterr().out == f"energyknn {energyknn.__version__}\n"
+
+
+def test_sample_as_json(tmp_path, capsys):
+    assert main(["sample", "--rows", "3", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["rows"], printed["random_state"]) == (3, 0)
+    assert main(["sample", "--rows", "3", "--out", str(tmp_path / "t.csv"), "--json", "--quiet"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out) == {"rows": 3, "random_state": 0, "path": str(tmp_path / "t.csv")}
+    assert told.err == ""
+    assert pd.read_csv(tmp_path / "t.csv").to_dict(orient="records") == printed["tracks"]

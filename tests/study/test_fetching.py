@@ -34,12 +34,21 @@ def kaggle(tmp_path, monkeypatch):
 
 def test_the_file_and_its_record_are_written(kaggle, tmp_path, capsys):
     path = tmp_path / "data" / "data.csv"
+    assert main(["fetch", "--out", str(path)]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+    path.parent.mkdir()
     assert main(["fetch", "--out", str(path)]) == 0
     assert path.read_bytes() == CONTENT
     record = json.loads((tmp_path / "data" / "data.csv.source.json").read_text())
     assert (record["sha256"], record["dataset"]) == (DIGEST, DATASET)
     assert kaggle.asked == [(DATASET, "data.csv")]
     assert DIGEST in capsys.readouterr().out
+    assert main(["fetch", "--out", str(path), "--json", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "path": str(path),
+        "sha256": DIGEST,
+        "record": f"{path}.source.json",
+    }
 
 
 def test_a_file_that_changed_since_is_refused_and_the_old_one_stays(kaggle, tmp_path):

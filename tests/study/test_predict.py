@@ -18,10 +18,12 @@ from energyknn.encoding import encode_features, fit_levels
 from energyknn.estimators import KNNRegressor, LocalLinearRegressor
 from energyknn.estimators.intervals import IntervalRegressor
 from energyknn.estimators.neighborhoods import list_neighborhoods
-from energyknn.modelfile import files, fit_model, load_model
+from energyknn.modelfile import files, fit_model, load_model, save_model
 from energyknn.modelfile.model import describe_model
+from energyknn.schema import make_schema
 from energyknn.study.cli import main
 from energyknn.study.notebook import SPOTIFY
+from energyknn.study.reporting.reasons import describe_weights
 
 
 @pytest.fixture
@@ -62,15 +64,19 @@ def test_predictions_are_those_of_scikit_learn(folder, capsys):
 def test_every_way_out_gives_the_same_predictions(folder, capsys):
     pytest.importorskip("pyarrow")
     model, data = fit(folder), folder / "new.csv"
+    capsys.readouterr()
     expected = load_model(model).predict(make_tracks(20, seed=1))
     for name, read in (("p.csv", pd.read_csv), ("p.csv.gz", pd.read_csv), ("p.parquet", pd.read_parquet)):
-        assert run("predict", "--model", model, "--data", data, "--out", folder / "out" / name) == 0
-        np.testing.assert_array_equal(read(folder / "out" / name)["predicted_energy"], expected)
-    capsys.readouterr()
+        assert run("predict", "--model", model, "--data", data, "--out", folder / name) == 0
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert told.err.splitlines()[-1] == f"Predictions of 20 rows written to {folder / name}"
+        np.testing.assert_array_equal(read(folder / name)["predicted_energy"], expected)
     assert run("predict", "--model", model, "--data", data, "--json") == 0
-    listed = json.loads(capsys.readouterr().out)
-    assert [row["predicted_energy"] for row in listed] == expected.tolist()
-    assert listed[0]["name"] == "Song 0"
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["target"], printed["rows"]) == ("energy", 20)
+    assert [row["predicted_energy"] for row in printed["predictions"]] == expected.tolist()
+    assert printed["predictions"][0]["name"] == "Song 0"
 
 
 def test_a_folder_and_a_file_without_texts_and_target(folder, capsys):
@@ -126,6 +132,7 @@ def test_a_value_that_no_distance_can_reach_is_refused_by_name(folder, capsys):
     homes = pd.DataFrame({"price": np.arange(20.0), "area": np.arange(20.0), "rooms": np.arange(20.0)})
     homes.to_csv(folder / "train.csv", index=False)
     model = fit(folder, "--target", "price", "--numbers", "area,rooms")
+    capsys.readouterr()
     for value, status in ((1e90, 0), (-1e200, 2)):
         homes.assign(rooms=value).to_csv(folder / "new.csv", index=False)
         assert run("predict", "--model", model, "--data", folder / "new.csv", "--why") == status
@@ -134,7 +141,7 @@ def test_a_value_that_no_distance_can_reach_is_refused_by_name(folder, capsys):
     assert captured.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["p.json", "p.xlsx", "p.tsv", "p", "p.csv.bz2"])
+@pytest.mark.parametrize("name", ["p.doc", "p.xls", "p", "p.csv.bz2"])
 @pytest.mark.parametrize("command", ["predict", "sample"])
 def test_a_name_that_does_not_say_what_to_write_is_refused(tmp_path, capsys, name, command):
     options = ["--model", "m", "--data", "d.csv"] if command == "predict" else ["--rows", 5]
@@ -168,7 +175,7 @@ def test_the_model_names_its_data(folder):
 
 
 def read_rows(capsys):
-    return pd.DataFrame(json.loads(capsys.readouterr().out))
+    return pd.DataFrame(json.loads(capsys.readouterr().out)["predictions"])
 
 
 def test_intervals_are_those_of_the_estimator_and_follow_the_coverage(folder, capsys):
@@ -211,20 +218,21 @@ def test_why_names_training_rows_and_shares(folder, capsys, monkeypatch, kind):
     make_tracks(5, seed=1).to_csv(folder / "new.csv", index=False)
     capsys.readouterr()
     assert run("predict", "--model", path, "--data", folder / "new.csv", "--json", "--why", 13) == 0
-    rows = json.loads(capsys.readouterr().out)
-    columns = ["loudness", "tempo", "key", "mode", "explicit", "valence"]
+    rows = json.loads(capsys.readouterr().out)["predictions"]
+    columns = ["loudness", "tempo", "key", "mode", "explicit", "valence", "year"]
     for row in rows:
-        why = pd.DataFrame(row["why"])
-        assert why["name"].tolist() == train["name"].iloc[why["training_row"]].tolist()
-        assert why["energy"].tolist() == train["energy"].iloc[why["training_row"]].tolist()
-        assert {*columns} <= {*why}
-        shares = why.drop(
-            columns=["training_row", "energy", "weight", "distance", "release_date", "artists", "id", "name"]
-        )
+        why, numbers = pd.DataFrame(row["why"]), [reason["training_row"] for reason in row["why"]]
+        assert why["name"].tolist() == train["name"].iloc[numbers].tolist()
+        assert why["energy"].tolist() == train["energy"].iloc[numbers].tolist()
+        shares, values = (pd.DataFrame(list(why[part])) for part in ("shares", "values"))
+        assert {*columns} <= {*shares} == {*values}
         np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-9)
+        assert shares.to_numpy().min() >= 0
+        np.testing.assert_allclose(values[columns].astype(float), train[columns].iloc[numbers].astype(float), rtol=1e-9)
         if kind == "notebook":  # all thirteen are shown, each counts for as much
             np.testing.assert_allclose(why["weight"], 1 / 13)
             np.testing.assert_allclose(row["predicted_energy"], why["energy"].mean())
+            assert row["extrapolated"] is False
 
 
 def test_why_on_the_screen(folder, capsys):
@@ -234,10 +242,113 @@ def test_why_on_the_screen(folder, capsys):
     capsys.readouterr()
     assert run("predict", "--model", path, "--data", folder / "new.csv", "--why", 2, "--out", folder / "p.csv") == 0
     shown = capsys.readouterr().out
-    assert shown.count("differs in") == 20
+    assert shown.count("training row, and its values that differ") == 20
     assert shown.count("[bold]<script>") == 40
+    assert shown.count("These 2 rows have 15% of the weight.") == 20
     assert "Song 0" in shown
     assert len(pd.read_csv(folder / "p.csv")) == 20
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_why_breaks_no_word_and_no_figure(folder, capsys, monkeypatch, width):
+    path = fit(folder)
+    capsys.readouterr()
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert run("predict", "--model", path, "--data", folder / "new.csv", "--why", 5) == 0
+    narrow = capsys.readouterr().out
+    assert max(map(len, narrow.splitlines())) <= width
+    monkeypatch.setenv("COLUMNS", "500")
+    assert run("predict", "--model", path, "--data", folder / "new.csv", "--why", 5) == 0
+    assert sorted(narrow.split()) == sorted(capsys.readouterr().out.split())
+    assert "…" not in narrow
+
+
+def test_a_pipe_gets_plain_text(folder, capsys, monkeypatch):
+    path = fit(folder)
+    capsys.readouterr()
+    monkeypatch.delenv("COLUMNS", raising=False)
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    assert run("predict", "--model", path, "--data", folder / "new.csv", "--why", 5) == 0
+    assert "\x1b" not in capsys.readouterr().out
+    assert run("predict", "--model", path, "--data", folder / "new.csv", "--quiet", "--out", folder / "p.csv") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.filterwarnings("ignore:Most values lie outside of the training rows")
+def test_a_plane_that_goes_on_beyond_is_told(folder, capsys):
+    homes = pd.DataFrame({"area": np.arange(60.0), "price": 3 * np.arange(60.0)})
+    schema = make_schema(target="price", numbers=["area"])
+    save_model(fit_model(homes, schema, LocalLinearRegressor(8, ridge=1e-9)), folder / "plane.safetensors")
+    pd.DataFrame({"area": [62.0, 30.5]}).to_csv(folder / "new.csv", index=False)
+    command = ("predict", "--model", folder / "plane.safetensors", "--data", folder / "new.csv", "--why", 3)
+    assert run(*command) == 0
+    beyond, inside = capsys.readouterr().out.split("row 1: price")
+    assert "The prediction lies outside of the targets of all rows that it is made of" in beyond
+    assert "outside" not in inside
+    assert "area 59 (100%)" in beyond
+    assert run(*command, "--json") == 0
+    assert [row["extrapolated"] for row in json.loads(capsys.readouterr().out)["predictions"]] == [True, False]
+
+
+def test_weights_below_0_are_explained():
+    reasons = [{"weight": 0.6}, {"weight": 0.46}]
+    assert describe_weights(reasons, extrapolated=False) == [
+        "These 2 rows have 106% of the weight; rows that are not shown take the rest back, by weights below 0."
+    ]
+    assert describe_weights(reasons[:1], extrapolated=False) == ["This row has 60% of the weight."]
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ({"house": [f"h{n}" for n in range(9)]}, ["house"]),
+        ({"nr": range(100, 109), "town": "Ulm"}, ["nr"]),
+        ({"town": "Ulm", "lot": np.arange(9) + 0.5}, ["row"]),
+        ({}, ["row"]),
+    ],
+)
+def test_predictions_stand_beside_what_names_the_rows(folder, capsys, more, named):
+    homes = pd.DataFrame({"area": np.arange(60.0), "price": 3 * np.arange(60.0)})
+    save_model(fit_model(homes, make_schema(target="price", numbers=["area"])), folder / "m.safetensors")
+    new = pd.DataFrame({"area": np.arange(9.0) * 7, **more})
+    new.to_csv(folder / "new.csv", index=False)
+    assert run("predict", "--model", folder / "m.safetensors", "--data", folder / "new.csv") == 0
+    printed = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    assert printed.columns.tolist() == [*named, "predicted_price"]
+    assert printed[named[0]].tolist() == (list(range(9)) if named == ["row"] else new[named[0]].tolist())
+
+
+def test_rows_from_standard_input(folder, capsys, monkeypatch):
+    model = fit(folder)
+    capsys.readouterr()
+    assert run("predict", "--model", model, "--data", folder / "new.csv") == 0
+    expected = capsys.readouterr().out
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((folder / "new.csv").read_bytes())))
+    assert run("predict", "--model", model, "--data", "-") == 0
+    assert capsys.readouterr().out == expected
+
+
+def test_an_empty_cell_is_named_with_its_remedy(folder, capsys):
+    model = fit(folder)
+    new = make_tracks(20, seed=1)
+    new.assign(tempo=new["tempo"].mask(new.index == 3)).to_csv(folder / "new.csv", index=False)
+    capsys.readouterr()
+    assert run("predict", "--model", model, "--data", folder / "new.csv") == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "column 'tempo' is missing (NaN) in 1 row (row 3: nan)" in told
+    assert "fills them" in told
+
+
+@pytest.mark.parametrize("command", ["predict", "sample"])
+def test_no_folder_is_made_unasked(folder, capsys, command):
+    options = ["--model", "m", "--data", "d.csv"] if command == "predict" else ["--rows", 5]
+    assert run(command, *options, "--out", folder / "no" / "p.csv") == 2
+    told = capsys.readouterr().err
+    assert f"there is no folder '{folder / 'no'}' for 'p.csv'. Make it first" in told
+    assert told.count("\n") == 1
+    assert not (folder / "no").exists()
 
 
 def test_why_of_more_rows_than_are_shown(folder, capsys):
@@ -326,7 +437,7 @@ def test_what_cannot_be_predicted_ends_in_one_line(folder, capsys, monkeypatch, 
         (["--n-neighbors", "3"], "--n-neighbors is for --model notebook"),
         (["--model", "forest"], "invalid choice: 'forest'"),
         (["--numbers", "tempo"], "Add --target NAME"),
-        (["--target", "tempo", "--numbers", "price"], "missing column 'price'"),
+        (["--target", "tempo", "--numbers", "price"], "There is no column 'price'"),
     ],
 )
 def test_what_cannot_be_fitted_ends_in_one_line(folder, capsys, options, message):

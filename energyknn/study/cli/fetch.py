@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from energyknn.study.cli.options import add_option
+from energyknn.study.cli.options import add_json, add_option, name_file
+from energyknn.study.cli.showing import write_json
 
 SUMMARY = "download the notebook's kind of file from Kaggle"
 DESCRIPTION = "Download the data set through kagglehub and record its checksum beside it."
@@ -15,8 +16,9 @@ EXAMPLES = ("energyknn fetch --out data.csv",)
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    add_option(command, "--out", "FILE", "where the file goes", Path("data.csv"))
+    add_option(command, "--out", "FILE", "where the file goes", Path("data.csv"), type=name_file)
     add_option(command, "--sha256", "DIGEST", "refuse a file with another checksum")
+    add_json(command)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -24,4 +26,7 @@ def run(options: argparse.Namespace) -> None:
     from energyknn.study.fetching import fetch_tracks
 
     fetched = fetch_tracks(options.out, sha256=options.sha256)
+    if options.json:
+        write_json({"path": str(fetched.path), "sha256": fetched.sha256, "record": str(fetched.record)})
+        return
     sys.stdout.write(f"{fetched.path}: SHA-256 {fetched.sha256}, recorded in {fetched.record}\n")

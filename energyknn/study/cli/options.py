@@ -127,7 +127,7 @@ def add_json(command: argparse.ArgumentParser, text: str = "print one JSON objec
     command.add_argument("--json", action="store_true", help=text)
 
 
-def name_file(text: str, *, kind: str, endings: Sequence[str]) -> Path:
+def name_file(text: str, *, kind: str = "file", endings: Sequence[str] = ("",)) -> Path:
     """Return the path of a file to write, if its ending says what to write and its folder is there."""
     path = Path(text)
     if not text.lower().endswith(tuple(endings)):
@@ -141,7 +141,7 @@ def name_file(text: str, *, kind: str, endings: Sequence[str]) -> Path:
 
 def add_table_out(command: argparse.ArgumentParser, shown: str) -> None:
     """Add the option that names a table to write. `shown` says where it goes without."""
-    text = "CSV (also .csv.gz, .csv.zip, .csv.zst) or Parquet"
+    text = "table to write, as its ending says: .csv, .tsv, .json, .jsonl, .parquet, .feather, .xlsx, .csv.gz and alike"
     add_option(
         command, "--out", "FILE", text, type=partial(name_file, kind="table", endings=TABLE_ENDINGS), shown=shown
     )

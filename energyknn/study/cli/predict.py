@@ -3,136 +3,180 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
+import warnings
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from energyknn.study.cli.options import UserError, add_data, add_option, add_table_out
+from energyknn.study.cli import options as shared
+from energyknn.study.cli.showing import open_console, write_json, write_note
 
 _MOST_EXPLAINED = 1000  # rows
 _N_REASONS = 5  # training rows of each
-_N_SHARES = 3  # columns named beside a training row
-
 
 SUMMARY = "predict the rows of a file with a saved model"
 DESCRIPTION = (
     "Predict the rows of a data file with a model that `energyknn fit` wrote. The file needs the model's columns; the "
-    "target and text may be missing."
+    "target and text may be missing. Predictions stand beside the columns that name the rows, or beside row numbers, "
+    "which count from 0."
 )
 EXAMPLES = (
     "energyknn predict --model energy.safetensors --data new.csv --out predicted.csv",
     "energyknn predict --model energy.safetensors --data new.csv --why 3",
+    "energyknn predict --model energy.safetensors --data - < new.csv",
 )
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     text = "a model's file, or a folder with model.safetensors"
-    add_option(command, "--model", "MODEL", text, type=Path, required=True)
-    add_data(command, required=True)
-    add_table_out(command, "CSV to stdout")
-    add_option(command, "--coverage", "C", "share of targets that the intervals cover", type=float, shown=0.9)
-    text = "instead of CSV, show the N training rows that count most in a prediction, and columns' shares in distances"
-    add_option(command, "--why", "N", text, type=int, nargs="?", const=_N_REASONS, shown=_N_REASONS)
-    command.add_argument("--json", action="store_true", help="print JSON, one object a row, instead of CSV")
+    shared.add_option(command, "--model", "MODEL", text, type=Path, required=True)
+    shared.add_data(command, stdin=True, required=True)
+    shared.add_table_out(command, "CSV to stdout")
+    text = "share of targets that the intervals cover"
+    shared.add_option(command, "--coverage", "C", text, type=float, shown="that of the model, 0.9 as a rule")
+    text = "instead of CSV, show the N training rows that count most in a prediction, and where they differ from it"
+    shared.add_option(command, "--why", "N", text, type=int, nargs="?", const=_N_REASONS, shown=f"{_N_REASONS} rows")
+    shared.add_json(command, "print one JSON object with every prediction instead of CSV")
 
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     from energyknn._shared.saving import save_table
-    from energyknn.loading import read_table
     from energyknn.modelfile import load_model
-    from energyknn.modelfile.model import tabulate_predictions
 
-    model, latest_year = load_model(options.model), date.today().year
-    rows = read_table(options.data, model.schema)
+    model = load_model(options.model)
     try:
-        predictions = tabulate_predictions(
-            model, rows, coverage=options.coverage, latest_year=latest_year, source=options.data.name
-        )
-        reasons = None if options.why is None else _explain(model, rows, options.why, latest_year)
+        with shared.take_data(options):
+            predictions, explanation = _predict(model, options)
     except (ValueError, TypeError) as error:
-        raise UserError(str(error)) from error
+        raise shared.UserError(str(error)) from error
     if options.out is not None:
         save_table(predictions, options.out)
+        n_rows = f"{len(predictions):,} {'row' if len(predictions) == 1 else 'rows'}"
+        write_note(options, f"Predictions of {n_rows} written to {options.out}")
     if options.json:
-        records = predictions.to_dict(orient="records")
-        if reasons is not None:
-            records = [
-                {**record, "why": why.to_dict(orient="records")} for record, why in zip(records, reasons, strict=True)
-            ]
-        sys.stdout.write(json.dumps(records, indent=1) + "\n")
-    elif reasons is not None:
-        _print_reasons(model, predictions, reasons)
+        write_json(_list_predictions(model, predictions, explanation))
+    elif explanation is not None:
+        _print_reasons(model, predictions, explanation)
     elif options.out is None:
         predictions.to_csv(sys.stdout, index=False)
 
 
-def _explain(model: Any, rows: Any, n_neighbors: int, latest_year: int) -> list[Any]:
-    """Return a table for each row: the training rows that count most, their targets and the columns' shares."""
+def _predict(model: Any, options: argparse.Namespace) -> tuple[Any, Any]:
+    """Return a table of predictions beside what names the rows, and the explanation if it is asked for."""
+    from energyknn.loading import read_file
+    from energyknn.modelfile.model import tabulate_predictions
+
+    schema, latest_year = model.schema, date.today().year
+    content = read_file(options.data, names=schema.names, texts=schema.texts, **shared.read_format(options))
+    for note in content.notes:
+        write_note(options, note)
+    if options.why is not None and len(content.table) > _MOST_EXPLAINED:
+        message = f"--why explains up to {_MOST_EXPLAINED} rows, and the file has {len(content.table)}. Give it fewer"
+        raise shared.UserError(message)
+    predictions = tabulate_predictions(
+        model, content.table, coverage=options.coverage, latest_year=latest_year, source=options.data.name
+    )
+    if not any(name in predictions for name in schema.texts):
+        predictions = _read_names(options, set(content.columns) - set(schema.names), len(predictions)).join(predictions)
+    if options.why is None:
+        return predictions, None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the rows have been predicted: what there is to warn of was told
+        return predictions, model.explain(content.table, n_neighbors=options.why, latest_year=latest_year)
+
+
+def _read_names(options: argparse.Namespace, columns: set[str], n_rows: int) -> Any:
+    """Return the columns of a file that name its rows: text or whole numbers, each another. If none do, row numbers."""
     import pandas as pd
 
-    from energyknn.inspection import tabulate_neighbors
+    from energyknn.loading import read_file
 
-    if len(rows) > _MOST_EXPLAINED:
-        message = f"--why explains up to {_MOST_EXPLAINED} rows, and the file has {len(rows)}. Give it fewer"
-        raise UserError(message)
-    explanation = model.explain(rows, n_neighbors=n_neighbors, latest_year=latest_year)
-    tables = []
-    for query, indices in enumerate(explanation.indices):
-        named = {name: texts.to_numpy() for name, texts in model.name_rows(indices).items()}
-        row = {"training_row": indices, **named, model.schema.target: _name_targets(model, indices)}
-        tables.append(pd.DataFrame(row, index=indices).join(tabulate_neighbors(explanation, query)))
-    return tables
+    if not columns:
+        return pd.DataFrame({"row": range(n_rows)})
+    table = read_file(options.data, names=sorted(columns), **shared.read_format(options)).table
+    types = pd.api.types
+    named = [
+        name
+        for name, values in table.items()
+        if values.is_unique
+        and (types.is_string_dtype(values) or types.is_integer_dtype(values))
+        and values.notna().all()
+    ]
+    return table[named] if named else pd.DataFrame({"row": range(n_rows)})
 
 
-def _name_targets(model: Any, rows: Any) -> Any:
+def _list_reasons(model: Any, explanation: Any, query: int) -> list[dict[str, Any]]:
+    """List the training rows behind a prediction: names, target, weight, distance, shares in it and own values."""
+    rows = explanation.indices[query]
+    names = model.name_rows(rows).to_dict(orient="records") or [{}] * len(rows)
+    values = model.show_rows(rows).to_dict(orient="records")
+    targets = _name_targets(model, rows)
+    return [
+        {
+            "training_row": int(row),
+            **names[place],
+            model.schema.target: targets[place],
+            "weight": float(explanation.weights[query, place]),
+            "distance": float(explanation.distances[query, place]),
+            "shares": dict(zip(explanation.columns, explanation.shares[query, place].tolist(), strict=True)),
+            "values": values[place],
+        }
+        for place, row in enumerate(rows)
+    ]
+
+
+def _name_targets(model: Any, rows: Any) -> list[Any]:
     """Return the targets of training rows: labels where the target is a class."""
     targets = model.targets[rows]
-    return model.estimator.classes_[targets.astype(int)] if model.schema.classifies else targets
+    found = model.estimator.classes_[targets.astype(int)] if model.schema.classifies else targets
+    return list(found.tolist())
 
 
-def _show(value: Any) -> str:
-    """Return a target as text."""
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+def _list_predictions(model: Any, predictions: Any, explanation: Any) -> dict[str, Any]:
+    """Return what --json prints."""
+    records = predictions.to_dict(orient="records")
+    if explanation is not None:
+        for query, record in enumerate(records):
+            record["extrapolated"] = bool(explanation.extrapolated[query])
+            record["why"] = _list_reasons(model, explanation, query)
+    return {"target": model.schema.target, "rows": len(records), "predictions": records}
 
 
-def _print_reasons(model: Any, predictions: Any, reasons: list[Any]) -> None:
-    """Print a table under each prediction."""
-    from rich.console import Console
-    from rich.table import Table
+def _print_reasons(model: Any, predictions: Any, explanation: Any) -> None:
+    """Print a table under each prediction, and what there is to say about it."""
+    from energyknn.study.reporting.reasons import describe_weights, tabulate_reasons
 
-    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=True)
-    target = model.schema.target
-    columns = [name for name in reasons[0] if name in (*model.schema.numbers, *model.schema.categories)]
-    texts = [name for name in ("name", "artists") if name in reasons[0]]
-    texts = texts or [name for name in model.labels if name in reasons[0]]
-    for (_, prediction), why in zip(predictions.iterrows(), reasons, strict=True):
-        named = [str(prediction[name]) for name in texts if name in prediction]
-        title = f"{' | '.join(named)}: " if named else ""
-        title += f"{target} {_show(prediction[f'predicted_{target}'])}"
-        if f"lower_{target}" in prediction:
-            title += f", from {prediction[f'lower_{target}']:.3f} to {prediction[f'upper_{target}']:.3f}"
-        console.print(title, style="bold")
-        table = Table(box=None, pad_edge=False)
-        for heading in (*texts, target, "weight", "distance", "differs in"):
-            is_text = heading in (*texts, "differs in")
-            table.add_column(heading, justify="left" if is_text else "right", overflow="fold")
-        for _, neighbor in why.iterrows():
-            table.add_row(
-                *(str(neighbor[name]) for name in texts),
-                _show(neighbor[target]),
-                f"{neighbor['weight']:.1%}",
-                f"{neighbor['distance']:.3f}",
-                _name_differences(neighbor[columns]),
-            )
-        console.print(table)
+    console, target = open_console(), model.schema.target
+    names = [name for name in predictions if name not in _name_results(target)]
+    for query, prediction in enumerate(predictions.to_dict(orient="records")):
+        reasons = _list_reasons(model, explanation, query)
+        console.print(_title(prediction, _choose_names(names), target), style="bold")
+        console.print(tabulate_reasons(reasons, target, _choose_names(list(model.labels))))
+        for line in describe_weights(reasons, extrapolated=bool(explanation.extrapolated[query])):
+            console.print(line)
         console.print()
 
 
-def _name_differences(shares: Any) -> str:
-    """Name the columns that make up most of a distance."""
-    largest = shares.astype(float).sort_values(ascending=False, kind="stable").head(_N_SHARES)
-    return ", ".join(f"{name} {share:.0%}" for name, share in largest.items() if share > 0) or "equal"
+def _name_results(target: str) -> list[str]:
+    """Name the columns that a prediction may have."""
+    return [f"{word}_{target}" for word in ("predicted", "lower", "upper", "probability")]
+
+
+def _choose_names(names: list[str]) -> list[str]:
+    """Choose the columns that name a row on the screen: a track's name and artists, or all there are."""
+    return [name for name in ("name", "artists") if name in names] or names
+
+
+def _title(prediction: Any, names: list[str], target: str) -> str:
+    """Name a row, what is predicted for it, and its interval."""
+    from energyknn.study.reporting.reasons import show_value
+
+    named = " | ".join(f"row {prediction[name]}" if name == "row" else str(prediction[name]) for name in names)
+    title = f"{named}: {target} {show_value(prediction[f'predicted_{target}'])}"
+    if f"lower_{target}" in prediction:
+        low, high = (show_value(prediction[f"{word}_{target}"]) for word in ("lower", "upper"))
+        title += f", from {low} to {high}"
+    return title

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from energyknn.study.cli.options import UserError, add_option, add_table_out
+from energyknn.study.cli.options import UserError, add_json, add_option, add_table_out
+from energyknn.study.cli.showing import write_json, write_note
 
 SUMMARY = "make synthetic tracks of any size"
 DESCRIPTION = "Make seeded synthetic tracks with the notebook's 19 columns. The same call gives the same file."
@@ -22,6 +23,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add_option(command, "--random-state", "SEED", "seed", 0)
     text = "leave a key out; may be repeated"
     add_option(command, "--missing-key", "KEY", text, [], type=int, action="append", shown=None)
+    add_json(command, "print one JSON object: the tracks, or with --out what was written")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -33,8 +35,11 @@ def run(options: argparse.Namespace) -> None:
         tracks = synthesise_tracks(options.rows, random_state=options.random_state, missing_keys=options.missing_key)
     except ValueError as error:
         raise UserError(str(error)) from error
-    if options.out is None:
+    if options.out is not None:
+        save_table(tracks, options.out)
+        write_note(options, f"{len(tracks):,} synthetic tracks written to {options.out}")
+    if options.json:
+        made = {"tracks": tracks.to_dict(orient="records")} if options.out is None else {"path": str(options.out)}
+        write_json({"rows": len(tracks), "random_state": options.random_state, **made})
+    elif options.out is None:
         tracks.to_csv(sys.stdout, index=False)
-        return
-    save_table(tracks, options.out)
-    sys.stdout.write(f"{len(tracks)} synthetic tracks written to {options.out}\n")
