@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +27,9 @@ _FEW_LABELS = 12  # numbers with a unit of their own that may be levels, such as
 _MOSTLY = 0.9  # share of values that tells what the others were meant to be
 _YEARS = (1000, 2200)
 _SAME = 0.9999  # correlation from which on a column tells the target
-_MOST_CORRELATED = 20_000  # rows
+_MOST_CORRELATED = 5_000  # rows
+_SAMPLE = 50  # distinct values that tell whether to look at all
+_FEWEST_TO_TELL = 20  # rows; fewer are in the order of the target by chance
 _SHOWN = 20  # characters of a value
 
 _BLANKS = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")
@@ -264,9 +267,12 @@ class _Values:
         self.is_text = False
         if types.is_object_dtype(present.dtype) or types.is_string_dtype(present.dtype):
             texts = _find_texts(present)
+            if texts.all():
+                present = present.str.strip()
+            elif texts.any():
+                present = present.where(~texts, present[texts].map(str.strip))
             if texts.any():
-                stripped = present.where(~texts, present[texts].map(str.strip))
-                present = stripped[~stripped.isin(_BLANKS)]
+                present = present[~present.isin(_BLANKS)]
                 self.is_text = bool(len(present)) and bool(_find_texts(present).all())
         self.present: pd.Series = present
         self.empty = 1 - len(present) / len(column)
@@ -289,9 +295,10 @@ class _Values:
         """Name the share of empty cells, if there are any."""
         return f", {max(1, round(100 * self.empty))} % empty" if self.empty else ""
 
-    def read_numbers(self) -> pd.Series | None:
-        """Return the values as numbers, if all are. Text with leading zeros is a code, and not a number."""
-        values = self.present
+    @cached_property
+    def numbers(self) -> pd.Series | None:
+        """The distinct values as numbers, if all are. Text with leading zeros is a code, and not a number."""
+        values = self.distinct
         if types.is_bool_dtype(values.dtype) or isinstance(values.dtype, pd.CategoricalDtype):
             return None
         if types.is_numeric_dtype(values.dtype):
@@ -317,7 +324,7 @@ def _guess_target(values: _Values, target: str, classifies: bool | None) -> Gues
         what = f"always {_show(values.distinct[0])}" if values.n_distinct else "empty"
         message = f"The target {target!r} is {what}: there is nothing to predict. Name another column."
         raise DataFileError(message)
-    numbers = values.read_numbers()
+    numbers = values.numbers
     if numbers is not None and not classifies:
         return Guess("target", _describe_number_target(numbers, classifies) + values.describe_empty())
     if classifies is False:
@@ -363,7 +370,7 @@ def _leave_out_what_says_nothing(values: _Values, name: str) -> Guess | None:
         return Guess(None, f"{int(100 * values.empty)} % empty: left out")
     if values.n_distinct == 1:
         return Guess(None, f"always {_show(values.distinct[0])}: left out")
-    if values.are_unique and _ROW_NUMBERS.fullmatch(name.strip()) and values.read_numbers() is not None:
+    if values.are_unique and _ROW_NUMBERS.fullmatch(name.strip()) and values.numbers is not None:
         return Guess(None, "row numbers: left out")
     return None
 
@@ -376,17 +383,24 @@ def _guess_truth(values: _Values, _: str) -> Guess | None:
 
 
 def _guess_declared(values: _Values, name: str) -> Guess | None:
-    """Take a categorical column for a category, if it has few levels."""
+    """Take a categorical column for a category, if its levels are numbers, or few texts."""
     if not isinstance(values.present.dtype, pd.CategoricalDtype):
         return None
-    if types.is_numeric_dtype(values.present.dtype.categories.dtype):
+    levels = values.present.dtype.categories
+    if types.is_numeric_dtype(levels.dtype):
         return Guess("category", f"{values.n_distinct} levels: a category{values.describe_empty()}")
-    return _guess_text(_Values(values.present.astype(object)), name)
+    if not all(isinstance(level, str) for level in levels):
+        return Guess(None, f"a category of {type(levels[0]).__name__}: left out, unless you make it text")
+    texts = _Values(values.present.astype(object))
+    texts.empty = values.empty
+    return _guess_text(texts, name)
 
 
 def _guess_date(values: _Values, _: str) -> Guess | None:
     """Take dates for years, if there are several."""
-    if not values.is_hashable or values.read_numbers() is not None:
+    if not values.is_hashable or values.numbers is not None:
+        return None
+    if read_years(values.distinct.head(_SAMPLE)).isna().any():
         return None
     years = read_years(values.distinct)
     if not years.between(*_YEARS).all():
@@ -399,7 +413,7 @@ def _guess_date(values: _Values, _: str) -> Guess | None:
 
 def _guess_number(values: _Values, name: str) -> Guess | None:
     """Take numbers for numbers, years or identifiers."""
-    numbers = values.read_numbers()
+    numbers = values.numbers
     if numbers is None:
         return None
     empty, whole = values.describe_empty(), _are_whole(numbers)
@@ -491,20 +505,22 @@ def _find_leaks(table: pd.DataFrame, target: str, roles: Mapping[str, Role | Non
 def _tells(column: pd.Series, target: pd.Series, is_class: bool) -> bool:
     """Return whether a column tells the target."""
     if is_class:
-        pairs = pd.DataFrame({"column": column.astype(str), "target": target.astype(str)}).dropna()
+        pairs = pd.DataFrame({"column": column.astype(str), "target": target.astype(str)})
         counts = len(pairs.drop_duplicates()), pairs["column"].nunique(), pairs["target"].nunique()
-        return len(set(counts)) == 1 and counts[0] > 1
+        return len(set(counts)) == 1 and counts[0] > 1 and len(column) >= _FEWEST_TO_TELL
     both = pd.DataFrame(
         {"column": pd.to_numeric(column, errors="coerce"), "target": pd.to_numeric(target, errors="coerce")}
     )
     both = both.astype(np.float64).replace([np.inf, -np.inf], np.nan).dropna()
-    if len(both) < 3 or both["column"].nunique() < 2 or both["target"].nunique() < 2:
+    if len(both) < _FEWEST_TO_TELL or both["column"].nunique() < 2 or both["target"].nunique() < 2:
         return False
     return any(abs(both["column"].corr(both["target"], method=method)) >= _SAME for method in ("pearson", "spearman"))
 
 
 def _find_texts(values: pd.Series) -> NDArray[np.bool_]:
     """Find the values that are text."""
+    if isinstance(values.dtype, pd.StringDtype):
+        return np.ones(len(values), dtype=bool)
     return np.array([isinstance(value, str) for value in values], dtype=bool)
 
 

@@ -55,6 +55,7 @@ CATEGORIES = {
     "truth values": (cycle(True, False), "true or false: a category"),
     "truth values with gaps": (cycle(True, None, False), "true or false: a category, 33 % empty"),
     "a category": (pd.Categorical(cycle("a", "b")), "2 distinct texts: a category"),
+    "a category with gaps": (pd.Categorical(cycle("a", None, "b")), "2 distinct texts: a category, 33 % empty"),
     "a category of numbers": (pd.Categorical(cycle(1, 2)), "2 levels: a category"),
     "codes with leading zeros": (cycle("01", "02", "10"), "3 distinct texts: a category"),
     "grades": (cycle("1st", "2nd", "3rd"), "3 distinct texts: a category"),
@@ -158,6 +159,12 @@ OUT = {
         "numbers, but text in 2 rows, such as '?'",
     ),
     "lists": ("column", [[row] for row in ROWS], "holds list: left out"),
+    "ranges": (
+        "column",
+        pd.cut(pd.Series(PRICE), 4),
+        "a category of Interval: left out, unless you make it text",
+    ),
+    "bytes": ("column", cycle(b"a", b"b"), "holds bytes: left out"),
     "complex numbers": ("column", ROWS * 1j, "complex numbers: left out"),
     "durations": ("column", pd.to_timedelta(ROWS, unit="s"), "durations: left out"),
 }
@@ -277,6 +284,11 @@ def test_a_code_of_the_class_is_warned_of_and_a_good_column_is_not():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         guess_schema(table.drop(columns="code"), "sold")
+
+
+def test_a_few_rows_tell_nothing():
+    table = pd.DataFrame({"area": [1.0, 2.0, 4.0], "price": [1.0, 2.0, 4.0]})
+    assert "tells" not in guess_schema(table, "price").reasons["area"]
 
 
 def test_a_guess_is_shown_as_a_table_and_in_a_line():
