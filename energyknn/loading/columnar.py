@@ -8,9 +8,12 @@ from typing import Any
 import pandas as pd
 
 from energyknn.errors import DataFileError, import_extra
+from energyknn.loading.arrow_messages import count_feather_bytes
 from energyknn.loading.content import FileContent
 from energyknn.loading.names import check_names, keep_texts, match_names
 from energyknn.loading.sources import Source, check_limit
+
+_FEATHER_START = 8  # bytes before the first message
 
 
 def read_parquet(source: Source, names: Sequence[str] | None, texts: Collection[str]) -> FileContent:
@@ -29,7 +32,7 @@ def read_parquet(source: Source, names: Sequence[str] | None, texts: Collection[
                 table = file.read(columns=chosen)
         table.validate(full=True)
         check_limit(sum(_count_text(table[name]) for name in texts_of_file), source)
-        return FileContent(_to_pandas(table, texts, source.name), tuple(notes), tuple(field.name for field in fields))
+        return FileContent(_to_pandas(table, texts), tuple(notes), tuple(field.name for field in fields))
     except arrow.ArrowException as error:
         message = f"{source.name!r} is not a whole Parquet file ({_one_line(error)}). Fetch or write it again."
         raise DataFileError(message) from error
@@ -40,20 +43,17 @@ def read_feather(source: Source, names: Sequence[str] | None, texts: Collection[
     arrow = import_extra("pyarrow", extra="formats")
     try:
         with source.open_seekable() as stream:
-            fields = list(arrow.ipc.open_file(stream).schema)
+            stream.seek(_FEATHER_START)
+            fields = list(arrow.ipc.open_stream(stream).schema)
             wanted, notes = _choose_fields(fields, names, source.name)
+            stream.seek(_FEATHER_START)
+            check_limit(count_feather_bytes(arrow.ipc.MessageReader.open_stream(stream), len(fields)), source)
             places = [place for place, field in enumerate(fields) if field in wanted]
-            stream.seek(0)
-            options = arrow.ipc.IpcReadOptions(included_fields=places, use_threads=False)
-            file = arrow.ipc.open_file(stream, options=options)
-            batches, n_bytes = [], 0
-            for number in range(file.num_record_batches):
-                batches.append(file.get_batch(number))
-                n_bytes += batches[-1].nbytes
-                check_limit(n_bytes, source)
-            table = arrow.Table.from_batches(batches, file.schema)
+            stream.seek(_FEATHER_START)
+            table = arrow.ipc.open_stream(stream, options=arrow.ipc.IpcReadOptions(included_fields=places)).read_all()
         table.validate(full=True)
-        return FileContent(_to_pandas(table, texts, source.name), tuple(notes), tuple(field.name for field in fields))
+        check_limit(sum(_count_text(table[field.name]) for field in wanted if _is_text(field.type)), source)
+        return FileContent(_to_pandas(table, texts), tuple(notes), tuple(field.name for field in fields))
     except arrow.ArrowException as error:
         message = f"{source.name!r} is not a whole Feather file ({_one_line(error)}). Fetch or write it again."
         raise DataFileError(message) from error
@@ -95,12 +95,12 @@ def _is_plain(kind: Any) -> bool:
     return _is_text(kind) or any(tells(plain) for tells in (*of_numbers, types.is_temporal, types.is_null))
 
 
-def _to_pandas(table: Any, texts: Collection[str], source: str) -> pd.DataFrame:
+def _to_pandas(table: Any, texts: Collection[str]) -> pd.DataFrame:
     """Turn a table of Arrow into one of pandas."""
     arrow = import_extra("pyarrow", extra="formats")
     plain = [field.with_type(_simplify(field.type, arrow)) for field in table.schema]
     frame: pd.DataFrame = table.cast(arrow.schema(plain)).to_pandas(ignore_metadata=True, date_as_object=False)
-    return keep_texts(frame, texts, source)
+    return keep_texts(frame, texts)
 
 
 def _simplify(kind: Any, arrow: Any) -> Any:
@@ -121,9 +121,14 @@ def _count_bytes(metadata: Any, n_wanted: int) -> int:
 
 
 def _count_text(column: Any) -> int:
-    """Count the bytes of text in a column that is read as dictionaries, repeated values included."""
+    """Count the bytes of text in a column, repeated values of dictionaries included."""
     compute = import_extra("pyarrow.compute", extra="formats")
-    lengths = (compute.take(compute.binary_length(chunk.dictionary), chunk.indices) for chunk in column.chunks)
+    lengths = (
+        compute.take(compute.binary_length(chunk.dictionary), chunk.indices)
+        if hasattr(chunk, "dictionary")
+        else compute.binary_length(chunk)
+        for chunk in column.chunks
+    )
     return sum(compute.sum(of_chunk).as_py() or 0 for of_chunk in lengths)
 
 

@@ -55,9 +55,15 @@ def match_names(names: Sequence[str], wanted: Sequence[str], source: str) -> dic
     return {called[name]: name for name in names if name in called}
 
 
-def keep_texts(table: pd.DataFrame, texts: Collection[str], source: str) -> pd.DataFrame:
+def find_alike(names: Sequence[str], wanted: Collection[str]) -> set[str]:
+    """Find the names that are the same as those that are asked for, but for case, blanks around and the invisible."""
+    folded = {_fold(name) for name in wanted}
+    return {name for name in names if _fold(name) in folded}
+
+
+def keep_texts(table: pd.DataFrame, texts: Collection[str]) -> pd.DataFrame:
     """Turn columns into text, with an empty text for a missing cell. It changes the table."""
-    for name in match_names(list(table.columns), list(texts), source).values():
+    for name in find_alike(list(table.columns), texts):
         table[name] = table[name].astype(object).where(table[name].notna(), "").astype(str)
     return table
 

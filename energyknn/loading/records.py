@@ -41,7 +41,7 @@ def read_records(source: Source, texts: Collection[str], encoding: str | None) -
         raise DataFileError(message)
     notes = [f"Column {name!r} holds lists or objects and is left out." for name in nested]
     columns = tuple(table.columns)
-    return FileContent(keep_texts(table.drop(columns=nested), texts, source.name), tuple(notes), columns)
+    return FileContent(keep_texts(table.drop(columns=nested), texts), tuple(notes), columns)
 
 
 def _parse(text: str, source: str) -> Any:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from energyknn.errors import DataFileError, import_extra
 from energyknn.loading.content import FileContent
-from energyknn.loading.names import check_names, fill_names, match_names
+from energyknn.loading.names import check_names, fill_names, find_alike
 from energyknn.loading.sources import Source, check_limit
 
 _CELL_BYTES = 8
@@ -35,7 +35,7 @@ def read_sheet(source: Source, texts: Collection[str]) -> FileContent:
     names = fill_names(["" if name is None else str(name) for name in header])
     check_names(names, source.name)
     columns = list(zip(*cells, strict=True)) or [()] * len(names)
-    kept = match_names(names, list(texts), source.name).values()
+    kept = find_alike(names, texts)
     tidied = {name: _tidy(values, is_text=name in kept) for name, values in zip(names, columns, strict=True)}
     return FileContent(pd.DataFrame(tidied), tuple(notes))
 

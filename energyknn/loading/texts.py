@@ -18,7 +18,7 @@ import pandas as pd
 from energyknn.errors import DataFileError
 from energyknn.loading.content import FileContent
 from energyknn.loading.encodings import Encoding, list_encodings
-from energyknn.loading.names import check_names, fill_names, match_names
+from energyknn.loading.names import check_names, fill_names, find_alike
 from energyknn.loading.sources import Source
 
 _MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>"]
@@ -81,7 +81,7 @@ def read_text(
                 sep=sep,
                 decimal=decimal,
             )
-            kept = set(match_names(dialect.names, list(texts), source.name).values())
+            kept = find_alike(dialect.names, texts)
             table = _read(source, found, dialect, kept)
         except UnicodeDecodeError as error:
             failure = error
@@ -221,9 +221,10 @@ def read_grouped(table: pd.DataFrame, kept: Collection[str], dialect: Dialect, g
         values = table[name]
         if name in kept or not isinstance(values.dtype, pd.StringDtype):
             continue
-        present = values.dropna().str.strip()
-        if not len(present) or not present.head(50).str.fullmatch(_NUMBER.pattern).all():
+        present = values.dropna()
+        if not len(present) or not present.head(50).str.strip().str.fullmatch(_NUMBER.pattern).all():
             continue
+        present = present.str.strip()
         fits = [decimal for decimal, grammar in grammars.items() if present.str.fullmatch(grammar.pattern).all()]
         likely = dialect.decimal or ("." if dialect.sep == "," else "")
         decimal = fits[0] if len(fits) == 1 else likely if likely in fits else ""

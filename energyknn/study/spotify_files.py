@@ -51,7 +51,9 @@ _ALIASES: dict[str, tuple[str, ...]] = {
 }
 """What files call the notebook's columns, in lower case and with `_` for blanks. The first that a file has counts."""
 
-TEXT_COLUMNS = tuple(alias for name in SPOTIFY.texts for alias in _ALIASES[name])
+TEXT_COLUMNS = tuple(
+    spelled for name in SPOTIFY.texts for alias in _ALIASES[name] for spelled in (alias, alias.replace("_", " "))
+)
 """Names of columns that hold text, for `energyknn.loading.read_file`, so that a song called "None" keeps its name."""
 
 _NOTES = ("c", "c#", "d", "d#", "e", "f", "f#", "g", "g#", "a", "a#", "b")

@@ -5,11 +5,13 @@ A share runs with the tests; `nox -s fuzz` runs all of it and prints how many ca
 
 from __future__ import annotations
 
+import bz2
 import copy
 import faulthandler
 import gzip
 import io
 import json
+import lzma
 import subprocess
 import sys
 import warnings
@@ -130,6 +132,8 @@ PACKERS = {
     ".csv.gz": lambda content: gzip.compress(content, 1),
     ".csv.zip": as_zip,
     ".csv.zst": lambda content: zstandard.ZstdCompressor(1).compress(content),
+    ".csv.bz2": bz2.compress,
+    ".csv.xz": lzma.compress,
 }
 TABLE = make_tracks(6)
 CSV = TABLE.to_csv(index=False).encode()
@@ -190,6 +194,36 @@ def test_a_parquet_file_is_a_table_or_is_refused(tmp_path, n_cases):
 
     cases = st.tuples(st.sampled_from(list(TABLE.columns)), ODD_COLUMNS, EDITS, st.integers(0, 3).map(bool))
     try_cases("Parquet files", cases, attempt, n_cases)
+
+
+WRITERS = {
+    ".feather": lambda path: TABLE.to_feather(path),
+    ".xlsx": lambda path: TABLE.to_excel(path, index=False),
+    ".json": lambda path: TABLE.to_json(path, orient="records"),
+    ".jsonl": lambda path: TABLE.to_json(path, orient="records", lines=True),
+    ".utf16.csv": lambda path: TABLE.to_csv(path, index=False, sep=";", decimal=",", encoding="utf-16"),
+}
+
+
+@pytest.mark.medium
+@sizes(100, 10_000)
+def test_a_file_of_another_format_is_a_table_or_is_refused(tmp_path, n_cases):
+    pytest.importorskip("openpyxl")
+    wholes = {}
+    for suffix, write in WRITERS.items():
+        write(tmp_path / f"whole{suffix}")
+        wholes[suffix] = (tmp_path / f"whole{suffix}").read_bytes()
+
+    def attempt(case):
+        suffix, edits = case
+        path = tmp_path / f"t{suffix}"
+        path.write_bytes(edit(wholes[suffix], edits))
+        try:
+            assert len(load_table(path, SPOTIFY)) > 0
+        except DataFileError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+
+    try_cases("other formats", st.tuples(st.sampled_from(list(WRITERS)), EDITS), attempt, n_cases)
 
 
 @pytest.mark.parametrize("name", ["../outside.csv", "/outside.csv", "a/../../outside.csv", "C:\\outside.csv"])
@@ -450,17 +484,18 @@ def test_candidates_are_scored_or_refused(n_cases):
 BOMBS = """
 import gzip, io, json, resource, sys, zipfile
 from pathlib import Path
-import numpy, pandas, pyarrow, pyarrow.parquet, pyarrow.compute, sklearn, zstandard
+import numpy, openpyxl, pandas, pyarrow, pyarrow.parquet, pyarrow.compute, sklearn, zstandard
 from energyknn.errors import DataFileError, ModelFileError
 from energyknn.loading import load_table
 from energyknn.modelfile import load_model
+from energyknn.study.notebook import SPOTIFY
 
 folder, allowed = Path(sys.argv[1]), int(sys.argv[2])
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + allowed, taken + allowed))
 for path in sorted(folder.iterdir()):
     try:
-        load_model(path) if path.name.startswith("model") else load_table(path)
+        load_model(path) if path.name.startswith("model") else load_table(path, SPOTIFY)
         said = "let in"
     except (DataFileError, ModelFileError) as error:
         said = str(error)
@@ -468,9 +503,23 @@ for path in sorted(folder.iterdir()):
 """
 
 
+def write_workbook(path, sheet):
+    """Write a workbook of one sheet, whose XML is given."""
+    pd.DataFrame({"a": [1]}).to_excel(path)
+    whole = {}
+    with zipfile.ZipFile(path) as archive:
+        whole = {name: archive.read(name) for name in archive.namelist()}
+    head = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+    whole["xl/worksheets/sheet1.xml"] = sheet.replace(b"<worksheet>", head, 1)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in whole.items():
+            archive.writestr(name, content)
+
+
 def make_bombs(folder):
     """Make small files that hold, or claim to hold, very much."""
     import pyarrow as pa
+    import pyarrow.feather
     import pyarrow.parquet as parquet
 
     zeros, times = (b"0" * 63 + b"\n") * (1 << 18), 64  # a gigabyte
@@ -479,6 +528,16 @@ def make_bombs(folder):
     with zipfile.ZipFile(folder / "zip.csv.zip", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("t", "w") as file:
         for _ in range(times // 4):
             file.write(zeros)
+    (folder / "bzip2.csv.bz2").write_bytes(bz2.compress(zeros) * times)
+    (folder / "xz.csv.xz").write_bytes(lzma.compress(zeros) * times)
+    (folder / "twice.csv.gz").write_bytes(gzip.compress(gzip.compress(zeros) * times))
+    cells = b"<row><c r='XFD%d'><v>1</v></c></row>"
+    sheet = b"<worksheet><sheetData>" + b"".join(cells % row for row in range(1, 100_000)) + b"</sheetData></worksheet>"
+    write_workbook(folder / "wide.xlsx", sheet)
+    write_workbook(folder / "long.xlsx", b"<worksheet><sheetData>" + zeros * 16)
+    (folder / "records.json.gz").write_bytes(
+        gzip.compress(b"[" + b'{"energy": 1},' * (1 << 20)) + gzip.compress(zeros) * times
+    )
     lines = gzip.compress(CSV + b"\n".join([CSV.splitlines()[1]] * 30_000) + b"\n")
     (folder / "rows.csv.gz").write_bytes(lines + gzip.compress(b"\n".join([CSV.splitlines()[1]] * 30_000) + b"\n") * 99)
     (folder / "commas.csv").write_bytes(b"," * 900_000 + b"\n")
@@ -491,6 +550,8 @@ def make_bombs(folder):
     parquet.write_table(pa.table({**plain, "name": names}), folder / "text.parquet")
     many = pa.table({name: np.zeros(50_000_000, dtype=np.int8) for name in ("tempo", "valence")})
     parquet.write_table(many, folder / "values.parquet", row_group_size=50_000_000)
+    pa.feather.write_feather(pa.table({**plain, "name": names}), folder / "text.feather", chunksize=100_000)
+    pa.feather.write_feather(many, folder / "values.feather", compression="zstd")
     start = b'{"__metadata__": {"kind": "energyknn model", "a": '
     for name, text in (("nested", start + b"[" * 4_000_000), ("braces", start + b'{"a":' * 1_000_000)):
         (folder / f"model-{name}").write_bytes(len(text).to_bytes(8, "little") + text)
@@ -519,8 +580,12 @@ def test_files_made_to_fill_the_memory_are_refused_within_a_bound(tmp_path):
     assert "let in" not in said.values(), said
     assert all(
         "once it is decompressed" in said[name]
-        for name in ("gzip.csv.gz", "zstd.csv.zst", "zip.csv.zip", "rows.csv.gz")
+        for name in ("gzip.csv.gz", "zstd.csv.zst", "zip.csv.zip", "rows.csv.gz", "bzip2.csv.bz2", "xz.csv.xz")
     )
-    assert all("once it is decompressed" in said[name] for name in ("text.parquet", "values.parquet"))
+    assert all(
+        "once it is decompressed" in said[name]
+        for name in ("text.parquet", "values.parquet", "text.feather", "values.feather", "wide.xlsx", "long.xlsx")
+    )
+    assert all("once it is decompressed" in said[name] for name in ("twice.csv.gz", "records.json.gz"))
     assert "900,001 columns" in said["commas.csv"]
     assert all("no end of a line in its first" in said[name] for name in ("columns.csv", "header.csv"))
