@@ -37,6 +37,7 @@ from energyknn.loading import hash_file, read_file
 from energyknn.modelfile.model import Model, fit_model, load_model, save_model, tabulate_predictions
 from energyknn.neighbors.weighting import Weights
 from energyknn.roles import guess_schema
+from energyknn.scaling import ScalerName
 from energyknn.schema import Schema
 from energyknn.splitting import Split
 from energyknn.tuning import Candidate, score_candidates
@@ -123,10 +124,14 @@ class NeighborsModel(BaseEstimator):
         An unfitted model to use instead of what `effort` says. It gets encoded rows of about unit variance.
     coverage : float, default=0.9
         Share of new targets that intervals should cover.
+    intervals : bool, default=True
+        Whether to calibrate intervals, if the target is a number and there are enough rows.
     bounds : tuple of float or None, default=None
         Smallest and largest possible target. Predictions and intervals are cut off there. None takes those of `schema`.
     mismatch_cost : float, default=8
         What two different levels of a category add to a squared distance, where 2 is the mean of a number.
+    scaler : {"standard", "robust", "minmax"}, default="standard"
+        What scales the numbers, see `energyknn.scaling.fit_scale`.
     latest_year : int or None, default=None
         Last calendar year that a year column may hold. None sets no limit.
     random_state : int, default=0
@@ -183,8 +188,10 @@ class NeighborsModel(BaseEstimator):
     schema: Schema | None = None
     estimator: Any = None
     coverage: float = 0.9
+    intervals: bool = True
     bounds: tuple[float, float] | None = None
     mismatch_cost: float = MISMATCH_COST
+    scaler: ScalerName = "standard"
     latest_year: int | None = None
     random_state: int = 0
     verbose: int = 0
@@ -231,6 +238,7 @@ class NeighborsModel(BaseEstimator):
         fitted = fit_model(
             *(kept, schema, self._choose_fit(schema, len(kept))),
             mismatch_cost=self.mismatch_cost,
+            scaler=self.scaler,
             latest_year=self.latest_year,
             missing="median" if self.missing == "median" else "refuse",
             source=source,
@@ -293,7 +301,8 @@ class NeighborsModel(BaseEstimator):
         """Wrap a regressor in intervals if there are enough rows to calibrate them."""
         share = 1.0 if isinstance(chosen, KNNRegressor) else 0.2
         needed = self.coverage / (1 - self.coverage)
-        if schema.classifies or isinstance(chosen, IntervalRegressor) or n_rows * share < needed:
+        have_none = schema.classifies or not self.intervals or n_rows * share < needed
+        if have_none or isinstance(chosen, IntervalRegressor):
             return chosen
         options: dict[str, Any] = {"coverage": self.coverage, "bounds": self.bounds or _find_bounds(schema)}
         if isinstance(chosen, KNNRegressor):

@@ -32,7 +32,7 @@ from energyknn.modelfile.files import Content, read_content, write_content
 from energyknn.modelfile.signs import list_signs
 from energyknn.modelfile.states import decode_state, encode_state
 from energyknn.modelfile.texts import Texts
-from energyknn.scaling import Scale, apply_scale, fit_scale
+from energyknn.scaling import Scale, ScalerName, apply_scale, fit_scale
 from energyknn.schema import TARGETS, Column, Role, Schema
 
 MODEL_FILE = "model.safetensors"
@@ -399,6 +399,7 @@ def fit_model(
     *,
     reference_year: int = 2021,
     mismatch_cost: float = MISMATCH_COST,
+    scaler: ScalerName = "standard",
     latest_year: int | None = None,
     missing: Missing = "refuse",
     source: str | None = None,
@@ -420,6 +421,8 @@ def fit_model(
         The year in which an age is 0.
     mismatch_cost : float, default=8
         What two different levels of a category add to a squared distance, at least 0.
+    scaler : {"standard", "robust", "minmax"}, default="standard"
+        What scales the numbers, see `energyknn.scaling.fit_scale`.
     latest_year : int or None, default=None
         Last calendar year that a year column may hold. None sets no limit.
     missing : {"refuse", "median"}, default="refuse"
@@ -432,7 +435,7 @@ def fit_model(
     Returns
     -------
     Model
-        The fitted model. Numbers are scaled by the mean and standard deviation of all rows.
+        The fitted model. The scale of numbers is learned from all rows.
 
     Raises
     ------
@@ -464,7 +467,7 @@ def fit_model(
         table = _check_without_gaps(raw, schema, latest_year=latest_year)
     levels = fit_levels(table, schema)
     X = encode_features(table, levels, schema, reference_year=reference_year, mismatch_cost=mismatch_cost)
-    scale = fit_scale(X, schema.numbers)
+    scale = fit_scale(X, schema.numbers, scaler=scaler)
     X, y = apply_scale(X, scale), target_values(table, schema)
     if estimator is None:
         estimator = (KNNClassifier if schema.classifies else KNNRegressor)(_N_NEIGHBORS)

@@ -66,6 +66,7 @@ def test_every_way_out_gives_the_same_predictions(folder, capsys):
     model, data = fit(folder), folder / "new.csv"
     capsys.readouterr()
     expected = load_model(model).predict(make_tracks(20, seed=1))
+    (folder / "out").mkdir()
     for name, read in (("p.csv", pd.read_csv), ("p.csv.gz", pd.read_csv), ("p.parquet", pd.read_parquet)):
         assert run("predict", "--model", model, "--data", data, "--out", folder / name) == 0
         told = capsys.readouterr()
@@ -97,17 +98,14 @@ def test_a_target_of_text_is_not_looked_at(folder, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_the_best_model_unless_another_is_asked_for(folder, monkeypatch, capsys):
-    from energyknn import estimators
+def test_a_learned_distance_unless_another_model_is_asked_for(folder, monkeypatch, capsys):
+    from energyknn import neighbors_model
 
-    whole = estimators.make_learned_regressor
-    monkeypatch.setattr(
-        estimators,
-        "make_learned_regressor",
-        lambda *columns, **options: whole(*columns, **options, n_maps=1, n_rounds=1, n_components=2),
-    )
+    monkeypatch.setitem(neighbors_model._LEARNING, "normal", {"n_maps": 1, "n_rounds": 1, "n_components": 2})
+    make_tracks(220).to_csv(folder / "train.csv", index=False)
     model = folder / "m.safetensors"
     assert run("fit", "--data", folder / "train.csv", "--out", model) == 0
+    assert "local planes after a learned distance" in capsys.readouterr().out
     assert [type(found.model) for found in list_neighborhoods(load_model(model).estimator.estimator_)] == [
         LocalLinearRegressor
     ]
@@ -129,7 +127,8 @@ def test_other_peoples_columns(folder, capsys):
 
 @pytest.mark.filterwarnings("ignore:Most values lie outside of the training rows")
 def test_a_value_that_no_distance_can_reach_is_refused_by_name(folder, capsys):
-    homes = pd.DataFrame({"price": np.arange(20.0), "area": np.arange(20.0), "rooms": np.arange(20.0)})
+    prices = np.random.default_rng(0).normal(size=20)
+    homes = pd.DataFrame({"price": prices, "area": np.arange(20.0), "rooms": np.arange(20.0)})
     homes.to_csv(folder / "train.csv", index=False)
     model = fit(folder, "--target", "price", "--numbers", "area,rooms")
     capsys.readouterr()
@@ -155,10 +154,11 @@ def test_a_name_that_does_not_say_what_to_write_is_refused(tmp_path, capsys, nam
 @pytest.mark.filterwarnings("always:Most values")
 def test_a_column_in_another_unit_is_told(folder, capsys):
     model, new = fit(folder), make_tracks(20, seed=1)
+    capsys.readouterr()
     new.assign(duration_ms=new["duration_ms"] / 60_000).to_csv(folder / "minutes.csv", index=False)
     assert run("predict", "--model", model, "--data", folder / "minutes.csv") == 0
     told = capsys.readouterr()
-    assert len(told.out.splitlines()) == 22
+    assert len(told.out.splitlines()) == 21
     low, high = make_tracks(150)["duration_ms"].agg(["min", "max"])
     expected = (
         f"of the training rows: 'duration_ms' in 20 of 20 rows (trained on {low} to {high}). Give them in the unit"
@@ -206,15 +206,12 @@ def test_a_model_without_intervals(folder, capsys):
 @pytest.mark.medium
 @pytest.mark.parametrize("kind", ["notebook", "learned"])
 def test_why_names_training_rows_and_shares(folder, capsys, monkeypatch, kind):
-    from energyknn import estimators
+    from energyknn import neighbors_model
 
-    whole = estimators.make_learned_regressor
-    monkeypatch.setattr(
-        estimators,
-        "make_learned_regressor",
-        lambda *columns, **options: whole(*columns, **options, n_maps=2, n_rounds=1, n_components=3),
-    )
-    path, train = fit(folder, "--model", kind), make_tracks(150)
+    monkeypatch.setitem(neighbors_model._LEARNING, "normal", {"n_maps": 2, "n_rounds": 1, "n_components": 3})
+    train = make_tracks(220)
+    train.to_csv(folder / "train.csv", index=False)
+    path = fit(folder, "--model", kind)
     make_tracks(5, seed=1).to_csv(folder / "new.csv", index=False)
     capsys.readouterr()
     assert run("predict", "--model", path, "--data", folder / "new.csv", "--json", "--why", 13) == 0
@@ -434,7 +431,11 @@ def test_what_cannot_be_predicted_ends_in_one_line(folder, capsys, monkeypatch, 
         (["--model", "notebook", "--n-neighbors", "0"], "'n_neighbors' parameter of KNNRegressor must be"),
         (["--model", "notebook", "--n-neighbors", "151"], "n_neighbors is 151. It must be from 1 to 149"),
         (["--n-neighbors", "many"], "invalid int value"),
-        (["--n-neighbors", "3"], "--n-neighbors is for --model notebook"),
+        (["--model", "learned", "--n-neighbors", "3"], "--model learned and --n-neighbors exclude each other"),
+        (["--model", "learned", "--effort", "quick"], "--model learned and --effort quick exclude each other"),
+        (["--bounds", "1:0"], "'1:0' is no range"),
+        (["--bounds", "1"], "'1' is no range"),
+        (["--from", "nothing.json"], "No file at 'nothing.json'"),
         (["--model", "forest"], "invalid choice: 'forest'"),
         (["--numbers", "tempo"], "Add --target NAME"),
         (["--target", "tempo", "--numbers", "price"], "There is no column 'price'"),
