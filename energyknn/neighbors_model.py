@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import accuracy_score, r2_score, root_mean_squared_error
-from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, StratifiedKFold, cross_val_predict
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
@@ -30,7 +30,7 @@ from energyknn.estimators import (
     from_grid_search,
     make_learned_regressor,
 )
-from energyknn.estimators.intervals import Intervals, conformal_quantile
+from energyknn.estimators.intervals import Intervals, conformal_quantile, label_repeats
 from energyknn.estimators.neighborhoods import predict_left_out
 from energyknn.inspection.rows import Explanation
 from energyknn.loading import hash_file, read_file
@@ -68,7 +68,7 @@ class Quality(NamedTuple):
     ----------
     n_rows : int
         Number of these rows. A learned distance is measured on the rows that it was not learned from, and other models
-        on all rows, each predicted without itself.
+        on all rows, each predicted without itself, or without its fold where rows repeat others.
     r2, rmse : float or None
         R², and root mean squared error in the target's unit. None where the target is a class.
     coverage : float or None
@@ -90,9 +90,48 @@ class Quality(NamedTuple):
     accuracy: float | None = None
     seconds: float = math.nan
 
+    def describe(self, unit: str = "") -> str:
+        """Say it in a sentence for people.
+
+        Parameters
+        ----------
+        unit : str, default=""
+            Unit of the target.
+
+        Returns
+        -------
+        str
+            One line.
+
+        Examples
+        --------
+        >>> Quality(400, r2=0.83, rmse=52016.2, coverage=0.904, mean_width=171000.0, seconds=5.6).describe("EUR")
+        'R² 0.830 and RMSE 52,016 EUR on 400 rows left out; intervals cover 90.4 % of them and are 171,000 EUR wide'
+        >>> Quality(150, accuracy=0.9667).describe()
+        '96.7 % of the classes are right on 150 rows left out'
+        """
+        after = f" {unit}" if unit else ""
+        if self.accuracy is not None:
+            return (
+                f"{self.accuracy:.1%} of the classes are right".replace("%", " %")
+                + f" on {self.n_rows:,} rows left out"
+            )
+        if self.r2 is None or self.rmse is None:
+            return "not measured"
+        text = f"R² {self.r2:.3f} and RMSE {_show_amount(self.rmse)}{after} on {self.n_rows:,} rows left out"
+        if self.coverage is None or self.mean_width is None:
+            return text
+        width = f"{_show_amount(self.mean_width)}{after}"
+        return f"{text}; intervals cover {100 * self.coverage:.1f} % of them and are {width} wide"
+
     def __repr__(self) -> str:
         held = {name: value for name, value in self._asdict().items() if value is not None}
         return f"Quality({', '.join(f'{name}={value:.4g}' for name, value in held.items())})"
+
+
+def _show_amount(amount: float) -> str:
+    """Return an amount to five digits, with commas between thousands."""
+    return f"{amount:,.0f}" if amount >= 10_000 else f"{amount:.5g}"
 
 
 @dataclass(eq=False, repr=False)
@@ -299,15 +338,13 @@ class NeighborsModel(BaseEstimator):
 
     def _add_intervals(self, chosen: Any, schema: Schema, n_rows: int, *, learns: bool) -> Any:
         """Wrap a regressor in intervals if there are enough rows to calibrate them."""
-        share = 1.0 if isinstance(chosen, KNNRegressor) else 0.2
+        share = 0.2 if learns else 1.0  # of the rows calibrates
         needed = self.coverage / (1 - self.coverage)
         have_none = schema.classifies or not self.intervals or n_rows * share < needed
         if have_none or isinstance(chosen, IntervalRegressor):
             return chosen
-        options: dict[str, Any] = {"coverage": self.coverage, "bounds": self.bounds or _find_bounds(schema)}
-        if isinstance(chosen, KNNRegressor):
-            return IntervalRegressor(chosen, **options)
-        return IntervalRegressor(chosen, method="split", refill=learns, random_state=self.random_state, **options)
+        bounds = self.bounds or _find_bounds(schema)
+        return IntervalRegressor(chosen, coverage=self.coverage, bounds=bounds, random_state=self.random_state)
 
     def _keep(self, model: Model) -> None:
         """Keep a fitted model, and what it says about itself."""
@@ -448,6 +485,46 @@ class NeighborsModel(BaseEstimator):
         check_is_fitted(self)
         return self.model_.explain(_as_table(X), n_neighbors=n_neighbors, latest_year=self.latest_year)
 
+    def tabulate_neighbors(self, X: Any, *, n_neighbors: int = 5) -> pd.DataFrame:
+        """Lay out the training rows that count most in each prediction, with what they hold.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_rows, n_columns), array-like or path
+            A few raw rows with the columns that predict.
+        n_neighbors : int, default=5
+            Number of training rows to show, at most as many as the model predicts from.
+
+        Returns
+        -------
+        DataFrame of shape (n_rows * n_neighbors, n_texts + n_columns + 3)
+            The text columns of the training rows, their target, `weight` and `distance`, and what they hold in the
+            columns that predict. The index holds the number of the prediction, and of the training row.
+
+        Raises
+        ------
+        NotFittedError
+            If the model has not been fitted.
+        DataFileError
+            If a column is missing, there is no row, or a value breaks a rule.
+        TypeError
+            If the estimator has no neighbours.
+        """
+        found, model = self.explain(X, n_neighbors=n_neighbors), self.model_
+        rows = found.indices.reshape(-1)
+        targets = model.targets[rows]
+        if model.schema.classifies:
+            targets = model.estimator.classes_[targets.astype(np.int64)]
+        counts = {
+            model.schema.target: targets,
+            "weight": found.weights.reshape(-1),
+            "distance": found.distances.reshape(-1),
+        }
+        queries = np.repeat(np.arange(len(found.indices)), found.indices.shape[1])
+        index = pd.MultiIndex.from_arrays([queries, rows], names=["prediction", "training_row"])
+        parts = [model.name_rows(rows), pd.DataFrame(counts), model.show_rows(rows)]
+        return pd.concat([part.reset_index(drop=True) for part in parts if part.shape[1]], axis=1).set_index(index)
+
     def score(self, X: Any, y: ArrayLike | None = None) -> float:
         """Score predictions of raw rows: R², or the share of classes that are right.
 
@@ -584,18 +661,32 @@ def _tune(X: pd.DataFrame, y: NDArray[Any], classifies: bool, *, random_state: i
     if n_folds < 2:
         message = f"Found {len(X)} row. A model needs at least 2."
         raise ValueError(message)
-    is_even = classifies and np.unique(y, return_counts=True)[1].min() >= n_folds
-    folds = (StratifiedKFold if is_even else KFold)(n_folds, shuffle=True, random_state=random_state)
-    most = min(_MOST_NEIGHBORS, len(X) - math.ceil(len(X) / n_folds))
+    splitter, groups = _choose_folds(X, y, classifies, n_folds, random_state)
+    folds = list(splitter.split(X, y, groups))
+    most = min(_MOST_NEIGHBORS, *(len(train) for train, _ in folds))
     if classifies:
         grid = {"n_neighbors": [k for k in _VOTERS if k <= most], "weights": list(_WEIGHTS), "p": list(_POWERS)}
         search = from_grid_search(GridSearchCV(KNNClassifier(), grid, cv=folds, refit=False)).fit(X, y)
         return KNNClassifier(**search.best_params_)
     candidates = [Candidate(k, weights, p) for p in _POWERS for weights in _WEIGHTS for k in range(1, most + 1)]
-    cut = [Split(*pair) for pair in folds.split(X)]
+    cut = [Split(*pair) for pair in folds]
     table = score_candidates(X, y, candidates=candidates, folds=cut, scoring="neg_mean_squared_error").test["score"]
     best = candidates[table.best]
     return KNNRegressor(best.n_neighbors, weights=best.weights, p=best.p)
+
+
+def _choose_folds(
+    X: pd.DataFrame, y: NDArray[Any], classifies: bool, n_folds: int, random_state: int
+) -> tuple[Any, Any]:
+    """Choose folds that keep copies of a row on one side, hold each class alike, or are drawn, whichever is needed."""
+    codes = np.unique(y, return_inverse=True)[1] if classifies else y
+    repeats = label_repeats(X.to_numpy(), np.asarray(codes, dtype=np.float64))
+    options: dict[str, Any] = {"shuffle": True, "random_state": random_state}
+    if repeats is not None and len(np.unique(repeats)) >= n_folds:
+        return GroupKFold(n_folds, **options), repeats
+    if classifies and np.bincount(codes).min() >= n_folds:
+        return StratifiedKFold(n_folds, **options), None
+    return KFold(n_folds, **options), None
 
 
 def _measure(model: Model, *, seconds: float) -> Quality:
@@ -612,8 +703,19 @@ def _measure(model: Model, *, seconds: float) -> Quality:
         return _add_errors(found, model.targets, predict_left_out(estimator))
     if isinstance(estimator, KNNClassifier):
         labels = estimator.classes_[model.targets.astype(np.int64)]
-        return found._replace(n_rows=len(labels), accuracy=float(accuracy_score(labels, estimator.predict(None))))
+        predicted = _predict_classes_left_out(estimator, model.rows, labels, model.targets)
+        return found._replace(n_rows=len(labels), accuracy=float(accuracy_score(labels, predicted)))
     return found
+
+
+def _predict_classes_left_out(
+    model: KNNClassifier, rows: NDArray[np.float64], labels: NDArray[Any], codes: NDArray[np.float64]
+) -> NDArray[Any]:
+    """Predict each training row without itself, or without its fold where rows repeat others."""
+    repeats = label_repeats(rows, codes)
+    if repeats is None or len(np.unique(repeats)) < _N_FOLDS:
+        return model.predict(None)
+    return np.asarray(cross_val_predict(clone(model), rows, labels, cv=GroupKFold(_N_FOLDS), groups=repeats))
 
 
 def _add_errors(quality: Quality, actual: NDArray[np.float64], predicted: NDArray[np.float64]) -> Quality:

@@ -122,6 +122,31 @@ def test_predictions_are_tabulated_and_explained(homes, fitted):
     assert found.indices.shape == (2, 2)
 
 
+def test_neighbours_are_laid_out_with_what_they_hold(homes, fitted):
+    found = fitted.tabulate_neighbors(homes.head(2), n_neighbors=3)
+    assert found.columns.tolist() == ["id", "price", "weight", "distance", "area", "built", "town"]
+    rows = found.index.get_level_values("training_row")
+    for name in ("id", "price", "built", "town"):
+        assert found[name].tolist() == homes.loc[rows, name].tolist()
+    np.testing.assert_allclose(found["area"], homes.loc[rows, "area"], rtol=1e-9)
+    assert found.index.get_level_values("prediction").tolist() == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.medium
+def test_copies_of_rows_do_not_choose_the_model():
+    """Where every row is there twice, its copy would make one neighbour look perfect."""
+    homes = make_homes(120)
+    twice = pd.concat([homes, homes.assign(id=homes["id"] + " again")], ignore_index=True)
+    twice["price"] += np.random.default_rng(1).normal(0, 30_000, 120).tolist() * 2
+    model = NeighborsModel("price", effort="quick").fit(twice)
+    assert model.model_.estimator.estimator_.n_neighbors > 2
+    assert 15_000 < model.quality_.rmse < 60_000
+    random = np.random.default_rng(2)
+    noise = pd.DataFrame({"x": random.normal(size=200), "label": random.choice(["a", "b"], 200)})
+    found = NeighborsModel("label").fit(pd.concat([noise, noise], ignore_index=True))
+    assert found.quality_.accuracy < 0.7
+
+
 @pytest.mark.medium
 def test_it_is_used_as_an_estimator_of_scikit_learn(homes):
     model = NeighborsModel(effort="quick", ignore=["id"])
@@ -162,6 +187,8 @@ def test_classes_have_probabilities():
     assert model.score(frame) > 0.9
     with pytest.raises(TypeError, match="without intervals"):
         model.predict_interval(frame)
+    assert set(model.tabulate_neighbors(frame.head(2))["species"]) == {"setosa"}
+    assert model.quality_.describe().endswith("of the classes are right on 150 rows left out")
 
 
 @pytest.mark.medium
@@ -210,7 +237,7 @@ def test_a_schema_and_an_estimator_can_be_given(homes):
 def test_other_estimators_get_intervals_too_and_the_best_of_a_search_is_kept(homes, tmp_path):
     line = NeighborsModel("price", estimator=LinearRegression()).fit(homes)
     assert line.method_ == "LinearRegression"
-    assert line.quality_.n_rows == 32
+    assert line.quality_.n_rows == 160
     assert line.predict_interval(homes).lower.shape == (160,)
     search = NeighborsModel("price", estimator=KNNSearchCV({"n_neighbors": [3, 4]}, cv=3)).fit(homes)
     search.save(tmp_path / "m")
