@@ -1,6 +1,6 @@
 """The shell commands. Results go to stdout; progress and errors go to stderr.
 
-Each module that `_build_parser` names is a command: `SUMMARY`, `DESCRIPTION` and `EXAMPLES` are its help, `add_options`
+Each module that `build_parser` names is a command: `SUMMARY`, `DESCRIPTION` and `EXAMPLES` are its help, `add_options`
 adds its options, `run` runs it. `--quiet` is an option of each. With it, warnings are not shown.
 """
 

@@ -44,8 +44,15 @@ def tabulate_reasons(reasons: Sequence[Mapping[str, Any]], target: str, names: S
 def _name_differences(reason: Mapping[str, Any]) -> str:
     """Name the columns that make up most of a distance, with the training row's own values."""
     largest = sorted(reason["shares"].items(), key=lambda pair: -pair[1])[:_N_SHARES]
-    named = [f"{name} {show_value(reason['values'][name])} ({share:.0%})" for name, share in largest if share > 0]
+    named = [
+        f"{name} {_show_own(reason['values'][name])} ({share:.0%})" for name, share in largest if round(share, 2) > 0
+    ]
     return ", ".join(named) or "equal"
+
+
+def _show_own(value: Any) -> str:
+    """Return a training row's own value as text, to six digits."""
+    return f"{value:.6g}" if isinstance(value, float) else show_value(value)
 
 
 def show_value(value: Any) -> str:
