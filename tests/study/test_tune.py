@@ -15,6 +15,7 @@ from sklearn.model_selection import KFold, cross_val_score, train_test_split
 from sklearn.neighbors import KNeighborsRegressor
 
 from energyknn.loading import hash_file
+from energyknn.modelfile import load_model
 from energyknn.study.cli import main
 from energyknn.study.reporting.tuning import describe_edges, describe_tuning, rank
 
@@ -132,8 +133,12 @@ def test_the_file_holds_all_that_a_fit_needs(folder, capsys):
     assert held["data"]["path"] == "homes.csv"
     assert held["data"]["sha256"] == hash_file("homes.csv")
     assert held["data"]["arguments"][:2] == ["--data", "homes.csv"]
-    words = shlex.split(shown.splitlines()[-1].removeprefix("Fit it: "))
-    assert words == ["energyknn", "fit", "--data", "homes.csv", "--from", "tuned.json"]
+    program, *words = shlex.split(shown.splitlines()[-1].removeprefix("Fit it: "))
+    assert [program, *words] == ["energyknn", "fit", "--data", "homes.csv", "--from", "tuned.json"]
+    assert main(words) == 0
+    model = load_model("model.safetensors")
+    assert model.mismatch_cost == best["mismatch_cost"]
+    assert set(model.schema.numbers) == {"area", "built"} - set(best["without"])
 
 
 @pytest.mark.parametrize(
