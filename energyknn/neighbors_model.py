@@ -151,9 +151,9 @@ class NeighborsModel(BaseEstimator):
         What to do about missing cells. "median" fills numbers and years with the median of the training rows, and takes
         a missing level of a category for none of the levels; rows to predict are filled alike. "drop" leaves out
         training rows with a missing cell. "refuse" says where they are.
-    numbers, categories, years, texts : sequence of str, default=()
+    numbers, categories, years, texts : sequence of str or str, default=()
         Columns whose role is known. The roles of all others are guessed.
-    ignore : sequence of str, default=()
+    ignore : sequence of str or str, default=()
         Columns to leave out.
     classifies : bool or None, default=None
         Whether the target is a class. None guesses it.
@@ -268,6 +268,9 @@ class NeighborsModel(BaseEstimator):
         """
         check_choice(self.effort, EFFORTS, name="effort")
         check_choice(self.missing, GAPS, name="missing")
+        if not 0 < self.coverage < 1:
+            message = f"coverage is {self.coverage!r}. It must be between 0 and 1, such as 0.9."
+            raise ValueError(message)
         start = time.perf_counter()
         table, target = self._join(X, y)
         if isinstance(X, str | Path):
@@ -596,7 +599,8 @@ class NeighborsModel(BaseEstimator):
             If the file is not a model, is not whole, or has a byte changed.
         """
         model = load_model(path)
-        read = cls(model.schema.target, mismatch_cost=model.mismatch_cost)
+        missing: Gaps = "refuse" if model.fills is None else "median"
+        read = cls(model.schema.target, missing=missing, mismatch_cost=model.mismatch_cost)
         read.roles_, read.n_dropped_ = _list_roles(model.schema), 0
         read._keep(model)
         return read

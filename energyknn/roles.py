@@ -80,7 +80,8 @@ class GuessedSchema(NamedTuple):
 
     def _repr_html_(self) -> str:
         """Show the columns as a table in a notebook."""
-        return self.to_frame().to_html()
+        with pd.option_context("display.max_colwidth", None):
+            return self.to_frame().to_html()
 
 
 def guess_roles(table: pd.DataFrame) -> dict[str, Guess]:
@@ -134,9 +135,9 @@ def guess_schema(
         A raw table, as read from a file. It is not changed.
     target : str
         The column to predict.
-    numbers, categories, years, texts : sequence of str, default=()
+    numbers, categories, years, texts : sequence of str or str, default=()
         Columns whose role is known. It is not guessed.
-    ignore : sequence of str, default=()
+    ignore : sequence of str or str, default=()
         Columns to leave out.
     classifies : bool or None, default=None
         Whether the target is a class. None takes text, truth values and categories for classes.
@@ -222,6 +223,7 @@ def _list_asked(named: Mapping[Role | None, Sequence[str]], table: pd.DataFrame,
     """List the roles that the caller names, after checking that the columns are there."""
     _check_table(table)
     names = list(table.columns)
+    named = {role: [given] if isinstance(given, str) else given for role, given in named.items()}
     listed = [target, *(name for given in named.values() for name in given)]
     missing = [name for name in listed if name not in names]
     if missing:

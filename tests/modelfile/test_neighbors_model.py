@@ -275,6 +275,9 @@ def test_what_cannot_be_used_is_refused_in_a_line(homes, fitted):
         NeighborsModel("price", effort="hard").fit(homes)
     with pytest.raises(ValueError, match="missing is 'keep'"):
         NeighborsModel("price", missing="keep").fit(homes)
+    for coverage in (0, 1, 2):
+        with pytest.raises(ValueError, match="It must be between 0 and 1"):
+            NeighborsModel("price", coverage=coverage).fit(homes)
     with pytest.raises(DataFileError, match="no column 'cost'"):
         NeighborsModel("cost").fit(homes)
     with pytest.raises(DataFileError, match="no column 'price' to compare with"):

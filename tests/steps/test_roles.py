@@ -258,6 +258,7 @@ def test_the_callers_roles_win_and_the_rest_is_guessed():
     assert found.reasons["area"] == "left out, as asked"
     assert list(found.reasons) == list(table)
     assert found.schema.names == ("rooms", "code", "note", "price")
+    assert guess_schema(table, "price", ignore="area").reasons["area"] == "left out, as asked"
 
 
 LEAKS = {
