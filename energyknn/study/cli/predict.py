@@ -66,11 +66,10 @@ def run(options: argparse.Namespace) -> None:
 
 def _predict(model: Any, options: argparse.Namespace) -> tuple[Any, Any]:
     """Return a table of predictions beside what names the rows, and the explanation if it is asked for."""
-    from energyknn.loading import read_file
     from energyknn.modelfile.model import tabulate_predictions
 
     schema, latest_year = model.schema, date.today().year
-    content = read_file(options.data, names=schema.names, texts=schema.texts, **shared.read_format(options))
+    content = _read_rows(schema, options)
     for note in content.notes:
         write_note(options, note)
     if options.why is not None and len(content.table) > _MOST_EXPLAINED:
@@ -86,6 +85,19 @@ def _predict(model: Any, options: argparse.Namespace) -> tuple[Any, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the rows have been predicted: what there is to warn of was told
         return predictions, model.explain(content.table, n_neighbors=options.why, latest_year=latest_year)
+
+
+def _read_rows(schema: Any, options: argparse.Namespace) -> Any:
+    """Return the rows to predict. For a model of tracks their columns may have other names and units."""
+    from energyknn.loading import FileContent, read_file
+    from energyknn.study.notebook import SPOTIFY
+    from energyknn.study.spotify_files import TEXT_COLUMNS, recognise_tracks
+
+    if not set(schema.columns) <= set(SPOTIFY.columns):
+        return read_file(options.data, names=schema.names, texts=schema.texts, **shared.read_format(options))
+    content = read_file(options.data, texts=TEXT_COLUMNS, **shared.read_format(options))
+    found = recognise_tracks(content.table, with_target=False)
+    return content if found is None else FileContent(found.table, (*content.notes, *found.notes), content.columns)
 
 
 def _read_names(options: argparse.Namespace, columns: set[str], n_rows: int) -> Any:
