@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from energyknn._shared.dates import read_years
+from energyknn._shared.showing import in_one_line
 from energyknn.errors import DataFileError, suggest_name
 from energyknn.schema import Column, Role, Schema
 
@@ -46,6 +47,7 @@ _WRITTEN = re.compile(
 )
 
 
+@in_one_line
 class Guess(NamedTuple):
     """The role of a column, or None to leave it out, and why."""
 

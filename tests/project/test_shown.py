@@ -10,8 +10,10 @@ import pytest
 from children import run_python
 from made_tracks import make_tracks
 from public_names import FACE, PUBLIC
+from sklearn.base import BaseEstimator
 
 import energyknn
+from energyknn.cluster import Range
 from energyknn.estimators import IntervalRegressor, KNNRegressor, LocalLinearRegressor, MetricMap
 from energyknn.estimators.intervals import Intervals, LeftOut
 from energyknn.filling import fit_fills
@@ -21,7 +23,8 @@ from energyknn.learning.learn import LearnedMap
 from energyknn.loading import FileContent
 from energyknn.modelfile import fit_model
 from energyknn.neighbors import build_index, search_neighbors
-from energyknn.roles import guess_schema
+from energyknn.neighbors_model import Quality
+from energyknn.roles import Guess, guess_schema
 from energyknn.scaling import fit_scale
 from energyknn.schema import Column, make_schema
 from energyknn.splitting import split_rows
@@ -72,6 +75,10 @@ MAKERS = {
     "prepared": read,
     "figures": lambda: evaluate_models(read(), [3])[0],
     "data set": lambda: Dataset("x" * 400, "0" * 64, SPOTIFY, WIDE),
+    "guess": lambda: Guess("text", "it names rows " * 90),
+    "quality": lambda: Quality(400, 0.5, 1e9, 0.9, 3e9, None, 4.0),
+    "protocol": Protocol,
+    "range": lambda: Range(1.0, 5.0),
     "regressor": lambda: KNNRegressor(3, weights="distance").fit(X, Y),
     "planes": lambda: LocalLinearRegressor(9).fit(X, Y),
     "map": lambda: MetricMap(n_maps=2, n_rounds=3),
@@ -85,6 +92,13 @@ def test_an_object_is_shown_in_one_line(name):
     assert "\n" not in line
     assert len(line) <= 200
     assert line[:1].isupper()
+
+
+def test_every_public_class_is_among_them():
+    """But for errors, and for estimators, which scikit-learn shows."""
+    classes = {found for found in (FACE | PUBLIC).values() if inspect.isclass(found)}
+    known = {type(make()) for make in MAKERS.values()}
+    assert [found for found in classes - known if not issubclass(found, BaseException | BaseEstimator)] == []
 
 
 @pytest.mark.parametrize("name", ["candidate scores", "score table", "explanation", "guessed schema"])
