@@ -20,7 +20,7 @@ from energyknn.learning.maps import RowMap, join_maps, map_rows
 from energyknn.learning.planes import weigh_locally, weigh_softly
 from energyknn.neighbors import Neighbors, build_index
 from energyknn.neighbors.engines import Engine
-from energyknn.progress import track_on_stderr, track_silently
+from energyknn.progress import Track, put_before, track_on_stderr, track_silently
 
 _ROWS_AT_ONCE = 2048  # whose neighbours are in memory together
 _WITHIN_REACH = 30  # neighbours that keep some weight
@@ -145,7 +145,10 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             raise ValueError(message)
         track = track_on_stderr if self.verbose else track_silently
         seeds = [None if self.random_state is None else self.random_state + number for number in range(self.n_maps)]
-        learned = [learn_map(rows, target, self, groups=groups, random_state=seed, track=track) for seed in seeds]
+        learned = []
+        for number, seed in enumerate(track(seeds, f"Learn {len(seeds)} maps") if len(seeds) > 1 else seeds, start=1):
+            of_map: Track[int] = track if len(seeds) == 1 else put_before(f"Map {number} of {len(seeds)}", track)
+            learned.append(learn_map(rows, target, self, groups=groups, random_state=seed, track=of_map))
         maps = [RowMap(one.components, one.hidden) for one in learned]
         self._n_features_out = maps[0].components.shape[1]
         self.components_, self.hidden_ = maps[0] if len(maps) == 1 else join_maps(rows, maps, self._n_features_out)

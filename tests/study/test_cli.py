@@ -335,7 +335,7 @@ def test_tune_shows_the_folds_that_were_finished_when_interrupted(capsys, monkey
         yield from list(steps)[:-1]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("energyknn.study.cli.showing.track_silently", interrupt_last)
+    monkeypatch.setattr("energyknn.study.cli.tune.choose_track", lambda _options: interrupt_last)
     assert main(["tune", "--data", str(sample_path()), "--n-neighbors", "5,9"]) == 130
     shown = capsys.readouterr()
     assert "k = 9, uniform: R² fold 0 0." in shown.out

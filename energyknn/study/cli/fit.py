@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-import sys
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -92,7 +91,7 @@ def run(options: argparse.Namespace) -> None:
         bounds=options.bounds,
         missing="median" if missing == "median" else "refuse",
         latest_year=date.today().year,
-        verbose=int(sys.stderr.isatty() and not options.quiet),
+        verbose=int(not options.quiet),
         **{"schema": dataset.schema, **plan},
     )
     try:

@@ -8,12 +8,14 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 
 from energyknn.progress import Track, track_on_stderr, track_silently
 
+_PATIENCE = 10.0  # seconds before a job says where it is, in what is no terminal
 _UNBOUNDED = 10_000  # columns of what is no terminal
 
 
@@ -25,8 +27,10 @@ def open_console() -> Console:
 
 
 def choose_track(options: Namespace) -> Track[Any]:
-    """Return what shows progress: bars on a terminal, nothing elsewhere and with --quiet."""
-    return track_on_stderr if sys.stderr.isatty() and not options.quiet else track_silently
+    """Return what shows progress: bars on a terminal, lines of long jobs elsewhere, nothing with --quiet."""
+    if options.quiet:
+        return track_silently
+    return track_on_stderr if sys.stderr.isatty() else partial(track_on_stderr, after=_PATIENCE)
 
 
 def write_note(options: Namespace, text: str) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from energyknn.neighbors import build_index
-from energyknn.progress import Track, track_silently
+from energyknn.progress import Track, track_on_stderr, track_silently
 from energyknn.schema import Schema
 from energyknn.study import describing
 from energyknn.study.comparison import diagnostics, models
@@ -101,6 +101,9 @@ def compare_models_beyond(
     build_index(np.zeros((2, 1)), engine="blocked").search(np.zeros((1, 1)), 1)  # may compile; not part of the budget
     started = clock()
     listed = models.list_models(data.X_train.columns.tolist(), n_neighbors=study.tuned.n_neighbors, schema=schema)
+    if track is track_on_stderr:
+        for model in listed.values():
+            model.set_params(**{name: 1 for name in model.get_params() if name == "metricmap__verbose"})
     comparison = _Comparison(table, study, schema, listed, track)
     analyses = comparison.analyses
     analyses["missing"] = find_missing_libraries()

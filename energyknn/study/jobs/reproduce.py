@@ -20,7 +20,7 @@ from energyknn.errors import DataFileError
 from energyknn.estimators import IntervalRegressor, KNNClassifier, KNNRegressor
 from energyknn.modelfile import fit_model, save_model
 from energyknn.modelfile.model import MODEL_FILE
-from energyknn.progress import Track, track_silently
+from energyknn.progress import Track, put_before, track_silently
 from energyknn.schema import Schema
 from energyknn.study import describing
 from energyknn.study.column_choices import ColumnChoices
@@ -75,7 +75,7 @@ class Choices:
             self.tool, random_state=self.protocol.random_state, use_gpu=self.use_gpu, track=self.track, **options
         )
         other: ToolName = "one-search" if self.tool == "one-search" else "grid"
-        return first, choose_tool(other, track=name_bars(self.track, SECOND), **options)
+        return first, choose_tool(other, track=put_before(SECOND, self.track), **options)
 
 
 class Found(NamedTuple):
@@ -89,11 +89,6 @@ class Found(NamedTuple):
 
 SECOND = "Second study"
 """What the bars of the second study begin with."""
-
-
-def name_bars(track: Track[Any], name: str) -> Track[Any]:
-    """Return what shows the same progress under descriptions that begin with a name."""
-    return lambda steps, description: track(steps, f"{name}: {description[:1].lower()}{description[1:]}")
 
 
 def reproduce(
@@ -261,7 +256,7 @@ def _study_notebooks_columns(dataset: Dataset, choices: Choices) -> Found:
     second = None
     if choices.honest:
         without_leaks = replace(choices.protocol, scaling="train_only", groups="songs")
-        track = name_bars(choices.track, SECOND)
+        track = put_before(SECOND, choices.track)
         second = run_study(dataset.table, without_leaks, other, schema=dataset.schema, track=track)
     part = {
         **describing.describe_study(study, second, tool=choices.tool),
@@ -278,7 +273,7 @@ def _study_numbers(dataset: Dataset, choices: Choices) -> Found:
     groups: Literal["songs", "repeats"] = "songs" if describing.holds_tracks(dataset.schema) else "repeats"
     second = None
     if choices.honest and find_repeats(table, dataset.schema, groups):
-        track = name_bars(choices.track, SECOND)
+        track = put_before(SECOND, choices.track)
         apart = replace(choices.protocol, scaling="train_only", groups=groups)
         second = study_numbers(table, apart, other.micro, track=track, **cast("Any", options))
     return Found(describing.describe_numbers(study, second, tool=choices.tool), study.tuned.n_neighbors, study)
