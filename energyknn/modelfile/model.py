@@ -501,7 +501,7 @@ def _check_without_gaps(raw: pd.DataFrame, schema: Schema, **options: Any) -> pd
             check_table(raw, schema, missing="keep", **options)
         except DataFileError:
             raise error from None
-        message = f'{error} A model that is fitted with missing="median" fills them.'
+        message = f'{error} A model that is fitted with missing="median" fills them (--missing median).'
         raise DataFileError(message) from None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -272,6 +273,16 @@ def test_a_pipe_gets_plain_text(folder, capsys, monkeypatch):
     assert capsys.readouterr() == ("", "")
 
 
+def test_a_terminal_gets_no_colour_where_it_wants_none(folder, capsys, monkeypatch):
+    path = fit(folder)
+    capsys.readouterr()
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert run("predict", "--model", path, "--data", folder / "new.csv", "--why", 2) == 0
+    assert not re.search(r"\x1b\[[0-9;]*[34]\d", capsys.readouterr().out)
+
+
 @pytest.mark.filterwarnings("ignore:Most values lie outside of the training rows")
 def test_a_plane_that_goes_on_beyond_is_told(folder, capsys):
     homes = pd.DataFrame({"area": np.arange(60.0), "price": 3 * np.arange(60.0)})
@@ -302,6 +313,7 @@ def test_weights_below_0_are_explained():
         ({"house": [f"h{n}" for n in range(9)]}, ["house"]),
         ({"nr": range(100, 109), "town": "Ulm"}, ["nr"]),
         ({"town": "Ulm", "lot": np.arange(9) + 0.5}, ["row"]),
+        ({"PRICE": range(9)}, ["row"]),
         ({}, ["row"]),
     ],
 )
@@ -335,7 +347,7 @@ def test_an_empty_cell_is_named_with_its_remedy(folder, capsys):
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert "column 'tempo' is missing (NaN) in 1 row (row 3: nan)" in told
-    assert "fills them" in told
+    assert told.endswith("fills them (--missing median).\n")
 
 
 @pytest.mark.parametrize("command", ["predict", "sample"])

@@ -79,7 +79,9 @@ def _predict(model: Any, options: argparse.Namespace) -> tuple[Any, Any]:
         model, content.table, coverage=options.coverage, latest_year=latest_year, source=options.data.name
     )
     if not any(name in predictions for name in schema.texts):
-        predictions = _read_names(options, set(content.columns) - set(schema.names), len(predictions)).join(predictions)
+        known = {name.casefold() for name in schema.names}
+        others = {name for name in content.columns if name.strip().casefold() not in known}
+        predictions = _read_names(options, others, len(predictions)).join(predictions)
     if options.why is None:
         return predictions, None
     with warnings.catch_warnings():
