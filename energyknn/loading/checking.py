@@ -143,12 +143,18 @@ def _as_role(values: pd.Series, column: Column) -> pd.Series:
     if column.role == "year" and not pd.api.types.is_numeric_dtype(values.dtype):
         years = read_years(values)
         return years if years.isna().any() else years.astype(np.int64)
-    if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
-        return pd.Series(np.nan, index=values.index)  # as a number it would be nanoseconds
+    if _holds_times(values) or pd.api.types.is_complex_dtype(values):
+        return pd.Series(np.nan, index=values.index)  # a date would become nanoseconds
     try:
         return pd.to_numeric(values, errors="coerce")
     except OverflowError:  # whole numbers beyond float64, which as text become infinite
         return pd.to_numeric(values.astype(str), errors="coerce")
+
+
+def _holds_times(values: pd.Series) -> bool:
+    """Tell whether values are points in time, periods or durations."""
+    kinds = (pd.api.types.is_datetime64_any_dtype, pd.api.types.is_timedelta64_dtype)
+    return isinstance(values.dtype, pd.PeriodDtype) or any(tells(values) for tells in kinds)
 
 
 def _holds_dates(years: pd.Series) -> bool:
@@ -179,7 +185,7 @@ def _find_problems(
         outside, rule = _outside_range(numbers, column, latest_year)
     elif column.levels:
         outside = ~values.isin([*column.levels, *column.unknown]).to_numpy() & ~absent & ~unreadable
-    kind = "a date" if pd.api.types.is_datetime64_any_dtype(raw) else "text"
+    kind = "a date" if _holds_times(raw) else "text"
     for broken, what in (
         (absent, _ABSENT),
         (unreadable, f"{kind} where a number belongs"),

@@ -17,6 +17,8 @@ from energyknn.loading.sources import Source
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _SAMPLE = 1 << 16  # bytes beyond ASCII, with the lines that they are in
+_START = 2000  # bytes
+_MOST_ZEROS = 0.1  # of the bytes of a text, where some are damaged
 _CHUNK = 1 << 20  # bytes
 _UTF8 = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
@@ -55,6 +57,9 @@ def list_encodings(source: Source, start: bytes, encoding: str | None) -> Iterat
         yield Encoding(_find_codec(encoding))
         return
     first = _tell_encoding(start)
+    if first == "utf-8-sig" and start[:_START].count(0) > _MOST_ZEROS * len(start[:_START]):
+        message = f"{source.name!r} is neither text nor of a format that is known. Save its table as CSV."
+        raise DataFileError(message)
     yield Encoding(first)
     if first != "utf-8-sig":
         return
@@ -79,7 +84,7 @@ def _tell_encoding(start: bytes) -> str:
     for mark, codec in _MARKS:
         if start.startswith(mark):
             return codec
-    sample = start[:2000]
+    sample = start[:_START]
     half = len(sample) // 2
     if half and sample[1::2].count(0) > 0.8 * half and not sample[::2].count(0):
         return "utf-16-le"

@@ -32,12 +32,19 @@ _FOREIGN = (
     (rb"OggS|ID3|fLaC", "a sound file"),
     (rb".{257}ustar", "a tar archive"),
     (rb"Obj\x01", "an Avro file"),
+    (rb"\x93NUMPY", "an array of NumPy"),
+    (rb"<stata_dta>|[\x71-\x73][\x01\x02]\x01\0", "a Stata file"),
+    (rb"\$FL[23]@\(#\)", "an SPSS file"),
+    (rb"\xcf\xfa\xed\xfe|\x7fELF|MZ[\x80\x90]\0", "a program"),
     (rb"ORC", "an ORC file"),
 )
 """What cannot be read, and its beginning; `ORC` counts only before bytes that are no text."""
 _WEB_PAGE = re.compile(rb"\s*(<!--.*?-->\s*)*<(!doctype html|html|head|script|body)\b", re.IGNORECASE | re.DOTALL)
 _TITLE = re.compile(rb"<title[^>]*>\s*(.{1,200}?)\s*</title>", re.IGNORECASE | re.DOTALL)
-_POINTER = b"version https://git-lfs.github.com/"
+_POINTERS = (
+    (b"version https://git-lfs.github.com/", "Git LFS", "git lfs pull"),
+    (b"/annex/objects/", "git-annex", "git annex get"),
+)
 
 
 def tell_kind(head: bytes) -> Kind:
@@ -55,8 +62,9 @@ def name_foreigner(head: bytes) -> str | None:
         title = _TITLE.search(plain)
         named = f" ({' '.join(title[1].decode('utf-8', 'replace').split())!r})" if title else ""
         return f"is a web page{named}, perhaps a login page: download the file itself"
-    if plain.startswith(_POINTER):
-        return "is a pointer of Git LFS and not the data: fetch them with 'git lfs pull'"
+    for start_of_text, tool, command in _POINTERS:
+        if plain.startswith(start_of_text):
+            return f"is a pointer of {tool} and not the data: fetch them with '{command}'"
     if plain.startswith(b"<?xml"):
         return "is an XML file. Save its table as CSV"
     return None

@@ -1,4 +1,4 @@
-"""The names of columns: few enough, each once, and matched to those that are asked for."""
+"""The names of columns: few enough, each once, and matched to those that are asked for; and missing cells."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import pandas as pd
 from energyknn.errors import DataFileError
 
 SHOWN = 5
+MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>"]
+"""How missing cells of columns that are no text are written."""
 _MOST_COLUMNS = 10_000
 _INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060"))
 _LISTED = 12

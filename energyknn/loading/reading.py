@@ -20,7 +20,7 @@ from energyknn.loading.content import FileContent
 from energyknn.loading.names import describe_matches, match_names
 from energyknn.loading.records import holds_records, read_records
 from energyknn.loading.sheets import read_sheet
-from energyknn.loading.sources import Source, find_source, split_path
+from energyknn.loading.sources import Source, find_source
 from energyknn.loading.texts import read_text
 from energyknn.schema import Schema
 
@@ -87,7 +87,7 @@ def read_file(
     >>> content.notes
     ("Cells are separated by ';' and numbers have decimal commas.",)
     """
-    with _one_line_errors(Path(split_path(path)[0]).name):
+    with _one_line_errors(Path(path).name):
         source = find_source(path, max_expansion)
         found = _read_source(source, names, texts, sep=sep, decimal=decimal, encoding=encoding)
     return FileContent(found.table, (*source.notes, *found.notes), found.columns)

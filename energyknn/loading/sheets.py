@@ -10,7 +10,7 @@ import pandas as pd
 
 from energyknn.errors import DataFileError, import_extra
 from energyknn.loading.content import FileContent
-from energyknn.loading.names import check_names, fill_names, find_alike
+from energyknn.loading.names import MISSING, check_names, fill_names, find_alike
 from energyknn.loading.sources import Source, check_limit
 
 _CELL_BYTES = 8
@@ -81,4 +81,5 @@ def _tidy(values: tuple[Any, ...], *, is_text: bool) -> pd.Series:
     if is_text:
         return pd.Series(["" if value is None else str(value) for value in values], dtype=str)
     column = pd.Series(values, dtype=object)
-    return column.where(column.notna() & (column != ""), None).infer_objects()
+    present = column[column.notna() & ~column.isin(MISSING)]
+    return present.infer_objects().reindex(column.index)

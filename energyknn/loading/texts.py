@@ -18,10 +18,10 @@ import pandas as pd
 from energyknn.errors import DataFileError
 from energyknn.loading.content import FileContent
 from energyknn.loading.encodings import Encoding, list_encodings
-from energyknn.loading.names import check_names, fill_names, find_alike
+from energyknn.loading.names import MISSING, check_names, fill_names, find_alike
 from energyknn.loading.sources import Source
 
-_MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>"]
+_SURPLUS = "\0surplus"  # a column for what ends with a separator; a value in it is one too many
 _LONGEST_HEADER = 1 << 20  # bytes
 _SAMPLE = 1 << 16  # characters
 _SAMPLE_ROWS = 500
@@ -45,13 +45,15 @@ _HINT = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 class Dialect:
     """How a table is written as text.
 
-    `decimal` is empty where no number tells. `n_skipped` counts the lines above the header.
+    `decimal` is empty where no number tells. `n_skipped` counts the lines above the header, and `n_first` the cells of
+    the row below it.
     """
 
     names: list[str]
     sep: str
     decimal: str
     n_skipped: int
+    n_first: int
 
     @property
     def note(self) -> str:
@@ -99,8 +101,15 @@ def _decode_start(start: bytes, encoding: Encoding) -> str:
 
 
 def _read(source: Source, encoding: Encoding, dialect: Dialect, kept: Collection[str]) -> pd.DataFrame:
-    """Read every column."""
-    names = dialect.names
+    """Read every column.
+
+    Where rows are longer than the header, pandas takes their first cells for names of rows. So where the first row is
+    one cell longer, that cell gets a column, which must stay empty: the rows end with a separator.
+    """
+    n_names = len(dialect.names)
+    names = [*dialect.names, *[_SURPLUS] * (dialect.n_first == n_names + 1)]
+    if dialect.n_first > n_names + 1:
+        raise _make_width_error(source.name, n_names)
     with source.open() as file:
         table: pd.DataFrame = pd.read_csv(
             file,
@@ -109,17 +118,22 @@ def _read(source: Source, encoding: Encoding, dialect: Dialect, kept: Collection
             header=0,
             skiprows=dialect.n_skipped,
             keep_default_na=False,
-            na_values=dict.fromkeys(set(names).difference(kept), _MISSING),
+            na_values=dict.fromkeys(set(names).difference(kept), MISSING),
             dtype=dict.fromkeys(kept, str),
             decimal=dialect.decimal or ".",
             low_memory=False,
             encoding=encoding.codec,
             encoding_errors=encoding.errors,
         )
-    if not isinstance(table.index, pd.RangeIndex):
-        message = f"{source.name!r} has rows with more cells than the header's {len(names)}. Quote cells with commas."
-        raise DataFileError(message)
+    if not isinstance(table.index, pd.RangeIndex) or (_SURPLUS in table and table.pop(_SURPLUS).notna().any()):
+        raise _make_width_error(source.name, n_names)
     return table
+
+
+def _make_width_error(source: str, n_names: int) -> DataFileError:
+    """Return the error for rows that are longer than the header."""
+    message = f"{source!r} has rows with more cells than the header's {n_names}. Quote cells that hold separators."
+    return DataFileError(message)
 
 
 def find_dialect(
@@ -146,11 +160,11 @@ def find_dialect(
         message = f"{source!r} is empty. It needs a header line and rows."
         raise DataFileError(message)
     rows = list(islice(_read_rows(sample, sep), 1, _SAMPLE_ROWS))
-    if rows and all(len(row) == len(names) + 1 and not row[-1] for row in rows):
-        names = [*names, ""]  # each row ends with a separator
+    n_first = len(next(islice(_read_rows(text, sep), 1, 2), []))
     names = fill_names(names)
     check_names(names, source)
-    return Dialect(names, sep, _check_decimal(decimal) or _find_decimal(rows, len(names)), int(hint is not None))
+    decimal = _check_decimal(decimal) or _find_decimal(rows, len(names))
+    return Dialect(names, sep, decimal, int(hint is not None), n_first)
 
 
 def _check_sep(sep: str | None) -> str | None:
@@ -203,7 +217,7 @@ def _find_decimal(rows: list[list[str]], n_columns: int) -> str:
     """Find whether columns of numbers have decimal points or commas; nothing where no number tells."""
     counts = dict.fromkeys(_GRAMMARS, 0)
     for cells in zip(*(row for row in rows if len(row) == n_columns), strict=True):
-        numbers = [cell.strip() for cell in cells if cell.strip() not in _MISSING]
+        numbers = [cell.strip() for cell in cells if cell.strip() not in MISSING]
         if not numbers or not all(map(_NUMBER.fullmatch, numbers)):
             continue
         for decimal, grammar in _GRAMMARS.items():

@@ -25,34 +25,30 @@ _FEWEST_AUDIO = 5
 _PERCENT_TELLING = ("energy", "danceability", "valence")
 """Scores of which half are far from 0: above 1 they are percentages, and so are the others of their file."""
 _ALIASES: dict[str, tuple[str, ...]] = {
-    "acousticness": ("acousticness", "acousticness_%", "acous"),
-    "artists": ("artists", "artist", "artist_name", "artist_names", "artist(s)_name", "track_artist", "artists_name"),
-    "danceability": ("danceability", "danceability_%", "dnce"),
+    **{name: (name, f"{name}_%", f"{name}_percent") for name in _SCORES},
+    "artists": ("artists", "artist", "artist_name", "artist_names", "artist_s_name", "track_artist", "artists_name"),
     "duration_ms": (
-        *("duration_ms", "track_duration_ms", "duration", "duration_s", "duration_sec", "duration_min", "dur"),
-        *("duration_(ms)", "duration_(s)", "duration_(min)", "duration_mins", "duration_minutes", "duration_seconds"),
-        *("length_(duration)", "length"),
+        *("duration_ms", "track_duration_ms", "duration", "duration_s", "duration_sec", "duration_seconds"),
+        *("duration_min", "duration_mins", "duration_minutes", "length_duration", "length", "dur"),
     ),
-    "energy": ("energy", "energy_%", "nrgy"),
     "explicit": ("explicit", "is_explicit", "track_explicit"),
     "id": ("id", "track_id", "spotify_id", "song_id"),
-    "instrumentalness": ("instrumentalness", "instrumentalness_%"),
     "key": ("key",),
-    "liveness": ("liveness", "liveness_%", "live"),
-    "loudness": ("loudness", "loudness_(db)", "loudness_db", "db"),
+    "loudness": ("loudness", "loudness_db", "db"),
     "mode": ("mode",),
-    "name": ("name", "track_name", "song", "song_name", "title", "track", "track_title", "song_title"),
+    "name": ("name", "track_name", "song", "song_name", "track", "title", "track_title", "song_title"),
     "popularity": ("popularity", "track_popularity", "song_popularity", "pop"),
     "release_date": ("release_date", "track_album_release_date", "album_release_date", "track_release_date"),
-    "speechiness": ("speechiness", "speechiness_%", "spch"),
-    "tempo": ("tempo", "bpm", "beats_per_minute_(bpm)", "beats_per_minute"),
-    "valence": ("valence", "valence_%", "val"),
+    "tempo": ("tempo", "bpm", "beats_per_minute_bpm", "beats_per_minute"),
     "year": ("year", "released_year", "release_year", "year_released", "album_release_year"),
 }
-"""What files call the notebook's columns, in lower case and with `_` for blanks. The first that a file has counts."""
+"""What files call the notebook's columns, in lower case with `_` for other signs. The first that a file has counts."""
+_SHORT = {"acous": "acousticness", "dnce": "danceability", "nrgy": "energy", "live": "liveness", "val": "valence"}
+_SHORT["spch"] = "speechiness"
 
-TEXT_COLUMNS = tuple(
-    spelled for name in SPOTIFY.texts for alias in _ALIASES[name] for spelled in (alias, alias.replace("_", " "))
+TEXT_COLUMNS = (
+    "artist(s)_name",
+    *(alias.replace("_", sign) for name in SPOTIFY.texts for alias in _ALIASES[name] for sign in "_ ."),
 )
 """Names of columns that hold text, for `energyknn.loading.read_file`, so that a song called "None" keeps its name."""
 
@@ -146,16 +142,17 @@ def recognise_tracks(table: pd.DataFrame, *, with_target: bool = True) -> Recogn
 def _find_columns(table: pd.DataFrame) -> dict[str, str]:
     """Return what the notebook's columns are called in a table that has them."""
     folded: dict[str, str] = {}
-    for name in table.columns:
-        folded.setdefault(re.sub(r"[\s_]+", "_", str(name).strip().lower()), name)
-    found = {name: [folded[alias] for alias in aliases if alias in folded] for name, aliases in _ALIASES.items()}
-    return {name: names[0] for name, names in found.items() if names}
+    for header in table.columns:
+        name = re.sub(r"[^a-z0-9%]+", "_", str(header).lower()).strip("_")
+        folded.setdefault(_SHORT.get(name, name), header)
+    found = {name: [folded[alias] for alias in _ALIASES[name] if alias in folded] for name in SPOTIFY.names}
+    return {name: headers[0] for name, headers in found.items() if headers}
 
 
 def _convert(name: str, values: pd.Series, header: str, *, in_percent: bool) -> tuple[pd.Series, str]:
     """Return a column in the notebook's unit and code, and say what was converted. Other values stay as they are."""
     if name in _SCORES:
-        return _convert_score(values, is_percent=in_percent or header.rstrip().endswith("%"))
+        return _convert_score(values, is_percent=in_percent)
     if name == "duration_ms":
         return _convert_duration(values, header)
     convert = {"explicit": _convert_explicit, "key": _convert_key, "mode": _convert_mode}.get(name)

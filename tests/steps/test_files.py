@@ -280,6 +280,15 @@ def test_missing_cells_are_nan_and_texts_stay_text(tmp_path):
         assert np.isnan(read["a"].iloc[1])
 
 
+def test_missing_cells_of_a_workbook_are_those_of_text(tmp_path):
+    pytest.importorskip("openpyxl")
+    pd.DataFrame({"a": ["NA", 2.5, None], "n": [1, None, 3], "town": ["x", "null", "y"]}).to_excel(tmp_path / "t.xlsx")
+    table = read_file(tmp_path / "t.xlsx").table
+    np.testing.assert_array_equal(table["a"], [np.nan, 2.5, np.nan])
+    np.testing.assert_array_equal(table["n"], [1, np.nan, 3])
+    assert table["town"].isna().tolist() == [False, True, False]
+
+
 def test_dates_of_a_workbook_and_columns_of_lists(tmp_path):
     pytest.importorskip("openpyxl")
     pd.DataFrame({"built": pd.to_datetime(["1999-05-01", "2004-01-01"]), "price": [1, 2]}).to_excel(tmp_path / "t.xlsx")
@@ -337,6 +346,9 @@ NO_TABLES = {
     "image": (b"\x89PNG\r\n\x1a\n", "is an image"),
     "old Excel": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel file"),
     "XML": (b"<?xml version='1.0'?><rows/>", "is an XML file"),
+    "NumPy": (b"\x93NUMPY\x01\0" + bytes(200), "is an array of NumPy"),
+    "annex": (b"/annex/objects/SHA256E-s1--a.csv\n", "git annex get"),
+    "zeros": (b"a\0\0\1" * 100, "neither text nor of a format that is known"),
     "empty": (b"", "is empty"),
     "only a mark": (b"\xef\xbb\xbf", "is empty"),
     "blank": (b"\n\n", "is empty"),
@@ -405,6 +417,13 @@ def test_an_index_and_trailing_separators_do_no_harm(tmp_path):
     assert read_file(write(tmp_path / "d.csv", "sep=;\r\na;b\r\n1;2\r\n")).table["b"].tolist() == [2]
 
 
+@pytest.mark.parametrize("rows", ["1,2,3\n2,3,4\n", "0,5,6,7\n1,5,6,7\n", "0,1,2\n1,2,3\n2,3,4\n"])
+def test_rows_that_are_longer_than_the_header_are_never_shifted(tmp_path, rows):
+    """The first cells become names of rows in pandas. Where they count up, nothing tells the result from a table."""
+    with pytest.raises(DataFileError, match="has rows with more cells than the header's 2"):
+        read_file(write(tmp_path / "h.csv", "a,b\n" + rows))
+
+
 DATES = [
     "1999-05-01",
     "1999",
@@ -439,7 +458,12 @@ def test_what_is_no_date_is_no_year(built):
         )
 
 
-def test_a_date_is_no_number():
-    table = pd.DataFrame({"area": pd.to_datetime(["1999-05-01"]), "price": 1.0})
+@pytest.mark.parametrize(
+    "dates",
+    [pd.to_datetime(["1999-05-01"]), pd.to_timedelta([5]), pd.period_range("1999", periods=1)],
+    ids=["dates", "durations", "periods"],
+)
+def test_a_date_is_no_number(dates):
+    table = pd.DataFrame({"area": dates, "price": 1.0})
     with pytest.raises(DataFileError, match="'area' is a date where a number belongs in 1 row"):
         check_table(table, make_schema(target="price", numbers=["area"]))

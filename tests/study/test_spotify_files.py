@@ -104,6 +104,28 @@ def test_codes_and_units_of_all_kinds(column, values, expected):
     assert recognise_tracks(table).table[name].tolist() == expected
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {
+            "tempo": "Beats Per Minute (BPM)",
+            "loudness": "Loudness (dB)",
+            "duration_ms": "Duration (ms)",
+            "name": "Title",
+        },
+        {"tempo": "Beats.Per.Minute", "loudness": "Loudness..dB..", "name": "Track.Name", "artists": "Artist.Name"},
+        {"name": "Track", "artists": "Artist", "duration_ms": "Duration_ms", "tempo": "Tempo", "energy": "Energy "},
+    ],
+)
+def test_signs_and_case_in_names_do_not_count(tmp_path, headers):
+    tracks = make_tracks(20)
+    tracks.loc[3, "name"] = "None"
+    tracks.rename(columns=headers).to_csv(tmp_path / "t.csv", index=False)
+    found = recognise(tmp_path / "t.csv")
+    pd.testing.assert_frame_equal(found.table, tracks, check_dtype=False)
+    assert {f"{header!r} is read as {name!r}." for name, header in headers.items()} == set(found.notes)
+
+
 def test_other_files_are_not_recognised(tracks):
     assert recognise_tracks(tracks.drop(columns="energy")) is None
     assert recognise_tracks(tracks.drop(columns="energy"), with_target=False) is not None
