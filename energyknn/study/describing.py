@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from energyknn.fitting import Scores
-from energyknn.schema import Schema
 from energyknn.study import classes, notebook, results
 from energyknn.study.comparison.coverage import IntervalReport
 from energyknn.study.comparison.models import ModelScore
@@ -29,16 +28,10 @@ from energyknn.tuning import ScoreTable
 _PACKAGES = ["energyknn", "numpy", "pandas", "scikit-learn", "scipy", "joblib", "numba", "ray", "tune-sklearn", "torch"]
 
 
-def holds_tracks(schema: Schema) -> bool:
-    """Tell whether every column is one of the notebook's, so that a row is a track."""
-    known = {(column.name, column.role, column.unit) for column in notebook.SPOTIFY.columns}
-    return all((column.name, column.role, column.unit) in known for column in schema.columns)
-
-
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
     """Describe a data file and its columns: the parts `data` and `schema`."""
     schema, table = dataset.schema, dataset.table
-    is_track = holds_tracks(schema)
+    is_track = notebook.holds_tracks(schema)
     columns = [{"name": column.name, "role": column.role, "unit": column.unit} for column in schema.columns]
     return {
         "data": {

@@ -35,6 +35,13 @@ SPOTIFY = Schema(
 """The 19 columns of the notebook's file, in its order. `key` is a pitch class (0 is C); the Web API writes -1
 where it found none. The oldest known recording of a voice was made in 1860."""
 
+
+def holds_tracks(schema: Schema) -> bool:
+    """Tell whether every column is one of the notebook's, so that a row is a track."""
+    known = {(column.name, column.role, column.unit) for column in SPOTIFY.columns}
+    return all((column.name, column.role, column.unit) in known for column in schema.columns)
+
+
 REFERENCE_YEAR = 2021
 """The year in which a track's age is 0."""
 TEST_SIZE = 0.2

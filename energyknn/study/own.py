@@ -23,6 +23,7 @@ from energyknn.study.protocol import Clock, Prepared, Protocol, label_groups, pr
 from energyknn.study.run import ModelFigures, best_k, evaluate_models, search_sides
 from energyknn.study.tools import Scorer
 from energyknn.tuning import Candidate, ScoreTable
+from energyknn.tuning.candidates import check_sizes
 
 LARGEST_N_NEIGHBORS = 300
 """The largest k that is tried where the user names none and the folds allow it."""
@@ -232,7 +233,7 @@ def find_repeats(table: pd.DataFrame, schema: Schema, groups: Literal["songs", "
     """
     labels = label_groups(table, schema, groups)
     repeated = 0.0 if labels is None else 1 - (labels.max() + 1) / len(labels)
-    return bool(schema.numbers) and _FEWEST_REPEATS <= repeated <= _MOST_REPEATS
+    return bool(schema.numbers and _FEWEST_REPEATS <= repeated <= _MOST_REPEATS)
 
 
 def remark_on_edge(scores: ScoreTable, limit: int) -> str:
@@ -275,6 +276,7 @@ def _prepare(
     clock, largest = Clock(), max(BASE_N_NEIGHBORS, *(n_neighbors or [1]))
     data = prepare(table, protocol, schema=schema, n_neighbors=largest, clock=clock)
     candidates = n_neighbors or range(1, min(_find_limit(data), LARGEST_N_NEIGHBORS) + 1)
+    check_sizes(candidates, data.folds)
     return data, sorted(set(candidates)), clock
 
 

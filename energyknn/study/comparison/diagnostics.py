@@ -18,7 +18,7 @@ from energyknn.progress import Track, track_silently
 from energyknn.schema import Schema
 from energyknn.splitting import fold_groups, fold_rows
 from energyknn.study.comparison import bootstrap
-from energyknn.study.notebook import SPOTIFY
+from energyknn.study.notebook import SPOTIFY, holds_tracks
 from energyknn.study.protocol import Prepared, Protocol, prepare
 from energyknn.study.songs import label_songs
 from energyknn.tuning import Candidate, score_candidates
@@ -141,9 +141,9 @@ def measure_effects(
     Returns
     -------
     tuple of Effect
-        The scale learned from all rows, or from training rows; the reference year, or another one; songs on both
-        sides of the split, or on one. The last is left out where too few training rows, or less than half, have no
-        song in common with a test row.
+        The scale learned from all rows, or from training rows; the reference year, or another one, where there are
+        years; songs, or other equal rows, on both sides of the split, or on one. The last is left out where too few
+        training rows, or less than half, have no song in common with a test row.
 
     Notes
     -----
@@ -154,10 +154,11 @@ def measure_effects(
     without as many of the remaining rows, so both learn from equally many. The bootstrap draws whole songs.
     """
     usual = prepare(table, protocol, schema=schema) if data is None else data
-    others = {
-        "scale learned from all rows": replace(protocol, scaling="train_only"),
-        "reference year": replace(protocol, reference_year=OTHER_REFERENCE_YEAR),
-    }
+    others = {"scale learned from all rows": replace(protocol, scaling="train_only")}
+    if protocol.scaling == "train_only":
+        others = {"scale learned from training rows": replace(protocol, scaling="all_rows")}
+    if schema.years:
+        others["reference year"] = replace(protocol, reference_year=OTHER_REFERENCE_YEAR)
     predicted, effects = _predict(model, usual), []
     for name in track(list(others), "Measure the protocol"):
         changed = _predict(model, prepare(table, others[name], schema=schema))
@@ -167,7 +168,8 @@ def measure_effects(
     if rest is not None:
         pair = _predict(model, usual, control), _predict(model, usual, rest)
         groups = songs[usual.X_test.index]
-        effects.append(_compare("songs on both sides", usual, pair, len(control), groups=groups))
+        what = "songs" if holds_tracks(schema) else "equal rows"
+        effects.append(_compare(f"{what} on both sides", usual, pair, len(control), groups=groups))
     return tuple(effects)
 
 

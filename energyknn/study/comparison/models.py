@@ -27,7 +27,7 @@ from energyknn.study.comparison.trees import LIBRARIES, TunedTreesRegressor, fin
 from energyknn.study.notebook import SPOTIFY
 from energyknn.study.protocol import Prepared
 
-NOTEBOOK, LEARNED, TUNED_TREES = "notebook's neighbours", "neighbours, joined learned maps", "boosted trees, tuned"
+NOTEBOOK, LEARNED, TUNED_TREES = "neighbours, equal weights", "neighbours, joined learned maps", "boosted trees, tuned"
 ONE_MAP, BOOSTED_TREES = "neighbours, one learned map", "boosted trees"
 """Names of models that others refer to."""
 
@@ -76,7 +76,7 @@ def list_models(
     columns : sequence of str
         Columns of the design matrix.
     n_neighbors : int
-        The k of the notebook's tuned model.
+        The k of the study's tuned model.
     schema : Schema, default=SPOTIFY
         The role of each column.
     random_state : int, default=42

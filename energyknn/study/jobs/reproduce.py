@@ -26,7 +26,7 @@ from energyknn.study import describing
 from energyknn.study.column_choices import ColumnChoices
 from energyknn.study.dataset import Dataset, read_dataset
 from energyknn.study.jobs.beyond import compare_models_beyond
-from energyknn.study.notebook import REFERENCE_YEAR, SPOTIFY
+from energyknn.study.notebook import REFERENCE_YEAR, SPOTIFY, holds_tracks
 from energyknn.study.own import NumberStudy, find_repeats, study_classes, study_numbers
 from energyknn.study.protocol import Protocol
 from energyknn.study.reporting import tables
@@ -270,7 +270,7 @@ def _study_numbers(dataset: Dataset, choices: Choices) -> Found:
     first, other = choices.choose_tools()
     table, options = dataset.table, {"schema": dataset.schema, "n_neighbors": choices.n_neighbors}
     study = study_numbers(table, choices.protocol, first.micro, track=choices.track, **cast("Any", options))
-    groups: Literal["songs", "repeats"] = "songs" if describing.holds_tracks(dataset.schema) else "repeats"
+    groups: Literal["songs", "repeats"] = "songs" if holds_tracks(dataset.schema) else "repeats"
     second = None
     if choices.honest and find_repeats(table, dataset.schema, groups):
         track = put_before(SECOND, choices.track)
@@ -327,7 +327,7 @@ def write_command(
 ) -> str:
     """Return the command that runs the same study again, as a shell takes it."""
     schema, words = dataset.schema, [*dataset.arguments]
-    if "--target" not in words and not describing.holds_tracks(schema):  # a file that was read with a given schema
+    if "--target" not in words and not holds_tracks(schema):  # a file that was read with a given schema
         roles = {column.name: column.role for column in schema.columns if column.name != schema.target}
         said: dict[str, Any] = {"target": schema.target, "unit": schema[schema.target].unit, "roles": roles}
         words += ColumnChoices(**said, task="classify" if schema.classifies else "regress").arguments
