@@ -70,14 +70,14 @@ def _predict(model: Any, options: argparse.Namespace) -> tuple[Any, Any]:
 
     schema, latest_year = model.schema, date.today().year
     content = _read_rows(schema, options)
-    for note in content.notes:
-        write_note(options, note)
     if options.why is not None and len(content.table) > _MOST_EXPLAINED:
         message = f"--why explains up to {_MOST_EXPLAINED} rows, and the file has {len(content.table)}. Give it fewer"
         raise shared.UserError(message)
     predictions = tabulate_predictions(
         model, content.table, coverage=options.coverage, latest_year=latest_year, source=options.data.name
     )
+    for note in content.notes:
+        write_note(options, note)
     if not any(name in predictions for name in schema.texts):
         known = {name.casefold() for name in schema.names}
         others = {name for name in content.columns if name.strip().casefold() not in known}
