@@ -72,7 +72,8 @@ def describe(data: Path, choices: ColumnChoices, **reading: Any) -> Description:
         target = schema.target
         named = {column.name: column.role for column in schema.columns}
         roles = {name: named.get(name) for name in raw.columns}
-        reasons = {name: columns.reasons.get(name, _SAID if name in named else _NOT_SAID) for name in raw.columns}
+        said = _OF_TRACKS if choices.target is None else _SAID
+        reasons = {name: columns.reasons.get(name, said if name in named else _NOT_SAID) for name in raw.columns}
         task = "classify" if schema.classifies else "regress"
     empty = raw.isna().sum()
     gaps = [f"{name} {empty[name]:,}" for name, role in roles.items() if role not in (None, "text") and empty[name]]
@@ -95,4 +96,4 @@ def describe(data: Path, choices: ColumnChoices, **reading: Any) -> Description:
     return Description(results, tabulate_columns(rows, target), replace(choices, target=target, roles=found))
 
 
-_SAID, _NOT_SAID = "as named", "not named: left out"
+_SAID, _NOT_SAID, _OF_TRACKS = "as named", "not named: left out", "as in the notebook's file"
