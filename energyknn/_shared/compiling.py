@@ -12,6 +12,7 @@ from numba import njit
 from numba.core import config
 from numba.core.cpu import CPUTargetOptions
 
+from energyknn._shared.aside import Compilation
 from energyknn._shared.kernel_files import KernelCache, KernelsMissingError, find_private_folder, loading_only
 from energyknn._shared.turns import taking_turns
 
@@ -93,6 +94,34 @@ def load_or_compile(kernel: Any, warm_up: Callable[[], object], *, what: str) ->
     _LOG.warning("Compiling the kernels of %s, %s", what, _tell_how_often(folder))
     with nullcontext() if folder is None else taking_turns(folder):
         warm_up()
+
+
+def compile_aside(kernel: Any, module: str, function: str, *, what: str) -> Compilation | None:
+    """Let another process compile kernels, and say so.
+
+    Parameters
+    ----------
+    kernel : callable
+        One of them.
+    module, function : str
+        What calls every kernel.
+    what : str
+        Whose kernels, and how long they take.
+
+    Returns
+    -------
+    Compilation or None
+        None where no folder can be written to keep them, or no other process can be started.
+    """
+    folder = find_folder(kernel)
+    if folder is None:
+        return None
+    try:
+        compilation = Compilation(folder, module, function)
+    except OSError:
+        return None
+    _LOG.warning("Another process compiles the kernels of %s, %s", what, _tell_how_often(folder))
+    return compilation
 
 
 def find_folder(kernel: Any) -> Path | None:

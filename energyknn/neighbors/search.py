@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from energyknn._shared.checks import check_choice, check_n_neighbors, check_own, check_reach, check_rows, check_width
 from energyknn._shared.memory import require_memory
 from energyknn._shared.threads import count_threads
-from energyknn.neighbors.auto import HISTORY, choose_engine, count_work
-from energyknn.neighbors.contract import Neighbors, Search, finish_search
+from energyknn.neighbors.auto import HISTORY, count_work
+from energyknn.neighbors.contract import Neighbors, Search, empty_neighbors, finish_search
 from energyknn.neighbors.engines import ENGINES, Engine, brute, find_entry, load_engine
 from energyknn.neighbors.metrics import METRICS
 
@@ -46,8 +47,8 @@ def search_neighbors(
     p : {1, 2}, default=2
         Manhattan (1) or Euclidean (2) distance.
     engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
-        How to search; every engine returns the same bits. "auto" takes scikit-learn's search for small jobs, and
-        the blocked engine for large ones and once this process has loaded it.
+        How to search; every engine returns the same bits. "auto" takes scikit-learn's search for small jobs and while
+        another process compiles the blocked engine, which it takes for large jobs and once this process has loaded it.
     n_jobs : int or None, default=None
         Threads. None uses every core that the process may use, and one inside a joblib worker; -1 uses every core.
 
@@ -89,7 +90,9 @@ def search_neighbors(
     """
     check_choice(engine, ENGINES, name="engine")
     search = plan_search(check_rows(X_train, name="X_train"), X_query, n_neighbors, p=p, n_jobs=n_jobs)
-    engine = _resolve_engine(engine, search)
+    if engine == "auto":
+        return _search_by_best(search, _build_tree)
+    _require_metric(engine, p)
     return _run_search(search, engine, _build_tree(search, engine))
 
 
@@ -107,6 +110,8 @@ class NeighborIndex:
         The engine that searches.
     tree : Tree or None
         What the blocked engine has prepared; None for other engines.
+    chooses : bool, default=False
+        Whether each search chooses its engine anew, as "auto" does: the blocked engine once it is worth its price.
 
     Examples
     --------
@@ -118,6 +123,7 @@ class NeighborIndex:
     p: int
     engine: Engine
     tree: Tree | None
+    chooses: bool = False
 
     def __repr__(self) -> str:
         n_rows, n_features = self.X_train.shape
@@ -163,7 +169,14 @@ class NeighborIndex:
         search = plan_search(
             *(self.X_train, X_query, n_neighbors), p=self.p, n_jobs=n_jobs, own=own, train_range=self._range
         )
+        if self.chooses and self.tree is None:
+            return _search_by_best(search, lambda _, engine: self._later_tree if engine == "blocked" else None)
         return _run_search(search, self.engine, self.tree)
+
+    @cached_property
+    def _later_tree(self) -> Tree | None:
+        """What the blocked engine prepares when it takes over."""
+        return _build_tree(plan_search(self.X_train, self.X_train, 1, p=self.p, n_jobs=None), "blocked")
 
     @cached_property
     def _range(self) -> tuple[float, float]:
@@ -181,7 +194,8 @@ def build_index(X_train: ArrayLike, *, p: int = 2, engine: Engine = "auto", n_jo
     p : {1, 2}, default=2
         Manhattan (1) or Euclidean (2) distance.
     engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
-        How to search. "auto" chooses as `search_neighbors` does for as many queries as training rows.
+        How to search. "auto" chooses as `search_neighbors` does for as many queries as training rows, and each search
+        chooses anew until the blocked engine has taken over.
     n_jobs : int or None, default=None
         Threads that prepare the rows.
 
@@ -215,8 +229,9 @@ def build_index(X_train: ArrayLike, *, p: int = 2, engine: Engine = "auto", n_jo
     check_choice(engine, ENGINES, name="engine")
     train = check_rows(X_train, name="X_train")
     search = plan_search(train, train, 1, p=p, n_jobs=n_jobs)
-    engine = _resolve_engine(engine, search)
-    return NeighborIndex(train, p, engine, _build_tree(search, engine))
+    chosen = _choose_engine(search) if engine == "auto" else engine
+    _require_metric(chosen, p)
+    return NeighborIndex(train, p, chosen, _build_tree(search, chosen), chooses=engine == "auto")
 
 
 def plan_search(
@@ -253,15 +268,45 @@ def _count_work(search: Search) -> int:
     return count_work(len(search.X_train), len(search.X_query), search.X_train.shape[1])
 
 
-def _resolve_engine(engine: Engine, search: Search) -> Engine:
-    """Replace "auto" by the engine that it stands for."""
-    if engine == "auto":
-        engine = choose_engine(_count_work(search), HISTORY.work, is_ready=HISTORY.is_ready)
-        return engine if find_entry(engine).serves(search.p) else "brute"
-    if not find_entry(engine).serves(search.p):
-        message = f'engine is {engine!r}, which does not search by p = {search.p}. Use "auto" or "brute" for that.'
+def _choose_engine(search: Search) -> Engine:
+    """Choose the engine that "auto" stands for."""
+    engine = HISTORY.choose(_count_work(search))
+    return engine if find_entry(engine).serves(search.p) else "brute"
+
+
+def _require_metric(engine: Engine, p: int) -> None:
+    """Require an engine that searches by a metric."""
+    if not find_entry(engine).serves(p):
+        message = f'engine is {engine!r}, which does not search by p = {p}. Use "auto" or "brute" for that.'
         raise ValueError(message)
-    return engine
+
+
+def _search_by_best(search: Search, find_tree: Callable[[Search, Engine], Tree | None]) -> Neighbors:
+    """Search with the engine that "auto" stands for, and go on with another once that is better.
+
+    Queries of a large search take turns, so that scikit-learn's engine serves while the other's kernels are compiled.
+    """
+    engine, n_query = _choose_engine(search), len(search.X_query)
+    step = max(1, HISTORY.price // (_count_work(search) // n_query))
+    if engine == "blocked" or step >= n_query:
+        return _run_search(search, engine, find_tree(search, engine))
+    _require_room(search)
+    found = empty_neighbors(search)
+    done = 0
+    while done < n_query:
+        rest = _take_queries(search, slice(done, n_query))
+        engine = _choose_engine(rest)
+        part = rest if engine == "blocked" else _take_queries(rest, slice(step))
+        for array, values in zip(found, _run_search(part, engine, find_tree(part, engine)), strict=True):
+            array[done : done + len(values)] = values
+        done += len(part.X_query)
+    return found
+
+
+def _take_queries(search: Search, queries: slice) -> Search:
+    """Return the search of some of the queries."""
+    own = None if search.own is None else search.own[queries]
+    return replace(search, X_query=search.X_query[queries], own=own)
 
 
 def _build_tree(search: Search, engine: Engine) -> Tree | None:
@@ -281,13 +326,7 @@ def _build_tree(search: Search, engine: Engine) -> Tree | None:
 
 def _run_search(search: Search, engine: Engine, tree: Tree | None) -> Neighbors:
     """Search with an engine. The oracle answers queries for which its candidates do not settle the neighbours."""
-    n_query, k = len(search.X_query), search.n_neighbors
-    copies = 8 * (search.X_train.size + search.X_query.size) if find_entry(engine).copies_rows else 0
-    require_memory(
-        n_query * (24 * k + 32) + copies,
-        f"To find {k} neighbours of {n_query} rows",
-        "Search for fewer rows at a time, or lower n_neighbors.",
-    )
+    _require_room(search, 8 * (search.X_train.size + search.X_query.size) if find_entry(engine).copies_rows else 0)
     module = load_engine(engine)
     HISTORY.record(engine, _count_work(search))
     if tree is not None:
@@ -301,3 +340,13 @@ def _run_search(search: Search, engine: Engine, tree: Tree | None) -> Neighbors:
         neighbors.distances[unsettled] = settled.distances
         neighbors.indices[unsettled] = settled.indices
     return neighbors
+
+
+def _require_room(search: Search, copies: int = 0) -> None:
+    """Require memory for a result, and for copies of so many bytes."""
+    n_query, k = len(search.X_query), search.n_neighbors
+    require_memory(
+        n_query * (24 * k + 32) + copies,
+        f"To find {k} neighbours of {n_query} rows",
+        "Search for fewer rows at a time, or lower n_neighbors.",
+    )

@@ -140,23 +140,24 @@ def test_auto_compiles_nothing_until_small_jobs_have_paid_for_it():
 
 @pytest.fixture
 def history(monkeypatch):
-    """Let this process have searched nothing yet."""
+    """Let this process have searched nothing yet, in an installation that has its kernels."""
+    search_neighbors([[0.0]], [[1.0]], 1, engine="blocked")
     fresh = History()
     monkeypatch.setattr("energyknn.neighbors.search.HISTORY", fresh)
     return fresh
 
 
-def test_auto_rents_until_it_buys_and_then_keeps(history, monkeypatch):
+def test_auto_rents_until_it_buys_and_then_keeps(history):
     rows = np.random.default_rng(0).normal(size=(60, 3))
     work = count_work(60, 60, 3)
-    monkeypatch.setattr("energyknn.neighbors.auto._WORTH_LOADING", 3 * work)
+    history.price = 3 * work
     engines = [build_index(rows).engine]
     for _ in range(4):
         expected = search_neighbors(rows, None, 4, engine="brute")
         assert_same_bits(search_neighbors(rows, None, 4), expected)
         engines.append(build_index(rows[:2]).engine)
     assert engines == ["sklearn", "sklearn", "sklearn", "blocked", "blocked"]
-    assert history == History(work=2 * work, is_ready=True)
+    assert history == History(work=2 * work, is_ready=True, price=3 * work)
 
 
 @pytest.mark.parametrize("imported", [True, False])

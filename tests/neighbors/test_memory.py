@@ -13,6 +13,7 @@ from children import run_python
 from energyknn._shared import memory
 from energyknn._shared.memory import measure_available_memory, require_memory
 from energyknn.errors import MemoryShortageError
+from energyknn.loading import sample_path
 from energyknn.neighbors import build_index, search, search_neighbors
 from energyknn.study.cli import main
 
@@ -156,5 +157,5 @@ def test_the_command_line_says_so_in_one_line(monkeypatch, capsys):
         raise MemoryShortageError(message)
 
     monkeypatch.setattr(tune, "tune", refuse)
-    assert main(["tune", "--data", "t.csv"]) == 2
+    assert main(["tune", "--data", str(sample_path())]) == 2
     assert capsys.readouterr().err == "energyknn: error: To find takes more.\n"

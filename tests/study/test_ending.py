@@ -38,7 +38,7 @@ sys.exit(main(["sample", "--rows", "50", "--out", sys.argv[2]]))
 @pytest.mark.medium
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_a_signal_leaves_nothing_behind(tmp_path, name):
-    out = tmp_path / "out" / "tracks.csv"
+    out = tmp_path / "tracks.csv"
     done = subprocess.run(
         [sys.executable, "-c", ENDED_WHILE_SAVING, name, out],
         env=leave_out_coverage(), capture_output=True, text=True, check=False,

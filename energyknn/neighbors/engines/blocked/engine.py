@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from energyknn._shared.compiling import load_or_compile
+from energyknn._shared.aside import Compilation
+from energyknn._shared.compiling import compile_aside, load_or_compile, try_loading
 from energyknn._shared.threads import run_slices
 from energyknn.neighbors.contract import Neighbors, Search, empty_neighbors
 from energyknn.neighbors.engines.blocked.ordering import code_column, join_patterns, sort_segments, split_pieces
@@ -146,13 +147,26 @@ def order_queries(X_query: NDArray[np.float64], *, group_rows: int, n_threads: i
     return _order_rows(_require_plain(X_query), leaf=group_rows, n_threads=n_threads).numbers
 
 
+_WHAT = "the blocked engine: about half a minute"
+
+
 @cache
 def _warm_up() -> None:
     """Load the kernels from disk, or compile them."""
-    load_or_compile(search_batches, _search_three_rows, what="the blocked engine: about half a minute")
+    load_or_compile(search_batches, search_three_rows, what=_WHAT)
 
 
-def _search_three_rows() -> None:
+def try_loading_kernels() -> bool:
+    """Load the kernels from disk; return whether they were there."""
+    return try_loading(search_three_rows)
+
+
+def compile_kernels_aside() -> Compilation | None:
+    """Let another process compile the kernels; return None if it cannot."""
+    return compile_aside(search_batches, __name__, search_three_rows.__name__, what=_WHAT)
+
+
+def search_three_rows() -> None:
     """Call every kernel."""
     rows = np.array([[0.0], [1.0], [3.0]])
     search = Search(rows, rows, n_neighbors=1, p=2, own=np.arange(3), reach=3.0, n_threads=1)
