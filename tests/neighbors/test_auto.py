@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from children import run_python
 
+import energyknn
 from energyknn._shared import aside
 from energyknn._shared.aside import Compilation
 from energyknn._shared.turns import taking_turns
@@ -158,10 +161,11 @@ def test_what_is_no_python_is_not_started(tmp_path, monkeypatch, executable):
 
 FIRST_SEARCH = """
 import json, sys
+sys.path.insert(0, sys.argv[1])
 import numpy as np
 from energyknn.neighbors import auto, search_neighbors
-auto.HISTORY.price = auto.WORTH_LOADING = 1
-X = np.random.default_rng(0).normal(size=(400, 3))
+auto.HISTORY.price = auto.WORTH_LOADING = 1 << 22  # of the 2²³ that the search takes
+X = np.random.default_rng(0).normal(size=(450, 3))
 found, expected = search_neighbors(X, None, 4), search_neighbors(X, None, 4, engine="brute")
 assert found.indices.tobytes() == expected.indices.tobytes()
 from energyknn.neighbors.engines.blocked.search import search_batches
@@ -172,12 +176,14 @@ print(json.dumps([auto.HISTORY.is_ready, len(search_batches.overloads)]))
 @pytest.mark.slow
 def test_the_first_search_of_an_installation_does_not_wait_for_the_compiler(tmp_path):
     """Its process ends while another compiles; later ones find the kernels."""
-    first = run_python(FIRST_SEARCH, check=True, NUMBA_CACHE_DIR=str(tmp_path))
+    package = Path(energyknn.__file__).parent
+    shutil.copytree(package, tmp_path / "energyknn", ignore=shutil.ignore_patterns("__pycache__"))
+    first = run_python(FIRST_SEARCH, tmp_path, check=True)
     assert first.stdout == "[false, 0]\n"
     assert first.stderr.startswith("Another process compiles the kernels of the blocked engine")
     assert first.stderr.count("\n") == 1
-    (folder,) = {path.parent for path in tmp_path.rglob("energyknn.lock")}
-    with taking_turns(folder):
+    (lock,) = tmp_path.rglob("energyknn.lock")
+    with taking_turns(lock.parent):
         pass
-    later = run_python(FIRST_SEARCH, check=True, NUMBA_CACHE_DIR=str(tmp_path))
+    later = run_python(FIRST_SEARCH, tmp_path, check=True)
     assert (later.stdout, later.stderr) == ("[true, 1]\n", "")
