@@ -100,6 +100,9 @@ def _to_pandas(table: Any, texts: Collection[str]) -> pd.DataFrame:
     arrow = import_extra("pyarrow", extra="formats")
     plain = [field.with_type(_simplify(field.type, arrow)) for field in table.schema]
     frame: pd.DataFrame = table.cast(arrow.schema(plain)).to_pandas(ignore_metadata=True, date_as_object=False)
+    for field in table.schema:
+        if _is_text(field.type):  # which old releases of pyarrow return as objects
+            frame[field.name] = frame[field.name].astype("str")
     return keep_texts(frame, texts)
 
 

@@ -15,7 +15,13 @@ from typing import BinaryIO
 from energyknn.errors import DataFileError
 from energyknn.loading.sources import Source
 
-_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, with whose mark it begins
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 _SAMPLE = 1 << 16  # bytes beyond ASCII, with the lines that they are in
 _START = 2000  # bytes
 _MOST_ZEROS = 0.1  # of the bytes of a text, where some are damaged

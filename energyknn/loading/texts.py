@@ -37,7 +37,6 @@ _GRAMMARS = {
 """Numbers by their decimal sign. Digits are grouped by the other sign, by an apostrophe or by a blank."""
 _GROUPS = {".": "[,' \u00a0\u202f]", ",": "[.' \u00a0\u202f]"}
 _OTHER = {".": ",", ",": "."}
-_READ = {".": "commas or blanks group digits", ",": "points or blanks group digits"}
 _HINT = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 
 
@@ -245,6 +244,7 @@ def read_grouped(table: pd.DataFrame, kept: Collection[str], dialect: Dialect, g
         if decimal:
             plain = values.str.replace(_GROUPS[decimal], "", regex=True).str.replace(",", ".")
             table[name] = pd.to_numeric(plain)
-            longest = max(present.head(1000), key=len)
-            notes.append(f"{name!r} holds numbers such as {longest!r}: {_READ[decimal]}.")
+            telling = present[~present.str.isdigit()]
+            row = (telling if len(telling) else present).index[0]
+            notes.append(f"{name!r} holds numbers such as {values[row]!r}, which is {table[name][row]:.12g}.")
     return notes

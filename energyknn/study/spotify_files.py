@@ -197,7 +197,7 @@ def _convert_key(values: pd.Series) -> tuple[pd.Series, str]:
         absent = values.isna()
         if not absent.any():
             return values, ""
-        return _shrink(values.fillna(_NO_KEY)), f"is missing in {_count(absent)}, which get {_NO_KEY}"
+        return _shrink(values.fillna(_NO_KEY)), f"is missing in {_count(absent)} and becomes {_NO_KEY} there"
     folded = _fold(values).str.replace("♯", "#").str.replace("♭", "b").str.split("/").str[0].str.strip()
     absent = folded.isin(_NO_NAMES) | values.isna()
     pitches = folded.map(_PITCHES).where(~absent, _NO_KEY)

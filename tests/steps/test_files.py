@@ -80,6 +80,7 @@ ENCODINGS = {
     "utf-16": ("The text is UTF-16.",),
     "utf-16-le": ("The text is UTF-16.",),
     "utf-16-be": ("The text is UTF-16.",),
+    "utf-32": ("The text is UTF-32.",),
     "cp1252": ("The text is Windows-1252, not UTF-8.",),
     "latin-1": ("The text is Windows-1252, not UTF-8.",),  # the same bytes
 }
@@ -145,6 +146,17 @@ def test_what_the_caller_says_overrides_what_is_found_out(tmp_path):
 def test_grouped_digits_are_read_where_they_can_mean_one_thing(tmp_path, cells, sep, numbers):
     text = pd.DataFrame({"n": cells, "town": ["a", "b", "c"]}).to_csv(index=False, sep=sep)
     np.testing.assert_array_equal(read_file(write(tmp_path / "h.csv", text)).table["n"], numbers)
+
+
+def test_grouped_digits_are_said_with_what_they_are(tmp_path):
+    content = read_file(write(tmp_path / "h.csv", 'n,town\n84,a\n"1,021",b\n'))
+    assert content.notes == ("'n' holds numbers such as '1,021', which is 1021.",)
+
+
+def test_decimal_commas_that_come_late_are_read(tmp_path):
+    content = read_file(write(tmp_path / "h.csv", "a;b\n" + "1;2\n" * 100_000 + "1,5;3\n"))
+    assert content.table["a"].iloc[-1] == 1.5
+    assert content.notes[-1] == "'a' holds numbers such as '1,5', which is 1.5."
 
 
 def test_grouped_digits_that_may_mean_two_things_stay_text(tmp_path):
