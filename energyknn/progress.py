@@ -20,6 +20,7 @@ for steps whose work takes equally long; otherwise all are of one kind. `name` i
 
 _SECONDS_BETWEEN_LINES = 30.0
 _WIDTH_OF_BAR = 30
+_TOO_LITTLE = 0.005  # share of the work whose seconds tell nothing
 
 
 def track_silently(steps: Sequence[T], description: str) -> Iterable[T]:  # noqa: ARG001 - the shape of a Track
@@ -155,7 +156,7 @@ class Job:
     def _find_rates(self, current: int, least: float | None) -> Callable[[int], float] | None:
         """Return what tells the seconds of a step. `least` is what the current one takes, where that is known."""
         total, work = (sum(known[part] for known in self._known.values()) for part in (0, 1))
-        if work <= 0:
+        if work <= _TOO_LITTLE * sum(self._works):
             if least is None or self._works[current] <= 0:
                 return None
             total, work = least, self._works[current]

@@ -64,6 +64,12 @@ def test_the_time_left_is_right_within_a_fifth_once_rates_are_known(clock, steps
     assert job.estimate_done() == pytest.approx(share, abs=0.1)
 
 
+def test_steps_that_are_hardly_any_work_tell_nothing(clock):
+    job = Job([Step(1, 0.01), Step(1, 100.0)], "Work", clock=clock)
+    run_to(clock, job, [Step(1)], 1)
+    assert job.estimate_left() is None
+
+
 def test_nothing_is_said_before_anything_is_known(clock):
     job = Job(UNLIKE, "Work", clock=clock)
     assert job.estimate_left() is None

@@ -114,6 +114,17 @@ def test_a_larger_budget_never_takes_a_model_away(data, models):
     assert not plans[-1].left_out
 
 
+def test_other_columns_have_no_model_of_the_notebook(data):
+    schema = make_schema(target="energy", numbers=["loudness", "tempo"])
+    listed = list_models(["loudness", "tempo"], n_neighbors=5, schema=schema, learning=TINY)
+    assert not [name for name in listed if "notebook" in name]
+    kept = {name: listed[name] for name in ("mean", "nearest neighbours", ONE_MAP)}
+    costs = {name: COSTS.get(name, COSTS[NOTEBOOK]) for name in kept}
+    two = replace(data, X_train=data.X_train[["loudness", "tempo"]], X_test=data.X_test[["loudness", "tempo"]])
+    plan = plan_comparison(two, kept, math.inf, costs=costs, schema=schema)
+    assert plan.parts["learning_curve"]["models"] == ("nearest neighbours", ONE_MAP)
+
+
 def test_many_test_rows_are_sampled_where_predicting_all_takes_too_long(data, models):
     many = replace(data, X_test=data.X_test.iloc[np.zeros(40_000, int)], y_test=np.zeros(40_000))
     plan = plan_comparison(many, models, 60, costs=COSTS)
