@@ -385,7 +385,7 @@ def test_an_interrupt_writes_nothing(tmp_path, capsys, monkeypatch):
     def interrupt(*_args, **_kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("energyknn.study.jobs.reproduce.run_study", interrupt)
+    monkeypatch.setattr("energyknn.study.jobs.studies.run_study", interrupt)
     assert main(["reproduce", "--out", str(tmp_path / "out")]) == 130
     assert "no file was written" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import re
@@ -230,6 +231,25 @@ def test_what_does_not_go_together_is_refused_in_one_line(tmp_path, monkeypatch,
     assert words in said
     assert said.count("\n") == 1
     assert not Path("out").exists()
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("kind", ["number", "class"])
+def test_any_name_is_shown_as_it_is(tmp_path, kind):
+    target, column = "価格 $x^2$ in $", "<b>ärea</b> {{ 7 }} %"
+    homes = make_homes(120).rename(columns={"area": column, "price": target})
+    if kind == "class":
+        homes[target] = np.where(homes[target] > 300_000, "$ {{ high }} $", "[red]低い[/red]")
+    homes[[column, target]].to_csv(tmp_path / "homes.csv", index=False)
+    out = tmp_path / "out"
+    with redirect_stdout(io.StringIO()) as stdout:
+        options = ("--data", str(tmp_path / "homes.csv"), "--target", target, "--numbers", column)
+        assert main(["reproduce", *options, "--out", str(out), "--quiet"]) == 0
+    assert target in stdout.getvalue()
+    page = html.unescape((out / "report.html").read_text(encoding="utf-8"))
+    for text in (target, column, *(("$ {{ high }} $", "[red]低い[/red]") if kind == "class" else ())):
+        assert text in page
+    assert "<b>ärea" not in (out / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.medium

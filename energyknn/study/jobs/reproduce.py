@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, cast
 
 import joblib
 from rich.console import Group
-from rich.text import Text
 
 from energyknn._shared.saving import staged_folder
 from energyknn._shared.showing import in_one_line
@@ -20,22 +19,18 @@ from energyknn.errors import DataFileError
 from energyknn.estimators import IntervalRegressor, KNNClassifier, KNNRegressor
 from energyknn.modelfile import fit_model, save_model
 from energyknn.modelfile.model import MODEL_FILE
-from energyknn.progress import Track, put_before, track_silently
+from energyknn.progress import Track, track_silently
 from energyknn.schema import Schema
 from energyknn.study import describing
 from energyknn.study.column_choices import ColumnChoices
 from energyknn.study.dataset import Dataset, read_dataset
 from energyknn.study.jobs.beyond import compare_models_beyond
+from energyknn.study.jobs.studies import Choices, choose_study
 from energyknn.study.notebook import REFERENCE_YEAR, SPOTIFY, holds_tracks
-from energyknn.study.own import NumberStudy, find_repeats, study_classes, study_numbers
-from energyknn.study.protocol import Protocol
-from energyknn.study.reporting import tables
 from energyknn.study.reporting.page import render_report
-from energyknn.study.reporting.pictures import StudyArrays
-from energyknn.study.reporting.words import Words
+from energyknn.study.reporting.terminal import list_tables
 from energyknn.study.results import AnyResults
-from energyknn.study.run import Study, run_study
-from energyknn.study.tools import ToolName, choose_tool
+from energyknn.study.tools import ToolName
 
 REPORT, RESULTS = "report.html", "results.json"
 
@@ -48,47 +43,6 @@ class Outcome:
     results: AnyResults
     table: Any
     written: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What a run was asked for, beside its file; the words of `reproduce`."""
-
-    scaling: Literal["all_rows", "train_only"]
-    reference_year: int
-    n_neighbors: Sequence[int] | None
-    tool: ToolName
-    use_gpu: bool
-    honest: bool
-    track: Track[Any]
-    callbacks: Sequence[Any]
-
-    @property
-    def protocol(self) -> Protocol:
-        """The protocol of the first study."""
-        return Protocol(scaling=self.scaling, reference_year=self.reference_year)
-
-    def choose_tools(self) -> tuple[Any, Any]:
-        """Return what scores the candidates of the first study, and of the second."""
-        options: dict[str, Any] = {"callbacks": self.callbacks}
-        first = choose_tool(
-            self.tool, random_state=self.protocol.random_state, use_gpu=self.use_gpu, track=self.track, **options
-        )
-        other: ToolName = "one-search" if self.tool == "one-search" else "grid"
-        return first, choose_tool(other, track=put_before(SECOND, self.track), **options)
-
-
-class Found(NamedTuple):
-    """What a study found: its part of the results, the best k, and what pictures, files and comparisons need."""
-
-    part: dict[str, Any]
-    n_neighbors: int
-    study: Study | NumberStudy | None = None
-    searches: Mapping[str, Any] = {}
-
-
-SECOND = "Second study"
-"""What the bars of the second study begin with."""
 
 
 def reproduce(
@@ -185,7 +139,7 @@ def reproduce(
     choices = Choices(scaling or default, reference_year, n_neighbors, tool, use_gpu, honest, track, callbacks)
     _check_choices(dataset, choices)
     with staged_folder(out_dir) as staged:
-        found = _choose_study(dataset)(dataset, choices)
+        found = choose_study(dataset)(dataset, choices)
         for stage, search in found.searches.items():
             (staged / "model").mkdir(exist_ok=True)
             joblib.dump(search, staged / "model" / f"{stage}_search.joblib")
@@ -205,7 +159,7 @@ def reproduce(
         described["seconds"] |= {"load": loaded, "total": time.perf_counter() - started}
         results = cast("AnyResults", described)
         if report:
-            for name, content in render_report(results, _list_arrays(found.study)).items():
+            for name, content in render_report(results, found.arrays).items():
                 (staged / name).parent.mkdir(exist_ok=True)
                 (staged / name).write_bytes(content)
         files = [file.relative_to(staged).as_posix() for file in staged.rglob("*") if file.is_file()]
@@ -214,7 +168,7 @@ def reproduce(
         before = _list_earlier_files(Path(out_dir))
     for name in before.difference(results["files"]):
         (Path(out_dir) / name).unlink(missing_ok=True)
-    return Outcome(results, Group(*_list_tables(results)), tuple(results["files"]))
+    return Outcome(results, Group(*list_tables(results)), tuple(results["files"]))
 
 
 def _check_choices(dataset: Dataset, choices: Choices) -> None:
@@ -243,53 +197,6 @@ def _require_comparable(schema: Schema, budget: float | None) -> None:
         raise ValueError(message)
 
 
-def _choose_study(dataset: Dataset) -> Callable[[Dataset, Choices], Found]:
-    if dataset.is_notebooks:
-        return _study_notebooks_columns
-    return _study_classes if dataset.schema.classifies else _study_numbers
-
-
-def _study_notebooks_columns(dataset: Dataset, choices: Choices) -> Found:
-    """Run the notebook's study, and perhaps the one without leaks."""
-    first, other = choices.choose_tools()
-    study = run_study(dataset.table, choices.protocol, first, schema=dataset.schema, track=choices.track)
-    second = None
-    if choices.honest:
-        without_leaks = replace(choices.protocol, scaling="train_only", groups="songs")
-        track = put_before(SECOND, choices.track)
-        second = run_study(dataset.table, without_leaks, other, schema=dataset.schema, track=track)
-    part = {
-        **describing.describe_study(study, second, tool=choices.tool),
-        "notebook": describing.describe_notebook(),
-    }
-    return Found(part, study.tuned.n_neighbors, study, study.searches)
-
-
-def _study_numbers(dataset: Dataset, choices: Choices) -> Found:
-    """Study other columns with a number to predict, and perhaps once more with equal rows kept on one side."""
-    first, other = choices.choose_tools()
-    table, options = dataset.table, {"schema": dataset.schema, "n_neighbors": choices.n_neighbors}
-    study = study_numbers(table, choices.protocol, first.micro, track=choices.track, **cast("Any", options))
-    groups: Literal["songs", "repeats"] = "songs" if holds_tracks(dataset.schema) else "repeats"
-    second = None
-    if choices.honest and find_repeats(table, dataset.schema, groups):
-        track = put_before(SECOND, choices.track)
-        apart = replace(choices.protocol, scaling="train_only", groups=groups)
-        second = study_numbers(table, apart, other.micro, track=track, **cast("Any", options))
-    return Found(describing.describe_numbers(study, second, tool=choices.tool), study.tuned.n_neighbors, study)
-
-
-def _study_classes(dataset: Dataset, choices: Choices) -> Found:
-    """Study other columns with a class to predict."""
-    study = study_classes(
-        *(dataset.table, choices.protocol),
-        schema=dataset.schema,
-        n_neighbors=choices.n_neighbors,
-        track=choices.track,
-    )
-    return Found(describing.describe_classes(study), study.tuned.n_neighbors)
-
-
 def _save_tuned(
     dataset: Dataset, n_neighbors: int, choices: Choices, path: Path, latest_year: int | None
 ) -> dict[str, Any]:
@@ -313,13 +220,6 @@ def _save_tuned(
     )
     save_model(model, path)
     return {"file": path.name, "n_neighbors": n_neighbors, "rows": len(dataset.table)}
-
-
-def _list_arrays(study: Study | NumberStudy | None) -> StudyArrays | None:
-    """Return what pictures of numbers are drawn from."""
-    if study is None:
-        return None
-    return StudyArrays(study.data.y_train, study.data.y_test, study.tuned.predicted_test)
 
 
 def write_command(
@@ -357,46 +257,3 @@ def _list_earlier_files(out_dir: Path) -> set[str]:
         return set()
     known = {REPORT: "", "pictures": ".png", "model": ".joblib"}
     return {str(path) for path in paths if len(path.parts) <= 2 and known.get(path.parts[0], "-") in ("", path.suffix)}
-
-
-def _list_tables(results: AnyResults) -> list[Any]:
-    """Return what the terminal shows: each study's figures, and the comparison with other models."""
-    found: dict[str, Any] = dict(results)
-    if "notebook" in results:
-        shown: list[Any] = [tables.build_table(tables.compare_with_notebook(cast("Any", results)))]
-        if found.get("honest"):
-            title, names = "This run beside the second study, without leaks", ("this run", "without leaks")
-            shown += [
-                "",
-                tables.build_table(tables.compare_with_honest(cast("Any", results)), title=title, names=names),
-            ]
-        title = "Beyond the notebook, on the same rows"
-    else:
-        words = Words.of(results)
-        title = f"How well the nearest {words.row}s predict {words.target}"
-        shown = [
-            tables.tabulate_scores(tables.list_scores(results, words), title=title),
-            *_describe_search(found["curve"]),
-        ]
-        if found.get("honest"):
-            title = f"Second study: {words.row}s that repeat others kept on one side"
-            sheet = tables.list_scores(found["honest"], words)
-            shown += ["", tables.tabulate_scores(sheet, title=title), *_describe_search(found["honest"]["curve"])]
-        title = "Other models, on the same rows"
-    if found.get("beyond"):
-        notes = tables.list_notes(found["beyond_analyses"])
-        shown += ["", tables.tabulate_models(found["beyond"], notes, title=title)]
-    return shown
-
-
-def _describe_search(curve: Mapping[str, Any]) -> list[Text]:
-    """Say which k is best, which is as good within one standard error, and whether more should be tried."""
-    tried, best = curve["n_neighbors"], curve["best"]
-    place, n_folds = tried.index(best), len(curve["fold_test_scores"][0])
-    error = curve["std_test_score"][place] / n_folds**0.5
-    line = (
-        f"Best k: {best} of the {len(tried)} that were tried ({tried[0]} to {tried[-1]}), score "
-        f"{curve['mean_test_score'][place]:.4f} ± {error:.4f} over {n_folds} folds. Largest k within one standard "
-        f"error of it: {curve['within_one_standard_error']}."
-    )
-    return [Text(part) for part in (line, curve["remark"]) if part]

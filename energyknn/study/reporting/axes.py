@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import textwrap
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -56,7 +57,9 @@ class Picture:
     def png(self) -> bytes:
         """The figure as the content of a PNG file."""
         file = io.BytesIO()
-        self.figure.savefig(file, format="png", dpi=_DOTS_PER_INCH)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph")  # the font lacks a letter of a name, which the page has as text
+            self.figure.savefig(file, format="png", dpi=_DOTS_PER_INCH)
         return file.getvalue()
 
     @property

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_TICKS = (1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000, 2000, 5000)
+_TICKS = (1, 2, 3, 5, 10, 20, 30, 50, 100, 300, 1000, 3000)
 _FEW = 30  # candidates that are drawn as dots on an even axis
 
 
@@ -89,7 +89,7 @@ def draw_every_k(search: OwnCurve, *, score: str) -> Figure:
     """
     curve, best, near = Curve(search), search["best"], search["within_one_standard_error"]
     mean, error = curve.find(best)
-    title = f"Best k is {best} of {len(curve.mean)} tried: validation {score} {mean:.4f} ± {error:.4f}"
+    title = f"Best k is {best} of {len(curve.mean)} tried: validation {score} {mean:.4f}\u00a0±\u00a0{error:.4f}"
     figure, (axes,) = make_axes(4.2, title)
     draw_band(axes, curve, color=BLUE)
     marker = "o" if len(curve.mean) <= _FEW else ""

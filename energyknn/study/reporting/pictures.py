@@ -90,14 +90,15 @@ def draw_validation_curve(results: Results) -> Figure:
     """
     coarse, micro, best = Curve(results["coarse"]), Curve(results["micro"]), results["micro"]["best"]
     mean, error = micro.find(best)
-    title = f"Best k is {best}: validation R² {mean:.4f} ± {error:.4f}"
+    title = f"Best k is {best}: validation R² {mean:.4f}\u00a0±\u00a0{error:.4f}"
     every_k = results.get("curve")
     if every_k and every_k["best"] != best:
         title += f"; of every k it is {every_k['best']}, which the searches pass by"
     figure, (above, below) = make_axes(5.6, title, heights=(1.35, 1))
     if every_k:
         draw_curve(above, Curve(every_k), label="every k from one search, this run", color=GREY, marker="")
-    draw_curve(above, coarse, label="coarse search, this run", color=BLUE)
+    draw_coarse = draw_points if every_k else draw_curve  # a line beside that of every k would be read as another
+    draw_coarse(above, coarse, label="coarse search, this run", color=BLUE, marker="o")
     draw_points(above, micro, label="micro search, this run", color=GREEN, marker="s")
     printed = Curve(results["notebook"]["coarse"])
     style: dict[str, Any] = {"color": RED, "marker": "D", "markerfacecolor": "none", "markersize": 5.5}
@@ -224,14 +225,14 @@ def draw_residuals(y_test: ArrayLike, predicted_test: ArrayLike, *, words: Words
     largest = float(np.max(np.abs(median)))
     low, high = np.quantile(residuals, [0.05, 0.95])
     ends = " and ".join(write_number(float(end), signed=True) for end in (low, high))
-    title = f"Median residual within ±{write_number(largest)} in every bin; 90 % of all between {ends}"
+    title = f"Median residual within ±{write_number(largest)} in every bin; 90\u00a0% of all between {ends}"
     figure, (above, below) = make_axes(5.0, title, heights=(1.2, 1))
     style: dict[str, Any] = {"color": BLUE, "alpha": 0.25, "linewidth": 0, "label": "5 to 95 % of the rows"}
     above.fill_between(centre, lowest, highest, **style)
     above.plot(centre, median, color=BLUE, marker="o", markersize=3.5, label="median")
     above.axhline(0, color=RED, linewidth=1.2)
-    residual = words.with_unit("actual - predicted\n" if words.unit else "actual - predicted")
-    label_axes(above, words.with_unit(f"predicted {words.target}"), residual)
+    residual = words.with_unit("actual - predicted")
+    label_axes(above, words.with_unit(f"predicted {words.target}"), residual.replace(" (", "\n("))
     write_ticks(above.xaxis, float(np.abs(predicted).max()))
     for axis in (above.yaxis, below.xaxis):
         write_ticks(axis, float(np.abs(residuals).max()))
@@ -240,7 +241,7 @@ def draw_residuals(y_test: ArrayLike, predicted_test: ArrayLike, *, words: Words
     below.axvline(0, color=RED, linewidth=1.2)
     for value in (low, high):
         below.axvline(value, color=GREY, linestyle="--", linewidth=1)
-    label_axes(below, residual.replace("\n", " "), "test rows (count)", title="Dashed lines: 5 and 95 %")
+    label_axes(below, residual, "test rows (count)", title="Dashed lines: 5 and 95 %")
     return figure
 
 
@@ -297,6 +298,7 @@ def draw_sides(axes: Axes, models: Sequence[Mapping[str, Any]], quantity: str) -
     axes.set_yticks(range(len(lines)), [f"k = {model['n_neighbors']}, {SIDES[side]}" for model, side in lines])
     axes.set_ylim(len(lines) - 0.5, -0.8)
     axes.margins(x=0.12)
+    axes.locator_params(axis="x", nbins=5)
 
 
 def draw_target_distribution(y_train: ArrayLike, y_test: ArrayLike, *, words: Words) -> Figure:
