@@ -75,6 +75,7 @@ def test_numbers_are_classes_where_the_user_says_so(path, capsys):
             ["--target", "species", "--numbers", NUMBERS[0], "--task", "regress"],
             "holds 'setosa', which is not a number",
         ),
+        (["--target", "species", "--numbers", NUMBERS[0], "--scoring", "r2"], "scoring 'r2' cannot score 'species'"),
         (["--task", "classify"], "--task classify needs --target NAME"),
         (["--target", "species", "--numbers", NUMBERS[0], "--cv", "60"], "60"),
     ],

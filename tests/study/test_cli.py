@@ -119,6 +119,11 @@ BAD_OPTIONS = {
         "Did you mean 'uniform'",
     ),
     "a scoring that nobody knows": (["tune", "--data", "SAMPLE", "--scoring", "r3"], "scoring 'r3' is unknown"),
+    "a scoring of classes for a number": (
+        ["tune", "--data", "SAMPLE", "--scoring", "accuracy"],
+        "scoring 'accuracy' cannot score 'energy', which is a number",
+    ),
+    "a folder that is not there": (["fit", "--data", "SAMPLE", "--out", "no/m"], "there is no folder 'no'"),
     "one fold": (["tune", "--data", "SAMPLE", "--cv", "1"], "cv is 1"),
     "a p that is no number": (["tune", "--data", "SAMPLE", "--p", "two"], "--p is 'two'"),
     "a p of 3": (["tune", "--data", "SAMPLE", "--p", "3"], "p is 3"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from pathlib import Path
 
 from energyknn.study.cli import options as shared
 from energyknn.study.cli.showing import open_console, write_json
@@ -20,7 +19,7 @@ EXAMPLES = ("energyknn describe --data homes.csv --target price --out homes.toml
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     shared.add_data(command, required=True)
-    shared.add_option(command, "--out", "FILE", "TOML file to write", type=Path, shown=None)
+    shared.add_option(command, "--out", "FILE", "TOML file to write", type=shared.name_file, shown=None)
     shared.add_json(command)
     shared.add_columns(command)
 

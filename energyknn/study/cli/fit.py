@@ -37,7 +37,8 @@ _EFFORTS = {
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     shared.add_data(command, shown="that of --from")
-    shared.add_option(command, "--out", "MODEL", "file to write, or a folder for it", Path("model.safetensors"))
+    text, usual = "file to write, or a folder for it", Path("model.safetensors")
+    shared.add_option(command, "--out", "MODEL", text, usual, type=shared.name_file)
     text = "; ".join(f"{name}: {words}" for name, words in _EFFORTS.items())
     shared.add_choice(command, "--effort", f"{text}. Classes: the best number of neighbours, always", [*_EFFORTS])
     text = "plain neighbours with the settings that `energyknn tune --out FILE` found best"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import product
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from sklearn.compose import make_column_transformer
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
@@ -125,6 +128,7 @@ def tune(
         for (label, transformer), exponent, name, k in product(distances, p, weights, n_neighbors)
     ]
     scoring = scoring or ("accuracy" if schema.classifies else "r2")
+    _check_scoring(scoring, prepared.y_train, schema)
     if schema.classifies:
         scores = _score_classes(prepared, candidates, scoring, partial(fit, track=track))
     else:
@@ -160,11 +164,30 @@ def tune(
     }
 
 
+def _check_scoring(scoring: str, y: Any, schema: Schema) -> None:
+    """Require a scorer that can score this target, by letting it score a model that predicts the same everywhere."""
+    resolve_scoring(scoring)
+    model = (DummyClassifier if schema.classifies else DummyRegressor)().fit(np.zeros((len(y), 1)), y)
+    reason = ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            score = get_scorer(scoring)(model, np.zeros((len(y), 1)), y)
+        except (ValueError, TypeError, AttributeError) as error:
+            score, reason = np.nan, f" ({' '.join(str(error).split()).rstrip('.')})"
+    if np.isnan(score):
+        what, usual = ("a class", "accuracy") if schema.classifies else ("a number", "r2")
+        message = (
+            f"scoring {scoring!r} cannot score {schema.target!r}, which is {what}{reason}. Take another, such as "
+            f"{usual}, or say with --task what the target is."
+        )
+        raise ValueError(message)
+
+
 def _score_classes(
     prepared: Prepared, candidates: Sequence[Candidate], scoring: str, fit: Callable[..., Any]
 ) -> ScoreTable:
     """Score candidates as classifiers."""
-    resolve_scoring(scoring)
     grid = [
         {
             "distance": [candidate.transformer or "passthrough"],
