@@ -118,11 +118,11 @@ def test_other_columns_have_no_model_of_the_notebook(data):
     schema = make_schema(target="energy", numbers=["loudness", "tempo"])
     listed = list_models(["loudness", "tempo"], n_neighbors=5, schema=schema, learning=TINY)
     assert not [name for name in listed if "notebook" in name]
-    kept = {name: listed[name] for name in ("mean", "nearest neighbours", ONE_MAP)}
+    kept = {name: listed[name] for name in ("mean", NOTEBOOK, ONE_MAP)}
     costs = {name: COSTS.get(name, COSTS[NOTEBOOK]) for name in kept}
     two = replace(data, X_train=data.X_train[["loudness", "tempo"]], X_test=data.X_test[["loudness", "tempo"]])
     plan = plan_comparison(two, kept, math.inf, costs=costs, schema=schema)
-    assert plan.parts["learning_curve"]["models"] == ("nearest neighbours", ONE_MAP)
+    assert plan.parts["learning_curve"]["models"] == (NOTEBOOK, ONE_MAP)
 
 
 def test_many_test_rows_are_sampled_where_predicting_all_takes_too_long(data, models):

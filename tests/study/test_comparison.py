@@ -457,7 +457,16 @@ def test_the_command_line_shows_and_writes_them(tmp_path, capsys, monkeypatch):
     missing = {"LightGBM": "install it", "CatBoost": "too"}
     for room in ("jobs.beyond", "comparison.models"):
         monkeypatch.setattr(f"energyknn.study.{room}.find_missing_libraries", lambda: missing)
-    arguments = ["reproduce", "--no-honest", "--no-report", "--beyond", "--out", str(tmp_path / "out")]
+    arguments = [
+        "reproduce",
+        "--no-honest",
+        "--no-report",
+        "--beyond",
+        "--budget",
+        "none",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     assert main(arguments) == 0
     results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
     check_results(results)

@@ -20,7 +20,7 @@ from energyknn.inspection import group_columns
 from energyknn.progress import Track, track_silently
 from energyknn.schema import Schema
 from energyknn.study.comparison.columns import MOST_SHUFFLED
-from energyknn.study.comparison.models import LEARNED, ONE_MAP, TUNED_TREES, WITH_CURVES, name_neighbors
+from energyknn.study.comparison.models import LEARNED, NOTEBOOK, ONE_MAP, TUNED_TREES, WITH_CURVES
 from energyknn.study.comparison.trees import FAST_RATE, LIBRARIES, TunedTreesRegressor
 from energyknn.study.notebook import SPOTIFY
 from energyknn.study.protocol import Prepared
@@ -391,15 +391,14 @@ def _list_parts(
 ) -> Iterator[tuple[str, list[Rung]]]:
     """Yield the ladder of each part whose models are compared. `fits` are seconds of a fit of a fold's rows."""
     n_train, n_test = len(data.y_train), len(data.y_test)
-    neighbors = name_neighbors(schema)
-    curves = [name for name in (neighbors, *WITH_CURVES) if name in fits]
+    curves = [name for name in WITH_CURVES if name in fits]
     yield "learning_curve", list(_list_curves(curves, fits, {name: costs[name].row * asked[1] for name in curves}))
-    plain, row = fits[neighbors], costs[neighbors].row
+    plain, row = fits[NOTEBOOK], costs[NOTEBOOK].row
     in_effects, in_nested = 6 * (plain + n_test * row) + 4e-5 * (n_train + n_test), 10 * n_train * row
     yield "effects", list(_on_fewer_rows(in_effects, n_train + n_test, {}))
     yield "nested", list(_on_fewer_rows(in_nested, n_train, {}))
     intervals: list[Rung] = []
-    for name in (LEARNED, ONE_MAP, neighbors):
+    for name in (LEARNED, ONE_MAP, NOTEBOOK):
         if name in fits:
             seconds = fits[name] + costs[name].row * (3 * asked[0] + 0.4 * n_train)
             intervals += _on_fewer_rows(seconds, n_train, {"model": name}, "" if name == LEARNED else f"of {name}")

@@ -16,7 +16,6 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import root_mean_squared_error
 from sklearn.pipeline import make_pipeline
 
-from energyknn._shared.showing import in_one_line
 from energyknn.estimators import KNNRegressor, MetricMap, make_learned_regressor
 from energyknn.fitting import Scores, evaluate, fit_in_groups
 from energyknn.learning.planes import weigh_softly
@@ -31,16 +30,10 @@ NOTEBOOK, LEARNED, TUNED_TREES = "neighbours, equal weights", "neighbours, joine
 ONE_MAP, BOOSTED_TREES = "neighbours, one learned map", "boosted trees"
 """Names of models that others refer to."""
 
-WITH_CURVES = (ONE_MAP, BOOSTED_TREES)
-"""Models that the learning curve shows beside the plain neighbours. Those that tune or average would take hours."""
+WITH_CURVES = (NOTEBOOK, ONE_MAP, BOOSTED_TREES)
+"""Models that the learning curve shows. Those that tune or average would take hours."""
 
 
-def name_neighbors(schema: Schema) -> str:
-    """Return what the plain neighbours with the tuned k are called: the notebook's, where the columns are its own."""
-    return NOTEBOOK if schema == SPOTIFY else "nearest neighbours"
-
-
-@in_one_line
 class ModelScore(NamedTuple):
     """The scores of a model.
 
@@ -112,7 +105,7 @@ def list_models(
     soft = KNNRegressor(of_map.get("n_neighbors", 100), weights=weigh_softly)
     return models | {
         "ordinary least squares": LinearRegression(),
-        name_neighbors(schema): KNNRegressor(n_neighbors),
+        NOTEBOOK: KNNRegressor(n_neighbors),
         "neighbours, one weight per column": make_pipeline(diagonal, soft),
         ONE_MAP: make_learned_regressor(numbers, indicators, **{**options, "n_maps": 1}),
         LEARNED: make_learned_regressor(numbers, indicators, **options),

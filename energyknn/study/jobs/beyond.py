@@ -21,14 +21,14 @@ from energyknn.study.comparison import diagnostics, models
 from energyknn.study.comparison.budget import PARTS, Plan, plan_comparison
 from energyknn.study.comparison.columns import measure_columns
 from energyknn.study.comparison.coverage import measure_intervals_by_decade
-from energyknn.study.comparison.models import LEARNED, ONE_MAP, TUNED_TREES, name_neighbors
+from energyknn.study.comparison.models import LEARNED, NOTEBOOK, ONE_MAP, TUNED_TREES
 from energyknn.study.comparison.trees import find_missing_libraries
 from energyknn.study.notebook import LARGEST_N_NEIGHBORS
 from energyknn.study.protocol import Prepared, prepare, take_rows
 from energyknn.study.results import Analyses, ComparedModel
 from energyknn.study.run import Study, list_candidates
 
-_BY_GROUP = (TUNED_TREES, LEARNED)  # beside the plain neighbours
+_BY_GROUP = (NOTEBOOK, TUNED_TREES, LEARNED)
 _FOR_ONE_THREAD = 20_000  # training rows. With fewer, threads wait for one another longer than they compute
 _PLANNED = 0.8  # share of the time left that is planned; the rest is for what takes longer than a few steps told
 
@@ -176,14 +176,13 @@ class _Comparison:
     def measure_effects(self, n_rows: int | None) -> None:
         """Measure the effects of the protocol on random rows of the table, or on all."""
         table, data, protocol = self.table, self.study.data, self.study.protocol
-        neighbors = name_neighbors(self.schema)
         if n_rows is not None:
             table = table.sample(n_rows, random_state=protocol.random_state, ignore_index=True)
             data = prepare(table, protocol, schema=self.schema)
         effects = diagnostics.measure_effects(
-            table, protocol, self.listed[neighbors], data=data, schema=self.schema, track=self.track
+            table, protocol, self.listed[NOTEBOOK], data=data, schema=self.schema, track=self.track
         )
-        self.analyses["effects"] = {"model": neighbors, "effects": effects}
+        self.analyses["effects"] = {"model": NOTEBOOK, "effects": effects}
 
     def estimate_nested(self, n_rows: int | None) -> None:
         """Estimate the error of neighbours whose k is chosen inside each fold."""
@@ -210,7 +209,7 @@ def _tabulate_errors(
     table: pd.DataFrame, data: Prepared, scores: Mapping[str, models.ModelScore], schema: Schema
 ) -> dict[str, dict[str, tuple[diagnostics.GroupErrors, ...]]]:
     """Tabulate the errors of up to three models by target, and by decade where the table has years."""
-    predicted = {name: scores[name].predicted_test for name in (name_neighbors(schema), *_BY_GROUP) if name in scores}
+    predicted = {name: scores[name].predicted_test for name in _BY_GROUP if name in scores}
     if not predicted:
         return {}
     data = take_rows(data, n_tested=len(next(iter(predicted.values()))))
