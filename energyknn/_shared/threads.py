@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any
 
 from energyknn._shared.checks import check_integer
@@ -48,6 +50,34 @@ def count_threads(n_jobs: int | None) -> int:
         message = "n_jobs is 0. It must be a number of threads, -1 for every core, or None."
         raise ValueError(message)
     return number if number > 0 else max(1, int(cpu_count()) + 1 + number)
+
+
+def limiting_pools(n_threads: int) -> AbstractContextManager[Any]:
+    """Limit the thread pools of BLAS and OpenMP, and give them back as they were.
+
+    Parameters
+    ----------
+    n_threads : int
+        At least 1.
+
+    Returns
+    -------
+    context manager
+        To do the work in.
+
+    Notes
+    -----
+    The pools are looked for once, as that takes longer than a small search. scikit-learn has loaded its own by then.
+    """
+    limits: AbstractContextManager[Any] = _find_pools().limit(limits=n_threads)
+    return limits
+
+
+@cache
+def _find_pools() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def run_slices(work: Callable[[Any], object], slices: Iterable[Any], *, n_threads: int) -> None:

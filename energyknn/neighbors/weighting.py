@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm, rankdata
+from scipy.special import ndtri
 
 Weights = str | Callable[[NDArray[np.float64]], ArrayLike]
 """``"uniform"``, ``"distance"``, a kernel's name, or a function of the distances."""
@@ -20,7 +20,7 @@ _SCALED_KERNELS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]]
     "triweight": lambda u: 35 / 32 * (1 - u**2) ** 3,
     "cosine": lambda u: np.pi / 4 * np.cos(np.pi / 2 * u),
     "inverse": lambda u: 1 / u,
-    "gaussian": lambda u: np.exp(-0.5 * (u * norm.ppf(1 - 1 / (2 * (u.shape[1] + 1)))) ** 2) / np.sqrt(2 * np.pi),
+    "gaussian": lambda u: np.exp(-0.5 * (u * ndtri(1 - 1 / (2 * (u.shape[1] + 1)))) ** 2) / np.sqrt(2 * np.pi),
 }
 KERNELS: tuple[str, ...] = (*_SCALED_KERNELS, "rank", "optimal")
 """The kernels' names."""
@@ -131,6 +131,8 @@ def weigh_neighbors(
     if weights == "distance":
         return _invert_distances(matrix)
     if weights == "rank":
+        from scipy.stats import rankdata  # takes longer to import than all else here
+
         return np.asarray(matrix.shape[1] + 1 - rankdata(matrix, axis=1))
     if weights == "optimal":
         return np.tile(_weigh_optimally(matrix.shape[1], n_features), (len(matrix), 1))

@@ -7,8 +7,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import factorial
-from scipy.stats import norm
+from scipy.special import factorial, ndtri
 
 from energyknn.neighbors.weighting import KERNELS, Weights, average_targets, needs_bandwidth, weigh_neighbors
 
@@ -183,7 +182,7 @@ def _load_kernels():  # type: ignore[no-untyped-def]
 @cache
 def _describe_kernels(names: tuple[str, ...], sizes: tuple[int, ...], width: int, n_features: int):  # type: ignore[no-untyped-def]
     """Describe each kernel as a polynomial in the squared relative distance, for each size."""
-    quantiles = norm.ppf(1 - 1 / (2 * (np.array(sizes) + 1)))
+    quantiles = ndtri(1 - 1 / (2 * (np.array(sizes) + 1)))
     series = [[_expand(name, quantile) for quantile in quantiles] for name in names]
     n_even = np.array([[len(terms) for terms in row] for row in series], dtype=np.int64)
     even = np.zeros((*n_even.shape, max(1, n_even.max())))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from energyknn._shared.threads import limiting_pools
 from energyknn.neighbors.contract import Candidates, Search
 from energyknn.neighbors.engines.margins import bound_candidates, centre_rows, count_candidates
 from energyknn.neighbors.metrics import METRICS
@@ -37,7 +37,7 @@ def find_candidates(search: Search) -> Candidates:
     indices = np.empty((n_query, n_found), dtype=np.int64)
     farthest = np.empty(n_query)
     step = max(256, _SLICE_VALUES // train.size)
-    with threadpool_limits(search.n_threads), np.errstate(over="ignore", under="ignore", invalid="ignore"):
+    with limiting_pools(search.n_threads), np.errstate(over="ignore", under="ignore", invalid="ignore"):
         finder = NearestNeighbors(algorithm="brute", metric=metric, n_jobs=search.n_threads).fit(train)
         for part in gen_batches(n_query, step):
             distances, indices[part] = finder.kneighbors(query[part], n_neighbors=n_found)
