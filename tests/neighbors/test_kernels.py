@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from children import run_python
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
@@ -219,3 +220,43 @@ def test_without_the_compiler_the_engine_gives_the_same_bits():
         env={**os.environ, "NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("same bits\n", "")
+
+
+NEEDED = """
+import numpy as np
+from energyknn.neighbors.engines.blocked import engine, ordering, search
+from energyknn.neighbors.search import search_neighbors
+engine.try_loading_kernels() or engine.search_three_rows()
+def count():
+    return [len(kernel.overloads) for module in (ordering, engine, search) for kernel in vars(module).values()
+            if hasattr(kernel, "overloads")]
+before = count()
+random = np.random.default_rng(0)
+rows = np.c_[random.normal(size=(1500, 3)), random.integers(0, 2, (1500, 2))]
+for p in (1, 2):
+    search_neighbors(rows, None, 5, p=p, engine="blocked")
+    search_neighbors(rows, rows[:50] * 2.0**60, 300, p=p, engine="blocked")
+assert count() == before
+print(sum(before))
+"""
+
+
+@compiled
+@pytest.mark.medium
+def test_a_search_compiles_nothing_that_was_not_compiled_before_it():
+    """What another process compiles is all that any search needs."""
+    assert int(run_python(NEEDED, check=True).stdout) > 0
+
+
+ORDER = """
+import numpy as np
+from energyknn.neighbors.engines.blocked import engine, search
+engine.order_queries(np.arange(6.0).reshape(-1, 1), group_rows=2, n_threads=1)
+print(len(search.search_batches.overloads))
+"""
+
+
+@compiled
+@pytest.mark.medium
+def test_what_only_orders_rows_does_not_wait_for_the_search_to_compile():
+    assert run_python(ORDER, check=True).stdout == "0\n"

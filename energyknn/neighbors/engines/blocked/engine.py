@@ -143,7 +143,7 @@ def order_queries(X_query: NDArray[np.float64], *, group_rows: int, n_threads: i
     ndarray of shape (n_query,), int64
         Their numbers.
     """
-    _warm_up()
+    _warm_up_ordering()
     return _order_rows(_require_plain(X_query), leaf=group_rows, n_threads=n_threads).numbers
 
 
@@ -154,6 +154,12 @@ _WHAT = "the blocked engine: about half a minute"
 def _warm_up() -> None:
     """Load the kernels from disk, or compile them."""
     load_or_compile(search_batches, search_three_rows, what=_WHAT)
+
+
+@cache
+def _warm_up_ordering() -> None:
+    """Load the kernels that put rows in order from disk, or compile them."""
+    load_or_compile(split_pieces, _order_three_rows, what="the order of rows: some seconds")
 
 
 def try_loading_kernels() -> bool:
@@ -168,9 +174,17 @@ def compile_kernels_aside() -> Compilation | None:
 
 def search_three_rows() -> None:
     """Call every kernel."""
-    rows = np.array([[0.0], [1.0], [3.0]])
+    rows = _order_three_rows()
     search = Search(rows, rows, n_neighbors=1, p=2, own=np.arange(3), reach=3.0, n_threads=1)
     _search(_arrange(search, TILE_ROWS), search)
+
+
+def _order_three_rows() -> NDArray[np.float64]:
+    """Call every kernel that puts rows in order; return the rows."""
+    rows, codes = np.array([[0.0], [1.0], [3.0]]), np.empty(3, dtype=np.uint8)
+    join_patterns(np.zeros(3, dtype=np.int64), 1, codes, code_column(rows, 0, codes), 3)
+    _order_rows(rows, leaf=1, n_threads=1)
+    return rows
 
 
 def _arrange(search: Search, block_rows: int) -> Tree:
