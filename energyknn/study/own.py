@@ -27,6 +27,7 @@ from energyknn.tuning.candidates import check_sizes
 
 LARGEST_N_NEIGHBORS = 300
 """The largest k that is tried where the user names none and the folds allow it."""
+_FEWEST_SCORED = 2  # rows whose R² is defined
 _FEWEST_REPEATS, _MOST_REPEATS = 0.01, 0.5  # of the rows
 
 
@@ -146,6 +147,14 @@ def study_numbers(
                 "the spread of the target, so there must be some. Give more rows, or another --target."
             )
             raise DataFileError(message)
+    smallest = min(len(fold.test) for fold in data.folds)
+    if smallest < _FEWEST_SCORED:
+        needed = int(np.ceil(protocol.n_splits * _FEWEST_SCORED / (1 - protocol.test_size)))
+        message = (
+            f"{len(table)} rows leave {smallest} to score in a fold, and R² needs at least {_FEWEST_SCORED}. Give "
+            f"at least {needed} rows."
+        )
+        raise DataFileError(message)
     with clock.stage("search"):
         curve = score(data, candidates).scores
     base, tuned = evaluate_models(data, (BASE_N_NEIGHBORS, best_k(curve)), track=track, clock=clock)

@@ -113,6 +113,9 @@ def test_a_constant_target_is_refused():
 def test_too_few_rows_are_refused():
     with pytest.raises(DataFileError, match="rows leave"):
         run(make_homes(5))
+    with pytest.raises(DataFileError, match=r"9 rows leave 1 to score in a fold.* at least 10 rows"):
+        run(make_homes(9))
+    assert np.isfinite(run(make_homes(10)).curve.mean).all()
 
 
 @pytest.mark.parametrize(

@@ -20,20 +20,30 @@ if TYPE_CHECKING:
 _MOST_SHOWN = 20  # classes
 _MOST_WRITTEN = 10  # classes of a matrix whose counts can be read
 _LONGEST_NAME = 18  # letters of a class beside an axis
+_END = 8  # of them, its last, by which long names often differ
 
 
 def shorten(label: str) -> str:
-    """Return a label that fits beside an axis."""
-    return escape(label if len(label) <= _LONGEST_NAME else f"{label[: _LONGEST_NAME - 1]}…")
+    """Return a label that fits beside an axis, without the middle of a long one.
+
+    Examples
+    --------
+    >>> shorten("the first of many classes")
+    'the first… classes'
+    """
+    fits = len(label) <= _LONGEST_NAME
+    return escape(label if fits else f"{label[: _LONGEST_NAME - _END - 1]}…{label[-_END:]}")
 
 
-def draw_confusion(confusion: ConfusionPart, *, words: Words) -> Figure:
+def draw_confusion(confusion: ConfusionPart, *, accuracy: float, words: Words) -> Figure:
     """Draw test rows by actual and predicted class.
 
     Parameters
     ----------
     confusion : ConfusionPart
         Counts by actual class, then predicted class.
+    accuracy : float
+        The share of rows whose class is predicted. Classes that are counted together hide some that are not.
     words : Words
         The target.
 
@@ -48,12 +58,12 @@ def draw_confusion(confusion: ConfusionPart, *, words: Words) -> Figure:
         If the extra ``report`` is not installed.
     """
     counts, labels = np.array(confusion["counts"]), confusion["labels"]
-    wrong = counts - np.diag(np.diag(counts))
-    title = f"{wrong.sum():,} of {counts.sum():,} test rows get another {words.target} than theirs"
+    wrong, n_rows = counts - np.diag(np.diag(counts)), int(counts.sum())
+    title = f"{round((1 - accuracy) * n_rows):,} of {n_rows:,} test rows get another {words.target} than theirs"
     if wrong.any():
         actual, predicted = np.unravel_index(int(wrong.argmax()), wrong.shape)
         title += f": most often {labels[actual]} is taken for {labels[predicted]}"
-    figure, (axes,) = make_axes(4.6, title)
+    figure, (axes,) = make_axes(4.6 if len(labels) <= _MOST_WRITTEN else 5.8, title)
     shares = 100 * counts / counts.sum(axis=1, keepdims=True).clip(1)
     shades = import_extra("matplotlib.colors", extra="report").LinearSegmentedColormap.from_list(
         "shares", ["#ffffff", "#4a90c4", "#08306b"]
@@ -228,7 +238,7 @@ def draw_class_pictures(results: ClassResults) -> dict[str, Picture]:
             "shows overfitting. Balanced accuracy counts each class alike, however few rows it has.",
         ),
         "confusion": Picture(
-            draw_confusion(results["confusion"], words=words),
+            draw_confusion(results["confusion"], accuracy=results["tuned"]["test"]["accuracy"], words=words),
             f"Matrix of test rows by actual and predicted {words.target}.",
             f"All {n_test:,} test rows, tuned model. A row of the matrix is one actual class. Those on the diagonal "
             f"are right.{' The rarest classes are counted together.' if few else ''}",
