@@ -490,4 +490,4 @@ def test_the_command_line_shows_and_writes_them(tmp_path, capsys, monkeypatch):
     assert "not compared: LightGBM (install it)" in shown
     for name, row in written.items():
         assert name in shown
-        assert f"{row['test']['rmse']:.5f}" in shown
+        assert f"{row['test']['r2']:.5f}" in shown
