@@ -191,6 +191,18 @@ def test_a_best_k_at_the_edge_is_said_in_the_terminal_and_on_the_page(tmp_path):
 
 
 @pytest.mark.medium
+def test_the_grid_finds_what_one_search_finds(run, monkeypatch):
+    ran = run("homes")
+    monkeypatch.chdir(ran.folder)
+    options = ("--search", "grid", "--n-neighbors", "1:6", "--no-honest", "--no-report", "--quiet")
+    assert main(["reproduce", *CASES["homes"], *options, "--out", "grid"]) == 0
+    curve = json.loads((ran.folder / "grid" / "results.json").read_text(encoding="utf-8"))["curve"]
+    assert curve["tool"] == "GridSearchCV"
+    # rows repeat, and scikit-learn's heap may settle a tie otherwise than by row number
+    np.testing.assert_allclose(curve["mean_test_score"], ran.results["curve"]["mean_test_score"][:6], atol=5e-3)
+
+
+@pytest.mark.medium
 def test_a_run_without_report_removes_the_old_one_and_nothing_else(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make_homes().to_csv("my homes.csv", index=False)

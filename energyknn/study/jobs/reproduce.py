@@ -73,9 +73,9 @@ def reproduce(
     data : str, Path, Dataset or None
         A data file, or one that was read already. None takes the committed sample of synthetic tracks.
     out_dir : str or Path
-        The folder for `results.json`, `report.html`, `pictures/`, `model.safetensors` with the tuned model fitted on
-        all rows, and `model/` with scikit-learn's fitted searches. It is written only when everything is done. What an
-        earlier run wrote there, and this one does not, is removed.
+        The folder for `results.json`, `report.html`, `pictures/` and `model.safetensors`, which holds the tuned model
+        fitted on all rows; for the notebook's columns also `model/` with scikit-learn's fitted searches. It is written
+        only when everything is done. What an earlier run wrote there, and this one does not, is removed.
     schema : Schema, default=SPOTIFY
         The role of each column of the file. A `Dataset` has its own.
     scaling : {"all_rows", "train_only"} or None, default=None
