@@ -48,9 +48,10 @@ def test_a_signal_leaves_nothing_behind(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_signal_that_ray_takes_gives_the_same_status(monkeypatch):
+def test_a_signal_that_ray_takes_ends_a_command_alike(monkeypatch, capsys):
     monkeypatch.setattr("energyknn.study.cli.sample.run", lambda _: sys.exit(signal.SIGTERM))
     assert main(["sample", "--rows", "5"]) == 143
+    assert capsys.readouterr().err == "energyknn: terminated; no file was written.\n"
 
 
 def test_signals_are_given_back_and_ignored_ones_stay_ignored():

@@ -75,19 +75,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{error.strerror or error}{where}. Nothing was left half-written. Choose another place with --out."
         )
     except KeyboardInterrupt as stopped:
-        how = "terminated" if signals else "interrupted"
-        sys.stderr.write(f"energyknn: {how}; {str(stopped) or 'no file was written'}.\n")
-        return 128 + (signals[0] if signals else signal.SIGINT)
+        return _tell_end(signals[0] if signals else signal.SIGINT, str(stopped))
     except SystemExit as error:
         if error.code != signal.SIGTERM:  # Ray takes over SIGTERM, and exits with its number
             raise
-        return 128 + signal.SIGTERM
+        return _tell_end(signal.SIGTERM)
     return 128 + signals[0] if signals else 0
 
 
 def _complain(message: str) -> int:
     sys.stderr.write(f"energyknn: error: {' '.join(message.split())}\n")
     return 2
+
+
+def _tell_end(number: int, kept: str = "") -> int:
+    how = "interrupted" if number == signal.SIGINT else "terminated"
+    sys.stderr.write(f"energyknn: {how}; {kept or 'no file was written'}.\n")
+    return 128 + number
 
 
 def _show_once() -> Any:
