@@ -16,6 +16,8 @@ from pandas.api import types
 from energyknn._shared.dates import read_years
 from energyknn._shared.showing import in_one_line
 from energyknn.errors import DataFileError, suggest_name
+from energyknn.loading.names import MISSING
+from energyknn.loading.written import CURRENCY, read_numbers
 from energyknn.schema import Column, Role, Schema
 
 __all__ = ["Guess", "GuessedSchema", "guess_roles", "guess_schema"]
@@ -33,7 +35,6 @@ _SAMPLE = 50  # distinct values that tell whether to look at all
 _FEWEST_TO_TELL = 20  # rows; fewer are in the order of the target by chance
 _SHOWN = 20  # characters of a value
 
-_BLANKS = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")
 _ROW_NUMBERS = re.compile(
     r"(unnamed: ?\d+|index|idx|row|rowid|rownames|row[ _]?(number|nr|no|names|id))?", re.IGNORECASE
 )
@@ -41,9 +42,8 @@ _IDENTIFIER = re.compile(r"(?i:id|ids|key|uuid|guid|hash|(.*[ _.-](id|uuid|guid|
 _YEAR_NAME = re.compile(
     r"(?i:(.*[ _.-])?(years?|yr|jahr|baujahr|built|released?|founded|born|vintage)([ _.-].*)?)|year[A-Z].*|.*[a-z]Year"
 )
-_CURRENCY = r"(?:[$€£¥₹]|(?:US|CA|AU|HK)\$|EUR|USD|GBP|CHF|JPY|CNY|INR|SEK|NOK|DKK|PLN|CAD|AUD)"
 _WRITTEN = re.compile(
-    rf"({_CURRENCY}?) ?[-+]?\d[\d., '\u00a0\u202f]*?(?:e[-+]?\d+)? ?(%|{_CURRENCY}|[^\W\d_]{{0,3}}[²³]?)"
+    rf"[-+]?({CURRENCY}?) ?[-+]?\d[\d., '\u00a0\u202f]*?(?:e[-+]?\d+)? ?(%|{CURRENCY}|[^\W\d_]{{0,3}}[²³]?)"
 )
 
 
@@ -179,8 +179,8 @@ def guess_schema(
     identifiers ("store_id") with as few. Text with more levels is *text*, which names rows and predicts nothing. So are
     other identifiers, and dates of one year.
 
-    Numbers that are written as text ("1,200", "12 %", "EUR 5"), or that stand among a few damaged ones, are left out,
-    with a hint to mend them.
+    Numbers that are written as text ("12 %", "EUR 5", "60 kg") are numbers, if all have one unit. Those that may mean
+    two things ("1,200"), or that stand among a few damaged ones, are left out, with a hint to mend them.
 
     Examples
     --------
@@ -276,7 +276,7 @@ class _Values:
             elif texts.any():
                 present = present.where(~texts, present[texts].map(str.strip))
             if texts.any():
-                present = present[~present.isin(_BLANKS)]
+                present = present[~present.isin(MISSING)]
                 self.is_text = bool(len(present)) and bool(_find_texts(present).all())
         self.present: pd.Series = present
         self.empty = 1 - len(present) / len(column)
@@ -331,10 +331,12 @@ def _guess_target(values: _Values, target: str, classifies: bool | None) -> Gues
     numbers = values.numbers
     if numbers is not None and not classifies:
         return Guess("target", _describe_number_target(numbers, classifies) + values.describe_empty())
+    guess = None if classifies else _guess_column(values, target)
+    if guess is not None and guess.role == "number":
+        return Guess("target", f"the target: {guess.reason.removesuffix(': a number')}")
     if classifies is False:
         message = f"The target {target!r} holds {_show(values.present.iloc[0])}, which is not a number. Mend it."
         raise DataFileError(message)
-    guess = None if classifies else _guess_column(values, target)
     n_classes, n_rows = values.n_distinct, len(values.present)
     if guess is not None and (guess.role == "year" or guess.role is None or guess.reason.startswith("date")):
         message = f"The target {target!r} cannot be predicted: {guess.reason}. Make it numbers, or name another column."
@@ -431,7 +433,7 @@ def _guess_number(values: _Values, name: str) -> Guess | None:
 
 
 def _guess_written(values: _Values, _: str) -> Guess | None:
-    """Name numbers that are written as text, or that stand among a few damaged ones."""
+    """Take numbers that are written as text for numbers, and leave out those that stand among a few damaged ones."""
     if not values.is_text:
         return None
     texts = values.present.astype(str)
@@ -444,12 +446,15 @@ def _guess_written(values: _Values, _: str) -> Guess | None:
         )
     found = values.distinct.astype(str).str.extract(f"^(?:{_WRITTEN.pattern})$", expand=True)
     written = found[found.notna().all(axis=1)]
-    if len(written) < _MOSTLY * values.n_distinct or len(written.drop_duplicates()) > 1 or _are_codes(texts):
+    is_written = texts.isin(values.distinct[written.index].astype(str))
+    if is_written.mean() < _MOSTLY or len(written.drop_duplicates()) > 1 or _are_codes(texts):
         return None
     suffix = str(written.iloc[0, 1])
-    if suffix.isalpha() and not re.fullmatch(_CURRENCY, suffix) and values.n_distinct <= _FEW_LABELS:
+    if suffix.isalpha() and not re.fullmatch(CURRENCY, suffix) and values.n_distinct <= _FEW_LABELS:
         return None
     example = _show(values.present.iloc[0])
+    if (numbers := read_numbers(texts, any_unit=True)) is not None and not numbers.marks:
+        return Guess("number", f"numbers written as text, such as {example}: a number{values.describe_empty()}")
     return Guess(None, f"numbers written as text, such as {example}: left out, unless you write them as plain numbers")
 
 

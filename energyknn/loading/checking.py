@@ -13,6 +13,7 @@ from energyknn._shared.dates import read_years
 from energyknn.errors import DataFileError
 from energyknn.loading.content import FileContent
 from energyknn.loading.names import SHOWN, check_names, describe_missing, shorten
+from energyknn.loading.written import read_numbers
 from energyknn.schema import TARGETS, Column, Schema
 
 Missing = Literal["refuse", "keep"]
@@ -146,9 +147,12 @@ def _as_role(values: pd.Series, column: Column) -> pd.Series:
     if _holds_times(values) or pd.api.types.is_complex_dtype(values):
         return pd.Series(np.nan, index=values.index)  # a date would become nanoseconds
     try:
-        return pd.to_numeric(values, errors="coerce")
+        numbers = pd.to_numeric(values, errors="coerce")
     except OverflowError:  # whole numbers beyond float64, which as text become infinite
         return pd.to_numeric(values.astype(str), errors="coerce")
+    is_written = column.role in ("number", "target") and (numbers.isna() & values.notna()).any()
+    written = read_numbers(values, any_unit=True) if is_written else None
+    return numbers if written is None or written.marks else written.numbers
 
 
 def _holds_times(values: pd.Series) -> bool:

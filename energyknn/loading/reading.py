@@ -108,7 +108,7 @@ def _read_source(
     elif source.kind == "feather":
         content = read_feather(source, names, texts)
     elif source.kind == "excel":
-        content = read_sheet(source, texts)
+        content = read_sheet(source, texts, decimal)
     elif sep is None and _holds_json(source):
         content = read_records(source, texts, encoding)
     else:

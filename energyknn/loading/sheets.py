@@ -10,14 +10,17 @@ import pandas as pd
 
 from energyknn.errors import DataFileError, import_extra
 from energyknn.loading.content import FileContent
+from energyknn.loading.headers import count_rows_above, describe_rows_above
 from energyknn.loading.names import MISSING, check_names, fill_names, find_alike
 from energyknn.loading.sources import Source, check_limit
+from energyknn.loading.written import read_written
 
 _CELL_BYTES = 8
 _SHOWN = 10
+_SAMPLE_ROWS = 500
 
 
-def read_sheet(source: Source, texts: Collection[str]) -> FileContent:
+def read_sheet(source: Source, texts: Collection[str], decimal: str | None = None) -> FileContent:
     """Read every column of the sheet that the path names, or of the first, and say which where there are several."""
     openpyxl = import_extra("openpyxl", extra="formats")
     with source.open_seekable() as stream, warnings.catch_warnings():
@@ -31,13 +34,17 @@ def read_sheet(source: Source, texts: Collection[str]) -> FileContent:
     if not rows:
         message = f"{source.name!r}: sheet {sheet.title!r} is empty. It needs a header line and rows."
         raise DataFileError(message)
-    header, *cells = rows
+    texts_above = [["" if cell is None else str(cell) for cell in row] for row in rows[:_SAMPLE_ROWS]]
+    n_above = count_rows_above(texts_above)
+    header, *cells = rows[n_above:]
     names = fill_names(["" if name is None else str(name) for name in header])
     check_names(names, source.name)
     columns = list(zip(*cells, strict=True)) or [()] * len(names)
     kept = find_alike(names, texts)
     tidied = {name: _tidy(values, is_text=name in kept) for name, values in zip(names, columns, strict=True)}
-    return FileContent(pd.DataFrame(tidied), tuple(notes))
+    table = pd.DataFrame(tidied)
+    title = describe_rows_above(texts_above[:n_above])
+    return FileContent(table, (*notes, *[title] * bool(title), *read_written(table, kept, decimal=decimal)))
 
 
 def _choose_sheet(book: Any, source: Source) -> tuple[Any, list[str]]:

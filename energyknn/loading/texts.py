@@ -18,8 +18,10 @@ import pandas as pd
 from energyknn.errors import DataFileError
 from energyknn.loading.content import FileContent
 from energyknn.loading.encodings import Encoding, list_encodings
+from energyknn.loading.headers import count_rows_above, describe_rows_above
 from energyknn.loading.names import MISSING, check_names, fill_names, find_alike
 from energyknn.loading.sources import Source
+from energyknn.loading.written import find_decimal, is_number, read_written
 
 _SURPLUS = "\0surplus"  # a column for what ends with a separator; a value in it is one too many
 _LONGEST_HEADER = 1 << 20  # bytes
@@ -27,16 +29,8 @@ _SAMPLE = 1 << 16  # characters
 _SAMPLE_ROWS = 500
 _SEPARATORS = ",;\t|"
 _SHOWN = {",": "commas", "\t": "tabs", " ": "blanks"}
-_NUMBER = re.compile(r"[+-]?\d[\d.,' \u00a0\u202f]*(?:[eE][+-]?\d+)?|[+-]?[.,]\d+(?:[eE][+-]?\d+)?")
-_GRAMMARS = {
-    point: re.compile(
-        rf"[+-]?(?:\d+|[1-9]\d{{0,2}}(?:[{group}' \u00a0\u202f]\d{{3}})+)?(?:\{point}\d*)?(?:[eE][+-]?\d+)?"
-    )
-    for point, group in ((".", ","), (",", "."))
-}
-"""Numbers by their decimal sign. Digits are grouped by the other sign, by an apostrophe or by a blank."""
-_GROUPS = {".": "[,' \u00a0\u202f]", ",": "[.' \u00a0\u202f]"}
-_OTHER = {".": ",", ",": "."}
+_CODE = re.compile(r"0\d+")  # such as a postcode, whose first digit counts
+_HEADER_NUMBER = re.compile(r"[+-]?\d*[.,]\d+")
 _HINT = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 
 
@@ -44,8 +38,8 @@ _HINT = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 class Dialect:
     """How a table is written as text.
 
-    `decimal` is empty where no number tells. `n_skipped` counts the lines above the header, and `n_first` the cells of
-    the row below it.
+    `decimal` is empty where no number tells. `n_skipped` counts the lines above the header, `title` is what is to be
+    said of them, `n_first` counts the cells of the row below it, and `codes` are columns of digits with leading zeros.
     """
 
     names: list[str]
@@ -53,6 +47,8 @@ class Dialect:
     decimal: str
     n_skipped: int
     n_first: int
+    title: str = ""
+    codes: tuple[str, ...] = ()
 
     @property
     def note(self) -> str:
@@ -64,6 +60,14 @@ class Dialect:
             said.append("numbers have decimal commas")
         text = " and ".join(said)
         return f"{text[0].upper()}{text[1:]}." if said else ""
+
+    @property
+    def doubt(self) -> str:
+        """What to say of a header that may be none."""
+        number = next((name for name in self.names if _HEADER_NUMBER.fullmatch(name.strip())), None)
+        if number is None:
+            return ""
+        return f"The header holds {number!r}, which is a number. If it is a row, write a line of names above it."
 
 
 def read_text(
@@ -87,7 +91,9 @@ def read_text(
         except UnicodeDecodeError as error:
             failure = error
         else:
-            notes = (found.note, dialect.note, *read_grouped(table, kept, dialect, decimal))
+            likely = dialect.decimal or ("." if dialect.sep == "," else "")
+            written = read_written(table, {*kept, *dialect.codes}, decimal=decimal, likely=likely)
+            notes = (found.note, dialect.note, dialect.title, dialect.doubt, *written)
             return FileContent(table, tuple(note for note in notes if note))
     message = f"{source.name!r} is not {found.label} ({failure}). Name its encoding."
     raise DataFileError(message) from failure
@@ -112,13 +118,13 @@ def _read(source: Source, encoding: Encoding, dialect: Dialect, kept: Collection
     with source.open() as file:
         table: pd.DataFrame = pd.read_csv(
             file,
-            sep=dialect.sep,
+            sep=r"\s+" if dialect.sep == " " else dialect.sep,
             names=names,
             header=0,
             skiprows=dialect.n_skipped,
             keep_default_na=False,
             na_values=dict.fromkeys(set(names).difference(kept), MISSING),
-            dtype=dict.fromkeys(kept, str),
+            dtype=dict.fromkeys([*kept, *dialect.codes], str),
             decimal=dialect.decimal or ".",
             low_memory=False,
             encoding=encoding.codec,
@@ -154,16 +160,34 @@ def find_dialect(
     text = text[hint.end() :] if hint else text
     sample = text if len(text) <= _SAMPLE else _cut_last_line(text[:_SAMPLE])
     sep = _check_sep(sep) or (hint[1] if hint else _find_separator(sample))
-    names = next(_read_rows(text, sep), None)
-    if names is None:
+    rows = list(islice(_read_rows(text, sep), _SAMPLE_ROWS))
+    n_above = count_rows_above(rows)
+    title = describe_rows_above(rows[:n_above])
+    header, *rows = [*filter(None, rows[n_above:])] or [[]]
+    if not header:
         message = f"{source!r} is empty. It needs a header line and rows."
         raise DataFileError(message)
-    rows = list(islice(_read_rows(sample, sep), 1, _SAMPLE_ROWS))
-    n_first = len(next(islice(_read_rows(text, sep), 1, 2), []))
-    names = fill_names(names)
+    n_first = len(rows[0]) if rows else 0
+    if sep == " " and n_first == len(header) + 1:
+        header = ["", *header]  # R writes names of rows so
+    names = fill_names(header)
     check_names(names, source)
-    decimal = _check_decimal(decimal) or _find_decimal(rows, len(names))
-    return Dialect(names, sep, decimal, int(hint is not None), n_first)
+    columns = list(zip(*(row for row in rows if len(row) == len(names)), strict=True))
+    return Dialect(
+        names,
+        sep,
+        decimal=_check_decimal(decimal) or find_decimal(columns),
+        n_skipped=n_above + int(hint is not None),
+        n_first=n_first,
+        title=title,
+        codes=tuple(name for name, cells in zip(names, columns, strict=False) if _are_codes(cells)),
+    )
+
+
+def _are_codes(cells: Collection[str]) -> bool:
+    """Tell whether cells are digits, and some begin with a zero, as numbers do not."""
+    digits = [cell for cell in cells if cell not in MISSING]
+    return any(map(_CODE.fullmatch, digits)) and all(cell.isdecimal() for cell in digits)
 
 
 def _check_sep(sep: str | None) -> str | None:
@@ -189,62 +213,42 @@ def _cut_last_line(text: str) -> str:
 
 
 def _read_rows(text: str, sep: str) -> Iterator[list[str]]:
-    """Read the rows that are not empty."""
-    return (cells for cells in csv.reader(io.StringIO(text, newline=""), delimiter=sep) if cells)
+    """Read the rows. One of a blank line has no cells. Several blanks and tabs separate as one."""
+    if sep == " ":
+        text = re.sub(r"[ \t]+", " ", re.sub(r"^[ \t]+|[ \t]+$", "", text, flags=re.MULTILINE))
+    return csv.reader(io.StringIO(text, newline=""), delimiter=sep)
 
 
 def _find_separator(sample: str) -> str:
-    """Find what separates cells: it is in each row as often as in the header, and the others are not in the cells."""
+    """Find what separates cells: it is in each row as often as in the header, and the others are not in the cells.
+
+    Blanks separate where nothing else does, the rows are as long as the header, and most of the cells are numbers.
+    """
     best, found = (0.0, 0.0, 0), ","
     for sep in _SEPARATORS:
-        header, *rows = [*islice(_read_rows(sample, sep), _SAMPLE_ROWS)] or [[""]]
+        header, rows = _take_sample(sample, sep)
         if len(header) > 1:
             even = [row for row in rows if len(row) == len(header)]
             share = len(even) / len(rows) if rows else 1.0
             cells = [cell for row in even for cell in row] or header
             score = (share, sum(map(_is_clean, cells)) / len(cells), len(header))
             best, found = max((best, found), (score, sep), key=lambda pair: pair[0])
+    if best == (0.0, 0.0, 0):
+        header, rows = _take_sample(sample, " ")
+        cells = [cell for row in rows for cell in row]
+        are_even = {len(row) for row in rows} in ({len(header)}, {len(header) + 1})
+        if len(header) > 1 and are_even and 2 * sum(map(is_number, cells)) >= len(cells):
+            return " "
     return found
+
+
+def _take_sample(sample: str, sep: str) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the first rows that are not blank."""
+    rows = list(islice(_read_rows(sample, sep), _SAMPLE_ROWS))
+    header, *rows = [*filter(None, rows[count_rows_above(rows) :])] or [[""]]
+    return header, rows
 
 
 def _is_clean(cell: str) -> bool:
     """Tell whether a cell holds no separator but that of decimals."""
-    return not any(sep in cell for sep in _SEPARATORS) or _NUMBER.fullmatch(cell) is not None
-
-
-def _find_decimal(rows: list[list[str]], n_columns: int) -> str:
-    """Find whether columns of numbers have decimal points or commas; nothing where no number tells."""
-    counts = dict.fromkeys(_GRAMMARS, 0)
-    for cells in zip(*(row for row in rows if len(row) == n_columns), strict=True):
-        numbers = [cell.strip() for cell in cells if cell.strip() not in MISSING]
-        if not numbers or not all(map(_NUMBER.fullmatch, numbers)):
-            continue
-        for decimal, grammar in _GRAMMARS.items():
-            other = _GRAMMARS[_OTHER[decimal]]
-            fits = all(map(grammar.fullmatch, numbers))
-            counts[decimal] += fits and not all(map(other.fullmatch, numbers))
-    return "" if not any(counts.values()) else max(counts, key=lambda decimal: counts[decimal])
-
-
-def read_grouped(table: pd.DataFrame, kept: Collection[str], dialect: Dialect, given: str | None) -> list[str]:
-    """Turn columns of numbers with grouped digits, as in 1,234.5, into numbers, and say so. It changes the table."""
-    grammars = {given: _GRAMMARS[given]} if given else _GRAMMARS
-    notes = []
-    for name in table.columns:
-        values = table[name]
-        if name in kept or not isinstance(values.dtype, pd.StringDtype):
-            continue
-        present = values.dropna()
-        if not len(present) or not present.head(50).str.strip().str.fullmatch(_NUMBER.pattern).all():
-            continue
-        present = present.str.strip()
-        fits = [decimal for decimal, grammar in grammars.items() if present.str.fullmatch(grammar.pattern).all()]
-        likely = dialect.decimal or ("." if dialect.sep == "," else "")
-        decimal = fits[0] if len(fits) == 1 else likely if likely in fits else ""
-        if decimal:
-            plain = values.str.replace(_GROUPS[decimal], "", regex=True).str.replace(",", ".")
-            table[name] = pd.to_numeric(plain)
-            telling = present[~present.str.isdigit()]
-            row = (telling if len(telling) else present).index[0]
-            notes.append(f"{name!r} holds numbers such as {values[row]!r}, which is {table[name][row]:.12g}.")
-    return notes
+    return not any(sep in cell for sep in _SEPARATORS) or is_number(cell)

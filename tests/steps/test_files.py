@@ -15,6 +15,7 @@ import pytest
 
 from energyknn.errors import DataFileError
 from energyknn.loading import FileContent, check_content, check_table, hash_file, load_table, read_file, read_table
+from energyknn.loading.texts import find_dialect
 from energyknn.schema import make_schema
 
 HOMES = pd.DataFrame(
@@ -162,6 +163,130 @@ def test_decimal_commas_that_come_late_are_read(tmp_path):
 def test_grouped_digits_that_may_mean_two_things_stay_text(tmp_path):
     content = read_file(write(tmp_path / "h.csv", "n;town\n1,234;a\n2,345;b\n"))
     assert content.table["n"].tolist() == ["1,234", "2,345"]
+
+
+WRITTEN = {
+    "dollars": (
+        ["$1,021.50", "-$84", "$3"],
+        [1021.5, -84, 3],
+        "'n' holds numbers such as '$1,021.50', which is 1021.5.",
+    ),
+    "euros": (["1.021,50 €", "84,00 €", "3,25 €"], [1021.5, 84, 3.25], None),
+    "per cent": (["12%", "3.5 %", "0%"], [12, 3.5, 0], "'n' holds numbers such as '12%', which is 12."),
+    "an accountant's": (["(105)", "7", "(1,200.5)"], [-105, 7, -1200.5], None),
+    "a minus sign": (["\N{MINUS SIGN}5", "3", "2"], [-5, 3, 2], None),
+    "?": (["5", "?", "3.5"], [5, np.nan, 3.5], "'n': '?' is taken for an empty cell, in 1 row."),
+    "-": (["5", "-", "-"], [5, np.nan, np.nan], "'n': '-' is taken for an empty cell, in 2 rows."),
+    "words": (["5", "n/a", "#N/A"], [5, np.nan, np.nan], "'n': 'n/a', '#N/A' is taken for an empty cell, in 2 rows."),
+    "blanks around": (["5", " ? ", " 3"], [5, np.nan, 3], "'n': '?' is taken for an empty cell, in 1 row."),
+}
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+@pytest.mark.parametrize("case", WRITTEN)
+def test_numbers_that_are_written_for_people_are_read(tmp_path, case, kind):
+    cells, numbers, note = WRITTEN[case]
+    table = pd.DataFrame({"n": cells, "town": ["a", "b", "c"]})
+    path = tmp_path / f"h.{kind}"
+    if kind == "csv":
+        table.to_csv(path, index=False)
+    else:
+        pytest.importorskip("openpyxl")
+        table.to_excel(path, index=False)
+    content = read_file(path)
+    np.testing.assert_array_equal(content.table["n"], numbers)
+    assert note is None or note in content.notes
+
+
+@pytest.mark.parametrize("cells", [["$5", "€3", "$2"], ["5 b", "4", "3"], ["-", "+", "-"], ["2WD", "4WD", "2WD"]])
+def test_units_that_differ_and_levels_stay_text(tmp_path, cells):
+    text = pd.DataFrame({"n": cells, "m": 1}).to_csv(index=False)
+    assert read_file(write(tmp_path / "h.csv", text)).table["n"].tolist() == cells
+
+
+def test_a_question_mark_among_texts_is_an_empty_cell(tmp_path):
+    content = read_file(write(tmp_path / "h.csv", "a,b\nx,1\n?,2\ny,3\n"))
+    assert content.table["a"].isna().tolist() == [False, True, False]
+    assert content.notes == ("'a': '?' is taken for an empty cell, in 1 row.",)
+
+
+def test_digits_with_leading_zeros_are_codes(tmp_path):
+    table = read_file(write(tmp_path / "h.csv", "zip,n\n02139,0\n10001,0.5\n,10\n")).table
+    assert table["zip"].tolist()[:2] == ["02139", "10001"]
+    assert table["zip"].isna().tolist() == [False, False, True]
+    assert table["n"].tolist() == [0, 0.5, 10]
+
+
+def test_a_unit_is_read_where_a_number_is_asked_for():
+    table = pd.DataFrame({"weight": ["60 kg", "72.5 kg"], "price": ["1 EUR", "2 EUR"]})
+    schema = make_schema(target="price", numbers=["weight"])
+    assert check_table(table, schema).to_dict("list") == {"weight": [60, 72.5], "price": [1, 2]}
+    with pytest.raises(DataFileError, match="'weight' is text where a number belongs in 1 row"):
+        check_table(table.assign(weight=["60", "heavy"]), schema)
+
+
+BLANKS = {
+    "aligned": "  a   b\n  1.5   x\n 20.5   y\n",
+    "tabs too": "a b\n1.5\t x\n20.5 y \n",
+    "quoted": '"a" "b"\n1.5 "x"\n20.5 "y"\n',
+}
+
+
+@pytest.mark.parametrize("case", BLANKS)
+def test_blanks_separate_where_nothing_else_does(tmp_path, case):
+    content = read_file(write(tmp_path / "h.txt", BLANKS[case]))
+    assert content.table.to_dict("list") == {"a": [1.5, 20.5], "b": ["x", "y"]}
+    assert content.notes == ("Cells are separated by blanks.",)
+
+
+def test_names_of_rows_that_r_writes_get_a_column(tmp_path):
+    content = read_file(write(tmp_path / "h.txt", '"a" "b"\n"car 1" 1.5 3\n"car 2" 20.5 4\n'))
+    assert content.table.to_dict("list") == {"Unnamed: 0": ["car 1", "car 2"], "a": [1.5, 20.5], "b": [3, 4]}
+
+
+def test_blanks_in_a_column_of_text_do_not_separate(tmp_path):
+    assert read_file(write(tmp_path / "h.csv", "full name\nAnn Smith\nBob Jones\n")).columns == ("full name",)
+
+
+TITLES = {
+    "a title": "Sales 2023\n\ntown,area,price\n",
+    "a title with commas": "Sales, 2023\nby me\ntown,area,price,n\n",
+    "padded": "Sales 2023,,\n,,\ntown,area,price\n",
+    "remarks": "# station 7, units in C\n# v2\ntown,area,price\n",
+    "over two lines": '"Sales\n2023"\ntown,area,price\n',
+}
+
+
+@pytest.mark.parametrize("case", TITLES)
+def test_the_header_is_found_below_a_title(tmp_path, case):
+    above = TITLES[case]
+    names = above.splitlines()[-1].split(",")
+    rows = "".join(",".join(["Ulm", *map(str, range(row, row + len(names) - 1))]) + "\n" for row in range(9))
+    content = read_file(write(tmp_path / "h.csv", above + rows))
+    assert list(content.table.columns) == names
+    assert len(content.table) == 9
+    assert any(note.startswith("The header is found below ") for note in content.notes)
+
+
+def test_the_header_of_a_sheet_is_found_below_a_title(tmp_path):
+    pytest.importorskip("openpyxl")
+    rows = [["Sales", None, None], [None] * 3, ["town", "area", "2023"], *[["Ulm", row, row / 2] for row in range(9)]]
+    pd.DataFrame(rows).to_excel(tmp_path / "h.xlsx", index=False, header=False)
+    content = read_file(tmp_path / "h.xlsx")
+    assert list(content.table.columns) == ["town", "area", "2023"]
+    assert content.table["area"].tolist() == [*range(9)]
+
+
+@pytest.mark.parametrize("text", ["a\n1,5\n2,5\n", "a,b\n1,2,3\n4,5,6\n"])
+def test_rows_that_are_longer_than_the_header_do_not_become_it(tmp_path, text):
+    with pytest.raises(DataFileError, match=r"more cells than|not a table"):
+        read_file(write(tmp_path / "h.csv", text))
+
+
+def test_a_number_in_the_header_is_said():
+    doubt = find_dialect("5.1,3.5,setosa\n4.9,3.0,virginica\n", "iris.csv").doubt
+    assert doubt.startswith("The header holds '5.1', which is a number.")
+    assert not find_dialect("geo,2018,2019\nDE,1,2\n", "geo.csv").doubt
 
 
 @pytest.mark.parametrize("cells", [["1,2", "3,4,5"], ["12-3", "4"], ["1.2.3", "4"], ["10.0.0.1", "10.0.0.2"]])

@@ -149,10 +149,7 @@ OUT = {
         [f"{1 + row % 30},{200 + row}" for row in ROWS],
         "numbers written as text, such as '1,200'",
     ),
-    "per cent": ("column", [f"{row % 30} %" for row in ROWS], "numbers written as text, such as '0 %'"),
-    "money": ("column", [f"EUR {row % 30}" for row in ROWS], "numbers written as text, such as 'EUR 0'"),
     "dollars": ("column", [f"${row % 30},000.50" for row in ROWS], "numbers written as text, such as '$0,000.50'"),
-    "a unit": ("column", [f"{row % 30} kg" for row in ROWS], "numbers written as text, such as '0 kg'"),
     "damaged numbers": (
         "column",
         [str(row) for row in ROWS[:-2]] + ["?", "?"],
@@ -176,6 +173,21 @@ def test_what_cannot_be_used_is_left_out_and_named(case):
     found = guess(values, name=name)
     assert name not in found.schema.names
     assert found.reasons[name].startswith(reason)
+
+
+@pytest.mark.parametrize("write", ["{} %", "EUR {}", "-${}.50", "{} kg", "{},5 €"])
+def test_numbers_with_one_unit_are_numbers(write):
+    values = [write.format(row % 30) for row in ROWS]
+    found = guess(values)
+    assert found.schema["column"].role == "number"
+    assert found.reasons["column"] == f"numbers written as text, such as {values[0]!r}: a number"
+    as_target = guess_schema(pd.DataFrame({"area": PRICE, "y": values}), "y")
+    assert not as_target.schema.classifies
+    assert as_target.reasons["y"] == f"the target: numbers written as text, such as {values[0]!r}"
+
+
+def test_numbers_among_other_text_are_no_numbers():
+    assert guess([str(row) if row % 2 else "x" for row in ROWS]).reasons["column"].startswith("31 distinct texts")
 
 
 TARGETS = {
@@ -212,7 +224,7 @@ WRONG_TARGETS = {
     "constant": ([3.0] * N, "is always 3"),
     "empty": ([None] * N, "is empty"),
     "names": ([f"Row {row}" for row in ROWS], "60 distinct texts in 60 rows"),
-    "money": ([f"EUR {row % 30}" for row in ROWS], "numbers written as text, such as 'EUR 0'"),
+    "thousands": ([f"{1 + row % 30},{200 + row}" for row in ROWS], "numbers written as text, such as '1,200'"),
     "dates": (pd.to_datetime("2021-01-01") + pd.to_timedelta(ROWS, unit="D"), "dates"),
 }
 
