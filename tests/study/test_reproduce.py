@@ -203,6 +203,14 @@ def test_the_grid_finds_what_one_search_finds(run, monkeypatch):
 
 
 @pytest.mark.medium
+def test_json_is_the_content_of_the_file(tmp_path, capsys):
+    make_homes(120).to_csv(tmp_path / "homes.csv", index=False)
+    options = ["--target", "price", "--out", str(tmp_path / "out"), "--no-report", "--json"]
+    assert main(["reproduce", "--data", str(tmp_path / "homes.csv"), *options]) == 0
+    written = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    assert json.loads(capsys.readouterr().out) == written
+
+
 def test_a_run_without_report_removes_the_old_one_and_nothing_else(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make_homes().to_csv("my homes.csv", index=False)

@@ -7,13 +7,16 @@ import shlex
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich
 
 from energyknn.errors import import_extra
 from energyknn.study.cli import options as shared
-from energyknn.study.cli.showing import choose_track, open_console
+from energyknn.study.cli.showing import choose_track, open_console, write_json
+
+if TYPE_CHECKING:
+    from energyknn.study.jobs.reproduce import Outcome
 
 SUMMARY = "study a file: tune k, test, judge overfitting, write a report"
 DESCRIPTION = (
@@ -46,6 +49,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
         command.add_argument(flag, action="store_true", help=text)
     text = "time for --beyond: 90s, 2m, 1h, or none for as long as it takes; what does not fit is made smaller and said"
     shared.add_option(command, "--budget", "TIME", text, "2m", type=shared.parse_duration)
+    shared.add_json(command, "print the content of results.json instead of tables")
+    shared.add_json(command, "print the content of results.json instead of tables")
     shared.add_columns(command)
 
 
@@ -97,6 +102,19 @@ def run(options: argparse.Namespace) -> None:
         )
     except ValueError as error:
         raise shared.UserError(str(error)) from error
+    results = outcome.results
+    if options.json:
+        write_json(results)
+    else:
+        _show(outcome, options)
+    compared: Any = results.get("beyond_analyses")
+    if compared and compared["interrupted"]:
+        message = f"the study and what was compared before are in {options.out}"
+        raise KeyboardInterrupt(message)
+
+
+def _show(outcome: Outcome, options: argparse.Namespace) -> None:
+    """Print the figures, the verdict, what was written, and the command that predicts with the model."""
     console, results = open_console(), outcome.results
     console.print(outcome.table)
     console.print(f"\nOverfitting: {results['overfitting']['verdict']}.", style="bold")
@@ -108,10 +126,6 @@ def run(options: argparse.Namespace) -> None:
         "predicts the rows of a file with it:"
     )
     console.print(shlex.join(_name_prediction(options, model["file"])), soft_wrap=True)
-    compared: Any = results.get("beyond_analyses")
-    if compared and compared["interrupted"]:
-        message = f"the study and what was compared before are in {options.out}"
-        raise KeyboardInterrupt(message)
 
 
 def _name_prediction(options: argparse.Namespace, model: str) -> list[str]:
