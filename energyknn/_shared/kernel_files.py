@@ -182,8 +182,9 @@ class KernelCache(caching.FunctionCache):
         except (RuntimeError, OSError):  # no folder
             return
         self.folder = Path(self._impl.locator.get_cache_path())
-        stamp = self._impl.locator.get_source_stamp(), _hash_steps()
-        installed = Path(py_func.__code__.co_filename).parent / "__pycache__"
+        room = Path(py_func.__code__.co_filename).parent
+        stamp = self._impl.locator.get_source_stamp(), _hash_steps(room)
+        installed = room / "__pycache__"
         self._files = [
             _SealedFiles(str(folder), self._impl.filename_base, stamp)
             for folder in dict.fromkeys((self.folder, installed))
@@ -214,7 +215,7 @@ class KernelCache(caching.FunctionCache):
 
 
 @cache
-def _hash_steps() -> str:
-    """Hash the files whose steps are compiled into the kernels of other files, of which Numba does not know."""
-    contents = (path.read_bytes() for path in sorted(_STEPS.glob("*.py")))
+def _hash_steps(room: Path) -> str:
+    """Hash the files whose steps are compiled into a room's kernels: the blocked engine's, and those of the room."""
+    contents = (path.read_bytes() for path in sorted({*_STEPS.glob("*.py"), *room.glob("*.py")}))
     return sha256(b"".join(contents)).hexdigest()

@@ -13,11 +13,12 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from energyknn._shared.threads import count_threads
 from energyknn.estimators.base import NeighborsMixin, Saved, has_target_for_each_row
 from energyknn.estimators.transformers import ColumnWeights, RankFeatures
 from energyknn.learning.learn import MapOptions, learn_map
 from energyknn.learning.maps import RowMap, join_maps, map_rows
-from energyknn.learning.planes import weigh_locally, weigh_softly
+from energyknn.learning.planes import weigh_locally
 from energyknn.neighbors import Neighbors, build_index
 from energyknn.neighbors.engines import Engine
 from energyknn.progress import Track, put_before, track_on_stderr, track_silently
@@ -328,13 +329,15 @@ class LocalLinearRegressor(NeighborsMixin, RegressorMixin, BaseEstimator):
     ) -> Iterator[tuple[Neighbors, NDArray[np.float64]]]:
         """Find and weigh the neighbours of a block of rows at a time."""
         check_is_fitted(self)
+        n_threads = count_threads(self.n_jobs)
         for queries, found in self.search_blocks(X, self.n_neighbors, rows=rows, block_rows=_ROWS_AT_ONCE):
-            soft = weigh_softly(found.distances, self._adapt_sharpness(found.distances))
-            yield found, weigh_locally(queries, self.index_.X_train[found.indices], soft, ridge=self.ridge)
+            sharpness = self._adapt_sharpness(found.distances)
+            train = self.index_.X_train
+            yield found, weigh_locally(queries, train, found, sharpness, ridge=self.ridge, n_threads=n_threads)
 
     def _adapt_sharpness(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sharpness of each query, lower if its neighbours are far."""
-        squares = distances[:, [min(_WITHIN_REACH, distances.shape[1]) - 1]] ** 2
+        squares = distances[:, min(_WITHIN_REACH, distances.shape[1]) - 1] ** 2
         most = np.full_like(squares, self.sharpness)
         return np.minimum(most, np.divide(self.reach, squares, out=most.copy(), where=squares > 0))
 

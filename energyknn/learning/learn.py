@@ -19,31 +19,28 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import gen_batches
 
 from energyknn._shared.checks import check_choice
 from energyknn._shared.showing import in_one_line
+from energyknn._shared.threads import count_threads
 from energyknn.learning.adam import Adam
-from energyknn.learning.gradient import differentiate_errors
+from energyknn.learning.gradient import differentiate_errors, map_compactly
 from energyknn.learning.maps import (
     HiddenLayer,
     Parameters,
     RowMap,
     compose_map,
     differentiate_parameters,
-    map_rows,
     start_parameters,
-    trace_rows,
     turn_map,
 )
-from energyknn.learning.planes import weigh_locally, weigh_softly
+from energyknn.learning.planes import weigh_locally
 from energyknn.neighbors import NeighborIndex, build_index
 from energyknn.neighbors.engines import Engine
 from energyknn.progress import Track, track_silently
 
 _LAST_RATE = 0.03  # share of the learning rate that is left in the last round
 _LARGEST_VALIDATION = 5000  # rows
-_ROWS_AT_ONCE = 1024  # validation rows whose neighbours are in memory together
 _VALIDATION_SHARE = 0.1  # of the rows
 _FIRST_SIZE = 1.2  # of the map that learning starts from
 _POSITIVE = (
@@ -170,7 +167,8 @@ def learn_map(
     random = np.random.default_rng(random_state)
     learn, held = _hold_out(labels, random)
     n_drawn = min(options.n_rows, max(int(options.row_share * len(learn)), options.n_neighbors + 1))
-    problem = _Problem(X[learn], y[learn], labels[learn], X[held], y[held], n_drawn, options)
+    single, n_threads = X.astype(np.float32), count_threads(options.n_jobs)
+    problem = _Problem(single[learn], y[learn], labels[learn], single[held], y[held], n_drawn, options, n_threads)
     shape = (X.shape[1], options.n_components, options.n_units, options.form)
     adam = Adam(start_parameters(*shape, _FIRST_SIZE, random), options.weight_decay)
     start = perf_counter()
@@ -231,15 +229,16 @@ def _hold_out(labels: NDArray[np.int64], random: np.random.Generator) -> tuple[N
 
 @dataclass(eq=False)
 class _Problem:
-    """Rows to learn from, rows for validation, and how to search."""
+    """Rows to learn from and rows for validation, float32; their targets; and how to search."""
 
-    X: NDArray[np.float64]
+    X: NDArray[np.float32]
     y: NDArray[np.float64]
     groups: NDArray[np.int64]
-    X_validation: NDArray[np.float64]
+    X_validation: NDArray[np.float32]
     y_validation: NDArray[np.float64]
     n_rows: int
     options: MapOptions
+    n_threads: int
 
     def draw(self, random: np.random.Generator) -> NDArray[np.int64]:
         """Draw rows, at most one of each group."""
@@ -251,37 +250,36 @@ class _Problem:
         """Make the map of parameters, rotated unless it is diagonal."""
         return compose_map(parameters) if parameters[0].ndim == 1 else turn_map(self.X, *compose_map(parameters))
 
+    def map_rows(self, X: NDArray[np.float32], row_map: RowMap) -> NDArray[np.float64]:
+        """Map rows for a search."""
+        return map_compactly(X, row_map, n_threads=self.n_threads).astype(np.float64, order="C")
+
     def index_rows(self, rows: NDArray[np.int64], turned: RowMap) -> NeighborIndex:
         """Map rows, and prepare them for searches."""
-        return build_index(map_rows(self.X[rows], *turned), engine=self.options.engine, n_jobs=self.options.n_jobs)
+        return build_index(self.map_rows(self.X[rows], turned), engine=self.options.engine, n_jobs=self.n_threads)
 
     def measure_validation(self, rows: NDArray[np.int64], turned: RowMap) -> float:
         """Measure the RMSE of the validation rows, predicted from the given rows."""
         index, targets = self.index_rows(rows, turned), self.y[rows]
-        n_neighbors = min(self.options.n_neighbors, len(rows))
-        errors = []
-        for block in gen_batches(len(self.y_validation), _ROWS_AT_ONCE):
-            queries = map_rows(self.X_validation[block], *turned)
-            found = index.search(queries, n_neighbors, n_jobs=self.options.n_jobs)
-            weights = weigh_softly(found.distances)
-            if np.isfinite(self.options.ridge):
-                weights = weigh_locally(queries, index.X_train[found.indices], weights, ridge=self.options.ridge)
-            errors.append((weights * targets[found.indices]).sum(axis=1) - self.y_validation[block])
-        return float(np.sqrt(np.mean(np.concatenate(errors) ** 2)))
+        queries = self.map_rows(self.X_validation, turned)
+        found = index.search(queries, min(self.options.n_neighbors, len(rows)), n_jobs=self.n_threads)
+        counts = weigh_locally(queries, index.X_train, found, ridge=self.options.ridge, n_threads=self.n_threads)
+        return float(np.sqrt(np.mean(((counts * targets[found.indices]).sum(axis=1) - self.y_validation) ** 2)))
 
 
 def _learn_round(problem: _Problem, adam: Adam, random: np.random.Generator, *, rate: float) -> NDArray[np.float64]:
-    """Draw rows, find their neighbours, take a few steps, and return the errors of the queries."""
+    """Draw rows, find their neighbours, take a few steps, and return the errors of the queries before each step."""
     rows, options = problem.draw(random), problem.options
     queries, k = np.arange(min(options.n_queries, len(rows))), min(options.n_neighbors, len(rows) - 1)
     index = problem.index_rows(rows, problem.turn(adam.parameters))
-    neighbors = index.search(index.X_train[: len(queries)], k, own=queries, n_jobs=options.n_jobs).indices
-    compact, y = problem.X[rows].astype(np.float32), problem.y[rows]
+    neighbors = index.search(index.X_train[: len(queries)], k, own=queries, n_jobs=problem.n_threads).indices
+    X, y = problem.X[rows], problem.y[rows]
     errors = []
     for part in np.array_split(queries, min(options.n_steps, len(queries))):
-        parameters = tuple(array.astype(np.float32) for array in adam.parameters)
-        mapped, outputs = trace_rows(compact, *compose_map(parameters))
-        found, gradient = differentiate_errors(mapped, y, part, neighbors[part], ridge=options.ridge)
+        row_map = compose_map(adam.parameters)
+        found, gradient = differentiate_errors(
+            X, y, part, neighbors[part], row_map, ridge=options.ridge, n_threads=problem.n_threads
+        )
         errors.append(found)
-        adam.step(differentiate_parameters(compact, gradient, parameters, outputs), rate)
+        adam.step(differentiate_parameters(gradient, adam.parameters), rate)
     return np.concatenate(errors)

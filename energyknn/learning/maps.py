@@ -53,30 +53,10 @@ def map_rows(X: NDArray[Any], components: NDArray[Any], hidden: HiddenLayer | No
     >>> map_rows(np.array([[0.0], [1.0]]), np.array([[0.5]]), units).round(3).tolist()
     [[0.0], [2.023]]
     """
-    return trace_rows(X, components, hidden)[0]
-
-
-def trace_rows(
-    X: NDArray[Any], components: NDArray[Any], hidden: HiddenLayer | None = None
-) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Map rows, and return the outputs of the hidden layer (n_rows, n_units) too: `pull_back` needs them."""
     mapped: NDArray[Any] = X @ components
-    if hidden is None:
-        return mapped, None
-    outputs: NDArray[Any] = np.tanh(X @ hidden.weights + hidden.offsets)
-    mapped += outputs @ hidden.components
-    return mapped, outputs
-
-
-def pull_back(
-    X: NDArray[Any], gradient: NDArray[Any], hidden: HiddenLayer | None = None, outputs: NDArray[Any] | None = None
-) -> tuple[NDArray[Any], HiddenLayer | None]:
-    """Turn the gradient by the mapped rows into the gradients by the matrix and by the hidden layer."""
-    by_components = X.T @ gradient
-    if hidden is None or outputs is None:
-        return by_components, None
-    by_inputs = (gradient @ hidden.components.T) * (1 - outputs * outputs)
-    return by_components, HiddenLayer(X.T @ by_inputs, by_inputs.sum(axis=0), outputs.T @ gradient)
+    if hidden is not None:
+        mapped += np.tanh(X @ hidden.weights + hidden.offsets) @ hidden.components
+    return mapped
 
 
 def turn_map(X: NDArray[Any], components: NDArray[Any], hidden: HiddenLayer | None = None) -> RowMap:
@@ -138,12 +118,9 @@ def compose_map(parameters: Parameters) -> RowMap:
     return RowMap(np.diag(matrix**2) if matrix.ndim == 1 else matrix, HiddenLayer(*hidden) if hidden else None)
 
 
-def differentiate_parameters(
-    X: NDArray[Any], gradient: NDArray[Any], parameters: Parameters, outputs: NDArray[Any] | None
-) -> Parameters:
-    """Turn the gradient by the mapped rows into the gradient by the parameters."""
-    matrix, *hidden = parameters
+def differentiate_parameters(gradient: RowMap, parameters: Parameters) -> Parameters:
+    """Turn the gradient by the arrays of a map into the gradient by its parameters."""
+    matrix = parameters[0]
     if matrix.ndim == 1:
-        return (2 * matrix * np.einsum("rc,rc->c", X, gradient),)
-    by_components, by_hidden = pull_back(X, gradient, HiddenLayer(*hidden) if hidden else None, outputs)
-    return (by_components, *(by_hidden or ()))
+        return (2 * matrix * np.diag(gradient.components),)
+    return (gradient.components, *(gradient.hidden or ()))

@@ -6,6 +6,14 @@ import itertools
 
 import numpy as np
 import pytest
+from plain_learning import (
+    differentiate_by_rows,
+    differentiate_plainly,
+    fit_planes,
+    pull_back,
+    trace_rows,
+    weigh_plainly,
+)
 from sklearn.base import clone
 from sklearn.ensemble import VotingRegressor
 from sklearn.linear_model import Ridge
@@ -15,10 +23,20 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from energyknn.estimators import LocalLinearRegressor, MetricMap, make_learned_regressor
 from energyknn.fitting import fit_in_groups
 from energyknn.learning import learn
-from energyknn.learning.gradient import differentiate_errors
+from energyknn.learning.gradient import differentiate_errors, map_compactly
 from energyknn.learning.learn import MapOptions
-from energyknn.learning.maps import HiddenLayer, RowMap, join_maps, map_rows, pull_back, trace_rows, turn_map
-from energyknn.learning.planes import fit_planes, weigh_locally, weigh_softly
+from energyknn.learning.maps import (
+    HiddenLayer,
+    RowMap,
+    compose_map,
+    differentiate_parameters,
+    join_maps,
+    map_rows,
+    start_parameters,
+    turn_map,
+)
+from energyknn.learning.planes import weigh_locally, weigh_softly
+from energyknn.neighbors import search_neighbors
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +71,7 @@ def predict_rows(mapped, y, queries, neighbors, ridge):
 
 @pytest.mark.medium
 @pytest.mark.parametrize("ridge", [0.05, 0.3, 10.0, np.inf])
-def test_the_gradient_is_that_of_the_mean_squared_error(ridge):
+def test_the_oracles_gradient_is_that_of_the_mean_squared_error(ridge):
     random = np.random.default_rng(1)
     mapped, y = random.normal(size=(40, 3)), random.normal(size=40)
     queries = np.array([3, 17, 5, 30])
@@ -62,14 +80,14 @@ def test_the_gradient_is_that_of_the_mean_squared_error(ridge):
     def error(mapped):
         return np.mean((predict_rows(mapped, y, queries, neighbors, ridge) - y[queries]) ** 2)
 
-    errors, gradient = differentiate_errors(mapped, y, queries, neighbors, ridge=ridge)
-    np.testing.assert_allclose(errors, predict_rows(mapped, y, queries, neighbors, ridge) - y[queries], rtol=1e-4)
+    errors, gradient = differentiate_by_rows(mapped, y, queries, neighbors, ridge=ridge)
+    np.testing.assert_allclose(errors, predict_rows(mapped, y, queries, neighbors, ridge) - y[queries], rtol=1e-9)
     for row in (3, 0, 17, 12, 39):
         for column in range(3):
             step = np.zeros_like(mapped)
             step[row, column] = 1e-5
             expected = (error(mapped + step) - error(mapped - step)) / 2e-5
-            assert gradient[row, column] == pytest.approx(expected, rel=1e-3, abs=1e-6)
+            assert gradient[row, column] == pytest.approx(expected, rel=1e-6, abs=1e-8)
 
 
 def test_planes_are_those_that_predict():
@@ -77,7 +95,7 @@ def test_planes_are_those_that_predict():
     queries, rows, targets = random.normal(size=(6, 3)), random.normal(size=(6, 15, 3)), random.normal(size=(6, 15))
     weights = random.random((6, 15))
     weights /= weights.sum(axis=1, keepdims=True)
-    counts = weigh_locally(queries, rows, weights, ridge=0.2)
+    counts = weigh_plainly(queries, rows, weights, ridge=0.2)
     planes = fit_planes(rows - queries[:, np.newaxis], weights, targets, ridge=0.2)
     np.testing.assert_allclose(planes.counts, counts, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(planes.predictions, (counts * targets).sum(axis=1), rtol=1e-9)
@@ -87,7 +105,7 @@ def test_planes_are_those_that_predict():
 
 
 @pytest.mark.parametrize("n_units", [0, 5])
-def test_the_gradient_by_the_map_is_that_of_differences(n_units):
+def test_the_oracles_gradient_by_the_map_is_that_of_differences(n_units):
     random = np.random.default_rng(1)
     X, components, gradient = random.normal(size=(9, 3)), random.normal(size=(3, 2)), random.normal(size=(9, 2))
     hidden = HiddenLayer(*(random.normal(size=size) for size in ((3, 5), 5, (5, 2)))) if n_units else None
@@ -159,16 +177,73 @@ def test_mapped_columns_do_not_correlate_and_come_by_their_variance(data, option
     assert (np.diff(variances) < 0.05 * variances[0]).all()
 
 
-def test_single_precision_gives_the_same_gradient_but_for_rounding():
-    random = np.random.default_rng(5)
-    mapped, y = random.normal(size=(300, 6)), random.normal(size=300)
-    queries = np.arange(50)
-    neighbors = np.array([random.choice(np.arange(50, 300), 40, replace=False) for _ in queries])
-    errors, exact = differentiate_errors(mapped, y, queries, neighbors)
-    found, single = differentiate_errors(mapped.astype(np.float32), y, queries, neighbors)
-    assert single.dtype == np.float32
+def make_step(form="full", n_rows=400, n_query=70, n_near=40, n_components=6, n_units=20, seed=5):
+    """Make rows, targets, queries, neighbours and the parameters of a map. Some rows are no neighbours."""
+    random = np.random.default_rng(seed)
+    X = random.normal(size=(n_rows, 9)).astype(np.float32)
+    queries = random.permutation(n_rows)[:n_query]
+    neighbors = np.array(
+        [random.choice(np.delete(np.arange(300), row % 300), n_near, replace=False) for row in queries]
+    )
+    parameters = start_parameters(9, n_components, n_units, form, 1.2, random)
+    return X, np.sin(X[:, 0]) + random.normal(size=n_rows), queries, neighbors, parameters
+
+
+@pytest.mark.parametrize("ridge", [0.05, 0.3, np.inf])
+@pytest.mark.parametrize("options", [{}, {"n_units": 0}, {"n_components": 33}, {"form": "diagonal"}, {"n_rows": 5000}])
+def test_the_compiled_gradient_is_the_oracles_but_for_the_rounding_of_single_precision(ridge, options):
+    X, y, queries, neighbors, parameters = make_step(**options)
+    errors, exact = differentiate_plainly(X.astype(np.float64), y, queries, neighbors, parameters, ridge=ridge)
+    found, by_map = differentiate_errors(X, y, queries, neighbors, compose_map(parameters), ridge=ridge)
     np.testing.assert_allclose(found, errors, atol=1e-5)
-    np.testing.assert_allclose(single, exact, atol=1e-5 * np.abs(exact).max())
+    for one, other in zip(differentiate_parameters(by_map, parameters), exact, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5 * np.abs(other).max())
+
+
+@pytest.mark.parametrize("ridge", [0.3, np.inf])
+def test_the_compiled_gradient_is_that_of_differences(ridge):
+    X, y, queries, neighbors, parameters = make_step()
+    gradient = differentiate_parameters(
+        differentiate_errors(X, y, queries, neighbors, compose_map(parameters), ridge=ridge)[1], parameters
+    )
+    direction = [np.random.default_rng(6).normal(size=array.shape) for array in parameters]
+
+    def error(step):
+        moved = tuple(array + step * way for array, way in zip(parameters, direction, strict=True))
+        return np.mean(differentiate_plainly(X.astype(float), y, queries, neighbors, moved, ridge=ridge)[0] ** 2)
+
+    along = sum((array * way).sum() for array, way in zip(gradient, direction, strict=True))
+    assert along == pytest.approx((error(1e-5) - error(-1e-5)) / 2e-5, rel=1e-4)
+
+
+def test_any_number_of_threads_gives_the_same_bits():
+    X, y, queries, neighbors, parameters = make_step(n_rows=5000)
+    row_map = compose_map(parameters)
+    steps = [
+        differentiate_errors(X, y, queries, neighbors, row_map, ridge=0.3, n_threads=number) for number in (1, 2, 4)
+    ]
+    for errors, (components, hidden) in steps[1:]:
+        np.testing.assert_array_equal(errors, steps[0][0])
+        for one, other in zip((components, *hidden), (steps[0][1].components, *steps[0][1].hidden), strict=True):
+            np.testing.assert_array_equal(one, other)
+    single, many = (map_compactly(X, row_map, n_threads=number) for number in (1, 4))
+    np.testing.assert_array_equal(single, many)
+    np.testing.assert_allclose(single, map_rows(X.astype(float), *row_map), atol=1e-5)
+
+
+def test_planes_have_the_same_bits_with_any_number_of_threads():
+    rows = np.random.default_rng(7).normal(size=(500, 5))
+    found = search_neighbors(rows, None, 30)
+    one, four = (weigh_locally(rows, rows, found, 2.0, ridge=0.3, n_threads=number) for number in (1, 4))
+    np.testing.assert_array_equal(one, four)
+
+
+def test_equal_neighbours_have_a_plane_whatever_the_ridge():
+    """Their covariance is 0 but for rounding, and a ridge far below the rounding must not make it indefinite."""
+    rows = np.repeat(1e3 + np.random.default_rng(8).normal(size=(2, 20)), 15, axis=0)
+    found = search_neighbors(rows, None, 20)
+    counts = weigh_locally(rows, rows, found, 1e-9, ridge=1e-300)
+    assert np.isfinite(counts).all()
 
 
 def test_learning_and_validation_err_as_planes_do(data):
@@ -304,15 +379,20 @@ def test_learning_shows_progress_where_asked(data, capsys):
     assert "Learn the distance" in capsys.readouterr().err
 
 
-def test_local_fits_are_weighted_ridge_regressions():
+@pytest.mark.parametrize("sharpness", [0.0, 1.3, np.linspace(0.1, 2.0, 5)])
+def test_local_fits_are_weighted_ridge_regressions(sharpness):
     random = np.random.default_rng(0)
-    queries, rows, targets = random.normal(size=(5, 3)), random.normal(size=(5, 20, 3)), random.normal(size=(5, 20))
-    weights = random.random((5, 20))
-    weights /= weights.sum(axis=1, keepdims=True)
-    found = (weigh_locally(queries, rows, weights, ridge=0.3) * targets).sum(axis=1)
-    for number in range(5):
-        model = Ridge(alpha=0.3).fit(rows[number], targets[number], sample_weight=weights[number])
-        assert found[number] == pytest.approx(model.predict(queries[number : number + 1])[0], rel=1e-9)
+    queries, rows, targets = random.normal(size=(5, 3)), random.normal(size=(40, 3)), random.normal(size=40)
+    found = search_neighbors(rows, queries, 20)
+    counts = weigh_locally(queries, rows, found, sharpness, ridge=0.3)
+    weights = weigh_softly(found.distances, np.broadcast_to(sharpness, 5)[:, np.newaxis])
+    expected = weigh_plainly(queries, rows[found.indices], weights, ridge=0.3)
+    np.testing.assert_allclose(counts, expected, rtol=1e-9, atol=1e-12)
+    for number, near in enumerate(found.indices):
+        model = Ridge(alpha=0.3).fit(rows[near], targets[near], sample_weight=weights[number])
+        prediction = (counts[number] * targets[near]).sum()
+        assert prediction == pytest.approx(model.predict(queries[number : number + 1])[0], rel=1e-9)
+    np.testing.assert_allclose(weigh_locally(queries, rows, found, sharpness, ridge=np.inf), weights, rtol=1e-12)
 
 
 def test_a_local_fit_follows_a_slope_to_the_edge():

@@ -104,7 +104,7 @@ def test_data_of_another_signature_are_not_run(load):
 
 def test_a_change_of_a_step_in_another_file_compiles_anew(load, monkeypatch):
     call(load())
-    monkeypatch.setattr(kernel_files, "_hash_steps", lambda: "another")
+    monkeypatch.setattr(kernel_files, "_hash_steps", lambda _: "another")
     assert call(load())
 
 
