@@ -50,7 +50,6 @@ def add_options(command: argparse.ArgumentParser) -> None:
     text = "time for --beyond: 90s, 2m, 1h, or none for as long as it takes; what does not fit is made smaller and said"
     shared.add_option(command, "--budget", "TIME", text, "2m", type=shared.parse_duration)
     shared.add_json(command, "print the content of results.json instead of tables")
-    shared.add_json(command, "print the content of results.json instead of tables")
     shared.add_columns(command)
 
 
