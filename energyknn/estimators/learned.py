@@ -16,12 +16,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from energyknn._shared.threads import count_threads
 from energyknn.estimators.base import NeighborsMixin, Saved, has_target_for_each_row
 from energyknn.estimators.transformers import ColumnWeights, RankFeatures
-from energyknn.learning.learn import MapOptions, learn_map
+from energyknn.learning.learn import MapOptions, learn_maps
 from energyknn.learning.maps import RowMap, join_maps, map_rows
 from energyknn.learning.planes import weigh_locally
 from energyknn.neighbors import Neighbors, build_index
 from energyknn.neighbors.engines import Engine
-from energyknn.progress import Track, put_before, track_on_stderr, track_silently
+from energyknn.progress import track_on_stderr, track_silently
 
 _ROWS_AT_ONCE = 2048  # whose neighbours are in memory together
 _WITHIN_REACH = 30  # neighbours that keep some weight
@@ -54,7 +54,9 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     n_queries : int, default=20000
         Largest number of rows that are predicted in a round.
     n_steps : int, default=10
-        Steps of the optimiser Adam in a round.
+        Steps of the optimiser Adam in a pass over the rows that are predicted.
+    n_passes : int, default=1
+        Passes over these rows in a round. Their neighbours are searched once.
     learning_rate : float, default=0.012
         Learning rate of the first round. It falls along a cosine.
     weight_decay : float, default=1.0
@@ -72,7 +74,8 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
         Which implementation searches for neighbours. The neighbours are the same.
     n_jobs : int or None, default=None
-        Number of threads of the search. None uses every core, and one inside a joblib worker.
+        Number of threads. None uses every core, and one inside a joblib worker. Several maps are learned side by side,
+        and the bits are the same with any number.
 
     Attributes
     ----------
@@ -146,10 +149,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             raise ValueError(message)
         track = track_on_stderr if self.verbose else track_silently
         seeds = [None if self.random_state is None else self.random_state + number for number in range(self.n_maps)]
-        learned = []
-        for number, seed in enumerate(track(seeds, f"Learn {len(seeds)} maps") if len(seeds) > 1 else seeds, start=1):
-            of_map: Track[int] = track if len(seeds) == 1 else put_before(f"Map {number} of {len(seeds)}", track)
-            learned.append(learn_map(rows, target, self, groups=groups, random_state=seed, track=of_map))
+        learned = learn_maps(rows, target, self, seeds=seeds, groups=groups, track=track)
         maps = [RowMap(one.components, one.hidden) for one in learned]
         self._n_features_out = maps[0].components.shape[1]
         self.components_, self.hidden_ = maps[0] if len(maps) == 1 else join_maps(rows, maps, self._n_features_out)

@@ -13,6 +13,7 @@ structure, 2007) bend the map by a network, as the hidden layer does here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from time import perf_counter
 from typing import Literal, NamedTuple
@@ -22,12 +23,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from energyknn._shared.checks import check_choice
 from energyknn._shared.showing import in_one_line
-from energyknn._shared.threads import count_threads
+from energyknn._shared.threads import count_threads, run_slices
 from energyknn.learning.adam import Adam
 from energyknn.learning.gradient import differentiate_errors, map_compactly
 from energyknn.learning.maps import (
     HiddenLayer,
-    Parameters,
     RowMap,
     compose_map,
     differentiate_parameters,
@@ -43,8 +43,19 @@ _LAST_RATE = 0.03  # share of the learning rate that is left in the last round
 _LARGEST_VALIDATION = 5000  # rows
 _VALIDATION_SHARE = 0.1  # of the rows
 _FIRST_SIZE = 1.2  # of the map that learning starts from
+_ENOUGH_ROWS = 10_000  # to turn a map
 _POSITIVE = (
-    *("n_components", "n_neighbors", "n_rounds", "n_rows", "row_share", "n_queries", "n_steps", "learning_rate"),
+    *(
+        "n_components",
+        "n_neighbors",
+        "n_rounds",
+        "n_rows",
+        "row_share",
+        "n_queries",
+        "n_steps",
+        "n_passes",
+        "learning_rate",
+    ),
     "ridge",
 )
 _MOST = {"row_share": 1.0}
@@ -106,6 +117,7 @@ class MapOptions:
     row_share: float = 0.4
     n_queries: int = 20_000
     n_steps: int = 10
+    n_passes: int = 1
     learning_rate: float = 0.012
     weight_decay: float = 1.0
     ridge: float = 0.3
@@ -124,7 +136,20 @@ def learn_map(
     random_state: int | None = 0,
     track: Track[int] = track_silently,
 ) -> LearnedMap:
-    """Learn a map after which the nearest rows predict the target.
+    """Learn one map, as `learn_maps` does."""
+    return learn_maps(X, y, options, seeds=[random_state], groups=groups, track=track)[0]
+
+
+def learn_maps(
+    X: NDArray[np.float64],
+    y: NDArray[np.float64],
+    options: MapOptions,
+    *,
+    seeds: Sequence[int | None],
+    groups: ArrayLike | None = None,
+    track: Track[int] = track_silently,
+) -> list[LearnedMap]:
+    """Learn maps after which the nearest rows predict the target, side by side.
 
     Parameters
     ----------
@@ -133,19 +158,19 @@ def learn_map(
     y : ndarray of shape (n_rows,), float64
         Their targets.
     options : MapOptions
-        The parameters of the map.
+        The parameters of each map.
+    seeds : sequence of int or None
+        Seed of each map.
     groups : array-like of shape (n_rows,) or None, default=None
         Group of each row. A round draws at most one row of each group, and validation holds whole groups out.
-    random_state : int or None, default=0
-        Seed of the map.
     track : Track, default=track_silently
         Shows the progress of the rounds.
 
     Returns
     -------
-    LearnedMap
-        The map of the round with the smallest validation error. The same seed gives the same bits on one machine,
-        unless there is a time budget.
+    list of LearnedMap
+        For each seed the map of the round with the smallest validation error. The same seed gives the same bits on one
+        machine with any number of threads, whatever maps are learned beside it, unless there is a time budget.
 
     Raises
     ------
@@ -157,40 +182,22 @@ def learn_map(
     A tenth of the rows, but at most 5,000, in groups of their own, chooses the round. These rows are predicted from
     `n_rows` rows that stay the same.
 
-    A round takes one search of `n_queries` among `n_rows` rows and `n_steps` products. Memory is proportional to
-    `n_queries * n_neighbors`, never to the square of the number of rows as in metric-learn's MLKR. Distances to
+    A round takes one search of `n_queries` among `n_rows` rows and `n_passes * n_steps` steps. Memory is proportional
+    to `n_queries * n_neighbors`, never to the square of the number of rows as in metric-learn's MLKR. Distances to
     neighbours are larger among the rows of a round than among all rows, so a model on all rows needs sharper weights.
     """
     labels = np.arange(len(X)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     _check_groups(labels, len(X))
     _check_options(options)
-    random = np.random.default_rng(random_state)
-    learn, held = _hold_out(labels, random)
-    n_drawn = min(options.n_rows, max(int(options.row_share * len(learn)), options.n_neighbors + 1))
-    single, n_threads = X.astype(np.float32), count_threads(options.n_jobs)
-    problem = _Problem(single[learn], y[learn], labels[learn], single[held], y[held], n_drawn, options, n_threads)
-    shape = (X.shape[1], options.n_components, options.n_units, options.form)
-    adam = Adam(start_parameters(*shape, _FIRST_SIZE, random), options.weight_decay)
-    start = perf_counter()
-    reference = problem.draw(random)
-    trace: list[Round] = []
-    kept, best = problem.turn(adam.parameters), 0
-    n_rounds, time_budget = options.n_rounds, options.time_budget
-    for number in track(range(n_rounds), "Learn the distance"):
-        seconds = perf_counter() - start
-        if trace and time_budget is not None and seconds >= time_budget:
+    n_threads, single = count_threads(options.n_jobs), X.astype(np.float32)
+    n_each = max(1, n_threads // len(seeds))
+    learners = [_Learner(single, y, labels, options, np.random.default_rng(seed), n_each) for seed in seeds]
+    what = "Learn the distance" if len(seeds) == 1 else f"Learn {len(seeds)} maps"
+    for _ in track(range(options.n_rounds), what):
+        run_slices(_Learner.learn_round, [one for one in learners if not one.is_done], n_threads=n_threads)
+        if all(one.is_done for one in learners):
             break
-        share = max(number / n_rounds, seconds / time_budget if time_budget else 0.0)
-        rate = options.learning_rate * (_LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + np.cos(np.pi * min(share, 1.0))))
-        errors = _learn_round(problem, adam, random, rate=rate)
-        turned = problem.turn(adam.parameters)
-        validation = problem.measure_validation(reference, turned)
-        trace.append(Round(perf_counter() - start, float(np.sqrt(np.mean(errors**2))), validation))
-        if validation <= trace[best].validation_rmse:
-            kept, best = turned, number
-        if options.patience is not None and number - best >= options.patience:
-            break
-    return LearnedMap(*kept, tuple(trace), best)
+    return [LearnedMap(*one.kept, tuple(one.trace), one.best) for one in learners]
 
 
 def _check_groups(labels: NDArray[np.int64], n_rows: int) -> None:
@@ -227,59 +234,115 @@ def _hold_out(labels: NDArray[np.int64], random: np.random.Generator) -> tuple[N
     return order[~is_held], order[is_held]
 
 
-@dataclass(eq=False)
-class _Problem:
-    """Rows to learn from and rows for validation, float32; their targets; and how to search."""
+class _Learner:
+    """A map that is learned: its rows, its parameters, and what its rounds gave.
 
-    X: NDArray[np.float32]
-    y: NDArray[np.float64]
-    groups: NDArray[np.int64]
-    X_validation: NDArray[np.float32]
-    y_validation: NDArray[np.float64]
-    n_rows: int
-    options: MapOptions
-    n_threads: int
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features), float32
+        All rows.
+    y, groups : ndarray of shape (n_rows,)
+        Their targets and groups.
+    options : MapOptions
+        The parameters of the map.
+    random : Generator
+        Draws rows, and the map to start from.
+    n_threads : int
+        Number of threads.
 
-    def draw(self, random: np.random.Generator) -> NDArray[np.int64]:
-        """Draw rows, at most one of each group."""
-        order = random.permutation(len(self.X))
+    Attributes
+    ----------
+    kept : RowMap
+        The map of the round with the smallest validation error.
+    best : int
+        The number of that round.
+    trace : list of Round
+        Every round.
+    is_done : bool
+        Whether no round is to follow.
+    """
+
+    def __init__(
+        self,
+        X: NDArray[np.float32],
+        y: NDArray[np.float64],
+        groups: NDArray[np.int64],
+        options: MapOptions,
+        random: np.random.Generator,
+        n_threads: int,
+    ) -> None:
+        self.X, self.y, self.groups, self.options = X, y, groups, options
+        self.random, self.n_threads = random, n_threads
+        self.learned_from, self.held_out = _hold_out(groups, random)
+        least = options.n_neighbors + 1
+        self.n_rows = min(options.n_rows, max(int(options.row_share * len(self.learned_from)), least))
+        self.sample = X[self.learned_from[:: -(-len(self.learned_from) // _ENOUGH_ROWS)]]
+        shape = (X.shape[1], options.n_components, options.n_units, options.form)
+        self.adam = Adam(start_parameters(*shape, _FIRST_SIZE, random), options.weight_decay)
+        self.start = perf_counter()
+        self.reference = self.draw()
+        self.trace: list[Round] = []
+        self.kept, self.best, self.is_done = self.turn(), 0, False
+
+    def learn_round(self) -> None:
+        """Draw rows, find their neighbours, take a few steps, and measure the map, unless the time is over."""
+        options, number, seconds = self.options, len(self.trace), perf_counter() - self.start
+        budget = options.time_budget
+        if self.trace and budget is not None and seconds >= budget:
+            self.is_done = True
+            return
+        share = max(number / options.n_rounds, seconds / budget if budget else 0.0)
+        rate = options.learning_rate * (_LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + np.cos(np.pi * min(share, 1.0))))
+        errors = self.take_steps(rate)
+        turned = self.turn()
+        validation = self.measure_validation(turned)
+        self.trace.append(Round(perf_counter() - self.start, float(np.sqrt(np.mean(errors**2))), validation))
+        if validation <= self.trace[self.best].validation_rmse:
+            self.kept, self.best = turned, number
+        self.is_done = options.patience is not None and number - self.best >= options.patience
+
+    def take_steps(self, rate: float) -> NDArray[np.float64]:
+        """Draw rows, find their neighbours, take steps, and return the errors of the first pass over the queries."""
+        rows, options = self.draw(), self.options
+        queries, k = np.arange(min(options.n_queries, len(rows))), min(options.n_neighbors, len(rows) - 1)
+        index = self.index_rows(rows, self.turn())
+        neighbors = index.search(index.X_train[: len(queries)], k, own=queries, n_jobs=self.n_threads).indices
+        X, y = self.X[rows], self.y[rows]
+        parts = np.array_split(queries, min(options.n_steps, len(queries)))
+        errors = []
+        for part in parts * options.n_passes:
+            row_map = compose_map(self.adam.parameters)
+            found, gradient = differentiate_errors(
+                X, y, part, neighbors[part], row_map, ridge=options.ridge, n_threads=self.n_threads
+            )
+            errors.append(found)
+            self.adam.step(differentiate_parameters(gradient, self.adam.parameters), rate)
+        return np.concatenate(errors[: len(parts)])
+
+    def draw(self) -> NDArray[np.int64]:
+        """Draw rows to learn from, at most one of each group."""
+        order = self.random.permutation(self.learned_from)
         first = np.unique(self.groups[order], return_index=True)[1]
         return order[np.sort(first)[: self.n_rows]]
 
-    def turn(self, parameters: Parameters) -> RowMap:
-        """Make the map of parameters, rotated unless it is diagonal."""
-        return compose_map(parameters) if parameters[0].ndim == 1 else turn_map(self.X, *compose_map(parameters))
+    def turn(self) -> RowMap:
+        """Make the map of the parameters, rotated unless it is diagonal."""
+        row_map = compose_map(self.adam.parameters)
+        return row_map if self.options.form == "diagonal" else turn_map(self.sample, *row_map)
 
-    def map_rows(self, X: NDArray[np.float32], row_map: RowMap) -> NDArray[np.float64]:
+    def map_rows(self, rows: NDArray[np.int64], row_map: RowMap) -> NDArray[np.float64]:
         """Map rows for a search."""
-        return map_compactly(X, row_map, n_threads=self.n_threads).astype(np.float64, order="C")
+        return map_compactly(self.X[rows], row_map, n_threads=self.n_threads).astype(np.float64, order="C")
 
     def index_rows(self, rows: NDArray[np.int64], turned: RowMap) -> NeighborIndex:
         """Map rows, and prepare them for searches."""
-        return build_index(self.map_rows(self.X[rows], turned), engine=self.options.engine, n_jobs=self.n_threads)
+        return build_index(self.map_rows(rows, turned), engine=self.options.engine, n_jobs=self.n_threads)
 
-    def measure_validation(self, rows: NDArray[np.int64], turned: RowMap) -> float:
-        """Measure the RMSE of the validation rows, predicted from the given rows."""
-        index, targets = self.index_rows(rows, turned), self.y[rows]
-        queries = self.map_rows(self.X_validation, turned)
-        found = index.search(queries, min(self.options.n_neighbors, len(rows)), n_jobs=self.n_threads)
+    def measure_validation(self, turned: RowMap) -> float:
+        """Measure the RMSE of the validation rows, predicted from rows that stay the same."""
+        index, targets = self.index_rows(self.reference, turned), self.y[self.reference]
+        queries = self.map_rows(self.held_out, turned)
+        found = index.search(queries, min(self.options.n_neighbors, len(targets)), n_jobs=self.n_threads)
         counts = weigh_locally(queries, index.X_train, found, ridge=self.options.ridge, n_threads=self.n_threads)
-        return float(np.sqrt(np.mean(((counts * targets[found.indices]).sum(axis=1) - self.y_validation) ** 2)))
-
-
-def _learn_round(problem: _Problem, adam: Adam, random: np.random.Generator, *, rate: float) -> NDArray[np.float64]:
-    """Draw rows, find their neighbours, take a few steps, and return the errors of the queries before each step."""
-    rows, options = problem.draw(random), problem.options
-    queries, k = np.arange(min(options.n_queries, len(rows))), min(options.n_neighbors, len(rows) - 1)
-    index = problem.index_rows(rows, problem.turn(adam.parameters))
-    neighbors = index.search(index.X_train[: len(queries)], k, own=queries, n_jobs=problem.n_threads).indices
-    X, y = problem.X[rows], problem.y[rows]
-    errors = []
-    for part in np.array_split(queries, min(options.n_steps, len(queries))):
-        row_map = compose_map(adam.parameters)
-        found, gradient = differentiate_errors(
-            X, y, part, neighbors[part], row_map, ridge=options.ridge, n_threads=problem.n_threads
-        )
-        errors.append(found)
-        adam.step(differentiate_parameters(gradient, adam.parameters), rate)
-    return np.concatenate(errors)
+        errors = (counts * targets[found.indices]).sum(axis=1) - self.y[self.held_out]
+        return float(np.sqrt(np.mean(errors**2)))

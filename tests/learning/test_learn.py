@@ -231,6 +231,24 @@ def test_any_number_of_threads_gives_the_same_bits():
     np.testing.assert_allclose(single, map_rows(X.astype(float), *row_map), atol=1e-5)
 
 
+@pytest.mark.medium
+def test_maps_that_are_learned_side_by_side_have_the_bits_of_maps_learned_alone(data):
+    options = MapOptions(**BRIEF, n_jobs=4)
+    together = learn.learn_maps(*data, options, seeds=[3, 4, 5])
+    for seed, found in zip([3, 4, 5], together, strict=True):
+        alone = learn_map(*data, random_state=seed, n_jobs=1, **BRIEF)
+        np.testing.assert_array_equal(found.components, alone.components)
+        for one, other in zip(found.hidden, alone.hidden, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_second_pass_takes_more_steps_with_the_same_neighbours(data):
+    """The first pass of the first round is the same, so its errors are."""
+    once, twice = (learn_map(*data, n_passes=number, **BRIEF) for number in (1, 2))
+    assert once.trace[0].leave_one_out_rmse == twice.trace[0].leave_one_out_rmse
+    assert twice.trace[-1].leave_one_out_rmse < once.trace[-1].leave_one_out_rmse
+
+
 def test_planes_have_the_same_bits_with_any_number_of_threads():
     rows = np.random.default_rng(7).normal(size=(500, 5))
     found = search_neighbors(rows, None, 30)
