@@ -543,12 +543,40 @@ def test_parts_that_were_left_out_are_named_and_not_drawn(with_beyond):
 
 @pytest.mark.medium
 def test_page_shows_key_figures_before_anything_else(page):
-    reader = PageReader(page)
-    head = reader.text[: reader.text.index("Pictures")]
+    reader, head = PageReader(page), PageReader(page[: page.index('<section id="evidence">')]).text
     for text in ("0.7400", "notebook: 0.8100", "0.0650", "notebook: 0.0475", "Synthetic data."):
         assert text in head, text
     for text in ("all rows", "training rows", "songs", "1,001", "micro search without leakage", "Fold 4", "numpy"):
         assert text.lower() in reader.text.lower(), text
+
+
+def test_the_contents_lead_to_every_section_in_its_order(page, results):
+    for html in (page, render_page(results, {})):
+        sections = re.findall(r'<section id="([a-z-]+)">', html)
+        assert re.findall(r'<a href="#([a-z-]+)">', html[: html.index("<main>")]) == sections
+    assert [name for name in sections if name in {"answer", "evidence", "doubts", "next", "details"}] == [
+        "answer",
+        "evidence",
+        "doubts",
+        "next",
+        "details",
+    ]
+
+
+def test_every_picture_stands_in_a_section_once(page, pictures):
+    for name in pictures:
+        assert page.count(f'<figure id="{name.replace("_", "-")}">') == 1
+
+
+def test_tables_of_every_candidate_are_folded(page):
+    for name in ("coarse search", "micro search without leakage"):
+        before = page[: page.index(f'aria-label="Table: {name}"')]
+        assert before.count("<details>") == before.count("</details>") + 1
+
+
+def test_the_page_says_what_to_try_next(results, page):
+    assert f"{results['command']} --beyond" in PageReader(render_page(results, {})).text
+    assert "--beyond" not in PageReader(page).text  # it was run
 
 
 def test_page_escapes_every_text(page):
@@ -564,7 +592,7 @@ def test_page_escapes_every_text(page):
 def test_page_asks_for_nothing_outside(page):
     assert not re.search(r"https?:|url\(|@import|//[a-z]", re.sub(r"base64,[^\"]*", "", page))
     reader = PageReader(page)
-    assert all(address.startswith("data:") for address in reader.addresses)
+    assert all(address.startswith(("data:", "#")) for address in reader.addresses)
     assert len(reader.images) == 13
     assert all(image["alt"] and str(image["src"]).startswith("data:image/png;base64,") for image in reader.images)
     assert len(page) < 6_000_000
@@ -594,7 +622,6 @@ def test_no_text_of_the_results_becomes_markup(results):
     assert set(reader.tags) == set(expected.tags)
     assert reader.addresses == expected.addresses
     assert "<script" not in page
-    assert "<a " not in page
     assert reader.text.count(MARKUP) > 20
 
 
@@ -613,12 +640,11 @@ def test_the_report_of_a_file_full_of_markup(tmp_path):
     assert "<script" not in page
     assert "onerror" not in page
     assert path.name in PageReader(page).text
-    assert all(address.startswith("data:") for address in PageReader(page).addresses)
+    assert all(address.startswith(("data:", "#")) for address in PageReader(page).addresses)
 
 
 def test_page_has_a_section_beyond_the_notebook(page, files, results):
-    reader = PageReader(page)
-    section = reader.text[reader.text.index("Beyond the notebook") : reader.text.index("Every candidate")]
+    section = PageReader(page[page.index('<section id="beyond">') : page.index('<section id="next">')]).text
     for text in (
         "LightGBM, <tuned>", "0.08000 to 0.10000", "Not compared: CatBoost", "pip install <it>", "songs on both sides",
         "+0.00500", "13, 14", "+0.00050", "Do the intervals cover", "0.91000", "0.3400",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -22,8 +23,8 @@ def render_page(results: AnyResults, pictures: Mapping[str, Picture]) -> str:
     results : Results, NumberResults or ClassResults
         The content of `results.json`.
     pictures : mapping of str to Picture
-        What `draw_pictures` or `draw_class_pictures` returns, or a part of it. They are embedded in this order. Those
-        whose names begin with "beyond" stand in the section with other models.
+        What `draw_pictures` or `draw_class_pictures` returns, or a part of it. Each stands in the section that it is
+        evidence for.
 
     Returns
     -------
@@ -87,11 +88,14 @@ def _describe(results: AnyResults) -> dict[str, Any]:
     """Return what the template of every study shows, by the names that it uses."""
     found: dict[str, Any] = dict(results)
     models = sorted(found.get("beyond", {}).items(), key=lambda item: item[1]["test"]["rmse"])
-    key = "accuracy" if "classes" in results else "r2"
+    key, contents = "accuracy" if "classes" in results else "r2", _list_contents(results)
     return {
         "notebook": None,
         **results,
         "words": Words.of(results),
+        "contents": contents,
+        "titles": {part["id"]: part["title"] for chapter in contents for part in (chapter, *chapter["parts"])},
+        "suggestions": list(_list_suggestions(results)),
         "honest": found.get("honest"),
         "beyond": _describe_beyond(found["beyond_analyses"], models) if models else None,
         "gaps": {
@@ -104,12 +108,73 @@ def _describe(results: AnyResults) -> dict[str, Any]:
     }
 
 
+def _list_contents(results: AnyResults) -> list[dict[str, Any]]:
+    """Return the chapters of the page with the sections that this study has; their titles stand here alone."""
+    words, tracks = Words.of(results), "notebook" in results
+    scores = {"comparison": "The notebook beside this run"} if tracks else {"scores": "Scores of the models"}
+    misses = f"Which {words.target} is mistaken?" if "classes" in results else "How far do predictions miss?"
+    honest = "The same study without leakage" if tracks else "The same with repeated rows on one side"
+    beyond = "Beyond the notebook" if tracks else "Other models on the same rows"
+    chapters: dict[str, tuple[str, dict[str, str]]] = {
+        "answer": ("Answer", {}),
+        "evidence": ("Evidence", {**scores, "misses": misses, "chosen": "How was k chosen?"}),
+        "doubts": (
+            "Doubts",
+            {
+                "overfitting": "Is the model overfit?",
+                **({"honest": honest} if results.get("honest") else {}),
+                **({"beyond": beyond} if results.get("beyond") else {}),
+            },
+        ),
+        "next": (
+            "What to do next",
+            {"predict": f"Predict other {words.row}s", "try": "Try next", "reproduce": "Run it again"},
+        ),
+        "details": (
+            "Details",
+            {
+                "searches": "Every k that was tried",
+                "seconds": "Where the time went",
+                "protocol": "File, protocol and machine",
+            },
+        ),
+    }
+    return [
+        {"id": key, "title": title, "parts": [{"id": inner, "title": words} for inner, words in parts.items()]}
+        for key, (title, parts) in chapters.items()
+    ]
+
+
+def _list_suggestions(results: AnyResults) -> Iterator[tuple[str, str]]:
+    """Yield what to try after this study: why, and the command."""
+    found: Mapping[str, Any] = results
+    if "classes" not in found and not found.get("beyond"):
+        yield (
+            "Are other models better? This compares lines, tuned trees and learned distances on the same rows, and "
+            "measures how sure the figures are.",
+            f"{found['command']} --beyond",
+        )
+    if not found["data"]["arguments"]:
+        yield (
+            "Study a file of your own: name the column to predict.",
+            ("energyknn reproduce --data FILE --target COLUMN --out results"),
+        )
+    elif "notebook" not in found:
+        yield (
+            "Is each column used as it should be? This writes what each column is into a file. Edit it, and add "
+            "--columns columns.toml to the command of this study.",
+            shlex.join(["energyknn", "describe", *found["data"]["arguments"], "--out", "columns.toml"]),
+        )
+
+
 def _describe_notebooks(results: Results) -> dict[str, Any]:
     """Return what the page of the notebook's columns shows: its figures beside this run's."""
     honest = tables.compare_with_honest(results)
+    steps = tables.group_by_step(tables.compare_with_notebook(results))
     parts: dict[str, Any] = {"search": results, "search without leakage": results.get("honest")}
     return {
-        "steps": tables.group_by_step(tables.compare_with_notebook(results)),
+        "steps": [step for step in steps if step[0] in ("base", "tuned")],
+        "search_steps": [step for step in steps if step[0] not in ("base", "tuned")],
         "honest_steps": tables.group_by_step(honest),
         "honest_change": {row.quantity: row.difference for row in honest if row.step == "tuned"},
         "searches": [
