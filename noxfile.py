@@ -84,7 +84,7 @@ define("typecheck", "Check the package's types with mypy, strict.",
        ["-e", ".[report,formats]", *groups("typecheck")], "mypy")
 define("bench_compare", "Compare two saved runs, `-- BEFORE.json AFTER.json`; fail where one is slower.",
        ["-e", "."], "python benchmarks/compare_runs.py")
-define("bench_report", "Draw benchmarks/RESULTS.md, its pictures and the README's table from `-- [RUN.json]`.",
+define("bench_report", "Draw benchmarks/RESULTS.md, its pictures and the README's figures from `-- [RUN.json]`.",
        ["-e", ".[report]"], "python benchmarks/draw_report.py")
 define("compare", "Compare with tuned trees on six splits: `-- [--data FILE] [--splits 42:47] [--budget SECONDS]`.",
        ["-e", ".[bench,formats]"], "python benchmarks/compare_models.py")

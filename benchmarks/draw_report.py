@@ -1,4 +1,4 @@
-"""Draw RESULTS.md with its pictures, and the tables of the README and of the page on the drop-in, from saved runs."""
+"""Draw RESULTS.md, its pictures, the README's figures and the table of the page on the drop-in, from saved runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from harness.page import make_drop_in_table, make_readme_table, render_page, replace_table
+from harness.page import (
+    DROP_IN,
+    draw_drop_in,
+    make_drop_in_table,
+    make_readme_figures,
+    render_page,
+    replace_table,
+)
 from harness.runs import read_run
 
 FOLDER = Path(__file__).parent
@@ -28,8 +35,9 @@ def main() -> int:
         (out / "pictures" / f"{name}.png").write_bytes(png)
     (out / "RESULTS.md").write_text(text, encoding="utf-8")
     if options.out is None:
-        drop_in = read_run(FOLDER / "results" / "drop-in.json")
-        tables = {"README.md": make_readme_table(run), "docs/how_to/drop_in.md": make_drop_in_table(drop_in)}
+        drop_in = read_run(FOLDER / "results" / f"{DROP_IN}.json")
+        (out / "pictures" / f"{DROP_IN}.png").write_bytes(draw_drop_in(drop_in))
+        tables = {"README.md": make_readme_figures(drop_in, run), "docs/how_to/drop_in.md": make_drop_in_table(drop_in)}
         for name, table in tables.items():
             page = FOLDER.parent / name
             page.write_text(replace_table(page.read_text(encoding="utf-8"), table), encoding="utf-8")

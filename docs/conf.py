@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pkgutil
 import sys
 from importlib import import_module
@@ -18,7 +19,7 @@ GENERATED = FOLDER / "generated"  # git ignores it
 sys.path[:0] = [str(FOLDER), str(FOLDER.parent / "benchmarks")]
 
 import pictures  # noqa: E402
-from harness.page import make_readme_table, render_page, sort_cases  # noqa: E402
+from harness.page import make_search_table, render_page, sort_cases  # noqa: E402
 from harness.runs import read_run  # noqa: E402
 
 import energyknn  # noqa: E402
@@ -28,7 +29,7 @@ RUN = read_run(FOLDER.parent / "benchmarks" / "results" / "full.json")
 project = "energyknn"
 author = "The energyknn developers"
 release = version = energyknn.__version__
-extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary"]
+extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 default_role = "py:name"
 
@@ -36,10 +37,15 @@ html_theme = "furo"
 html_title = f"energyknn {release}"
 html_static_path = ["_static"]
 html_css_files = ["notebook.css"]
+html_search_scorer = str(FOLDER / "search_scorer.js")  # pages before the names on them
 html_show_copyright = False
 html_show_sourcelink = False
 html_copy_source = False
 html_math_renderer = "mathml"
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_exclude = ".linenos, .go"  # what was printed is not copied
 
 myst_enable_extensions = ["colon_fence", "substitution"]
 myst_heading_anchors = 3
@@ -73,7 +79,7 @@ def list_figures(run: Any, question: str) -> str:
 
 
 myst_substitutions = {
-    "benchmark_table": make_readme_table(RUN),
+    "benchmark_table": make_search_table(RUN),
     "search_figures": list_figures(RUN, "neighbors"),
     "version": release,
 }
@@ -86,14 +92,35 @@ def write_if_new(path: Path, content: bytes) -> None:
         path.write_bytes(content)
 
 
+def describe_room(room: str, names: list[str]) -> str:
+    """Return the page of a room: what it is for, and its names with a line for each."""
+    listed = "".join(f"   {name}\n" for name in names)
+    pages = "".join(f"   {room}/{name}\n" for name in names)
+    return (
+        f"{room}\n{'=' * len(room)}\n\n.. automodule:: {room}\n\n.. currentmodule:: {room}\n\n"
+        f".. autosummary::\n\n{listed}\n.. toctree::\n   :hidden:\n\n{pages}"
+    )
+
+
+def describe_name(room: str, name: str) -> str:
+    """Return the page of a public name."""
+    named = getattr(import_module(room), name)
+    is_error = inspect.isclass(named) and issubclass(named, BaseException)
+    kind = "exception" if is_error else "class" if inspect.isclass(named) else "function" if callable(named) else "data"
+    members = "   :members:\n" if kind == "class" else ""
+    return f"{name}\n{'=' * len(name)}\n\n.. currentmodule:: {room}\n\n.. auto{kind}:: {name}\n{members}"
+
+
 def generate_pages(_: Sphinx) -> None:
-    """Write a page for each public room, the page of the saved benchmark run, and all pictures."""
-    kept = {GENERATED / "reference" / f"{name}.rst" for name in PUBLIC}
-    for stale in set((GENERATED / "reference").glob("*.rst")) - kept:
+    """Write a page for each public room and name, the page of the saved benchmark run, and all pictures."""
+    reference = GENERATED / "reference"
+    pages = {reference / f"{room}.rst": describe_room(room, names) for room, names in PUBLIC.items()}
+    for room, names in PUBLIC.items():
+        pages |= {reference / room / f"{name}.rst": describe_name(room, name) for name in names}
+    for stale in set(reference.rglob("*.rst")) - pages.keys():
         stale.unlink()
-    for name in PUBLIC:
-        page = f"{name}\n{'=' * len(name)}\n\n.. automodule:: {name}\n   :members:\n"
-        write_if_new(GENERATED / "reference" / f"{name}.rst", page.encode())
+    for path, page in pages.items():
+        write_if_new(path, page.encode())
     text, charts = render_page(RUN, "full.json")
     write_if_new(GENERATED / "results.md", text.encode())
     for name, picture in charts.items():
@@ -107,6 +134,17 @@ def skip_inherited(_app: Sphinx, _what: str, name: str, member: object, skip: bo
     is_request = name.startswith("set_") and name.endswith("_request")
     is_field = (getattr(member, "__doc__", None) or "").startswith("Alias for field number")
     return True if skip or is_request or is_field else None
+
+
+def pair_pictures(_app: Sphinx, doctree: nodes.document) -> None:
+    """Put the picture for the dark theme beside each drawn picture; the theme shows one of them."""
+    for image in list(doctree.findall(nodes.image)):
+        if "generated/pictures/" in image["uri"] and image["uri"].endswith(".svg"):
+            dark = image.deepcopy()
+            dark["uri"] = image["uri"].removesuffix(".svg") + "-dark.svg"
+            image["classes"].append("only-light")
+            dark["classes"].append("only-dark")
+            image.parent.insert(image.parent.index(image) + 1, dark)
 
 
 class NameRole(PyXRefRole):
@@ -145,5 +183,6 @@ def setup(app: Sphinx) -> None:
     app.add_role_to_domain("py", "name", NameRole())
     app.add_html_math_renderer("mathml", (write_inline_math, None), (write_math_block, None))
     app.connect("builder-inited", generate_pages)
+    app.connect("doctree-read", pair_pictures, priority=400)  # before Sphinx collects the images
     app.connect("autodoc-skip-member", skip_inherited)
     app.connect("missing-reference", resolve_public)

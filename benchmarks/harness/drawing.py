@@ -85,6 +85,42 @@ def _label(case: Mapping[str, Any]) -> str:
     return label if len(label) <= _LINE else label.replace(" | ", " |\n")
 
 
+def draw_seconds(cases: Cases, title: str) -> Figure:
+    """Draw the seconds of the rival and of ours on one line for each case, the longest wait first."""
+    figure, (axes,) = make_panels(1.3 + 0.5 * len(cases), title)
+    for place, case in enumerate(sorted(cases, key=lambda case: case["rival_seconds"])):
+        ours, theirs = case["ours_seconds"], case["rival_seconds"]
+        axes.plot([ours, theirs], [place, place], color="#c8c8c8", linewidth=2.2, zorder=1)
+        for seconds, color, marker, side in ((ours, BLUE, "o", "right"), (theirs, GREY, "s", "left")):
+            axes.plot([seconds], [place], marker, color=color, markersize=6.5)
+            axes.annotate(
+                tell_time(seconds), (seconds, place), (-8 if side == "right" else 8, 0), textcoords="offset points",
+                fontsize=8.5, ha=side, va="center", color=color,
+            )  # fmt: skip
+        ratio = f"{case['times_faster']:,.0f} times faster"
+        for text, x, side, weight in ((case["case"].partition(" (")[0], 0, "left", None), (ratio, 1, "right", "bold")):
+            axes.annotate(
+                text, (x, place), (4 if side == "left" else -4, 9), xycoords=("axes fraction", "data"),
+                textcoords="offset points", fontsize=8.5, ha=side, va="bottom", weight=weight,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+            )  # fmt: skip
+    quickest, slowest = min(case["ours_seconds"] for case in cases), max(case["rival_seconds"] for case in cases)
+    axes.set(xscale="log", xlim=(quickest / 8, slowest * 8), ylim=(-0.5, len(cases) - 0.2), yticks=[])
+    marks = {0.01: "10 ms", 0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h"}
+    axes.set_xticks(list(marks), list(marks.values()))
+    axes.minorticks_off()
+    axes.set_xlabel("time of the whole search (log scale)", fontsize=9.5)
+    handles = [axes.plot([], [], "o", color=BLUE)[0], axes.plot([], [], "s", color=GREY)[0]]
+    figure.legend(handles, ["from_grid_search", "GridSearchCV"], fontsize=8.5, ncols=2, loc="outside lower left")
+    return figure
+
+
+def tell_time(seconds: float) -> str:
+    """Write a time with two digits, in the unit that a person would say it in."""
+    scale, unit = next(((scale, unit) for scale, unit in ((60, "min"), (1, "s")) if seconds >= scale), (1e-3, "ms"))
+    return f"{float(f'{seconds / scale:.2g}'):g} {unit}"
+
+
 def draw_shapes(cases: Cases, title: str) -> Figure:
     """Draw the ratio of every size and shape over the columns, a panel for each number of training rows."""
     sizes = sorted({case["shape"]["n_train"] for case in cases})

@@ -1,4 +1,4 @@
-"""The page and the README's table, from a saved run: texts and pictures by file name."""
+"""The page, the README's figures and other tables, from saved runs: texts and pictures by file name."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from harness.drawing import (
     draw_growth,
     draw_quality,
     draw_ratios,
+    draw_seconds,
     draw_shapes,
     draw_values,
     tell_verdict,
@@ -36,6 +37,7 @@ QUESTIONS = {
     "Ray overhead": "What does Ray cost?",
     "GPU": "What does a GPU bring?",
 }
+DROP_IN = "drop-in"  # the picture of the grids, and the saved run that it is drawn from
 START, STOP = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 HEADLINES = (
     ("neighbors", "27 columns"),
@@ -67,15 +69,28 @@ def format_spread(case: Case) -> str:
     return "" if low == high else f" ({format_figure(low)} to {format_figure(high)})"
 
 
+def format_ratio(case: Case) -> str:
+    """Write how many times faster ours is, or how many times slower, so that no reader has to invert a figure."""
+    if (ratio := case["times_faster"]) >= 1:
+        return f"{format_figure(ratio)} times faster"
+    return f"{format_figure(1 / ratio)} times slower"
+
+
+def format_ratio_spread(case: Case) -> str:
+    """Write the interval of a ratio, in the direction of `format_ratio`."""
+    low, high = case["interval"]
+    return format_spread(case if case["times_faster"] >= 1 else {"interval": (1 / high, 1 / low)})
+
+
 def make_table(cases: Sequence[Case]) -> str:
     """Return a Markdown table of cases with a rival."""
     lines = [
-        "| case | rival | times faster | ours | rival's | at least | remark |",
+        "| case | rival | ours is | ours | rival's | to be at least | remark |",
         "| --- | --- | ---: | ---: | ---: | ---: | --- |",
     ]
     for case in cases:
-        ratio = f"**{format_figure(case['times_faster'])}**{format_spread(case)}"
-        target = f"{case['target']:.3g}" if case.get("target") else ""
+        ratio = f"**{format_ratio(case)}**{format_ratio_spread(case)}"
+        target = format_ratio({"times_faster": case["target"]}) if case.get("target") else ""
         times = [format_seconds(case[name]) for name in ("ours_seconds", "rival_seconds")]
         lines.append(f"| {' | '.join([case['case'], case['rival'], ratio, *times, target, _remark(case)])} |")
     return "\n".join(lines)
@@ -99,8 +114,8 @@ def describe_data(run: Mapping[str, Any]) -> str:
     return run["run"]["data"] + (f" ({rows:,} rows)" if rows else "")
 
 
-def make_readme_table(run: Mapping[str, Any]) -> str:
-    """Return the table for the README: the notebook's own problem, and the three cases that fare worst."""
+def make_search_table(run: Mapping[str, Any]) -> str:
+    """Return the table of the notebook's own problem beside each rival, and of the three cases that fare worst."""
     compared = [case for case in list_cases(run) if "times_faster" in case]
     chosen = [
         case
@@ -108,30 +123,63 @@ def make_readme_table(run: Mapping[str, Any]) -> str:
         for case in compared
         if case["question"] == question and case["case"].startswith(start)
     ]
-    worst = sorted(compared, key=lambda case: case["times_faster"])[:3]
-    lines = ["| | rival | times faster (95 % interval) | ours | rival's |", "| --- | --- | ---: | ---: | ---: |"]
+    worst = list_worst(compared)
+    lines = ["| | rival | ours is (95 % interval) | ours | rival's |", "| --- | --- | ---: | ---: | ---: |"]
     for case in (*chosen, *(case for case in worst if case not in chosen)):
         remark = "" if case.get("exact", True) else f" (recall {case['recall']:.3f})"
-        figures = f"{format_figure(case['times_faster'])}{format_spread(case)}"
+        figures = f"{format_ratio(case)}{format_ratio_spread(case)}"
         times = " | ".join(format_seconds(case[name]) for name in ("ours_seconds", "rival_seconds"))
         lines.append(f"| {case['question']}: {case['case']} | {case['rival']}{remark} | {figures} | {times} |")
-    machine = run["machine_info"]
     lines.append(
-        f"\nOn {describe_data(run)}, {machine['cpu']['brand_raw']}, {machine['threads']} threads, "
-        f"{run['datetime'][:10]}, revision {run['commit_info']['id'][:7]}; the last three rows are the worst of all "
+        f"\nOn {describe_data(run)}, {describe_source(run)}; the last three rows are the worst of all "
         f"{len(compared)} cases."
     )
     return "\n".join(lines)
 
 
+def list_worst(compared: Sequence[Case]) -> list[Case]:
+    """Return the three cases in which ours fares worst beside its rival, the worst first."""
+    return sorted(compared, key=lambda case: case["times_faster"])[:3]
+
+
+def describe_source(run: Mapping[str, Any]) -> str:
+    """Say where the figures of a saved run come from: machine, threads, day and revision."""
+    machine = run["machine_info"]
+    return (
+        f"{machine['cpu']['brand_raw']}, {machine['threads']} threads, {run['datetime'][:10]}, revision "
+        f"{run['commit_info']['id'][:7]}"
+    )
+
+
+def make_readme_figures(drop_in: Mapping[str, Any], run: Mapping[str, Any]) -> str:
+    """Return what the README shows of the saved runs: a picture, what it was drawn from, and where ours loses."""
+    compared = [case for case in list_cases(run) if "times_faster" in case]
+    slower = sum(tell_verdict(case) == "slower" for case in compared)
+    worst = list_worst(compared)[0]
+    return (
+        f"![Seconds of GridSearchCV and of from_grid_search, for {len(list_grids(drop_in))} grids]"
+        f"(benchmarks/pictures/{DROP_IN}.png)\n\n"
+        f"*Drawn from benchmarks/results/drop-in.json: {describe_source(drop_in)}. Where GridSearchCV takes minutes, "
+        f"some of its candidates were timed and multiplied.*\n\n"
+        f"**Where it does not pay:** ours is slower than its rival in {slower} of {len(compared)} cases of "
+        f"[the benchmarks](benchmarks/RESULTS.md#where-it-does-not-pay). In the worst ({worst['question']}: "
+        f"{worst['case']}) it is {format_ratio(worst)} than {worst['rival']}: "
+        f"{format_seconds(worst['ours_seconds'])}, not {format_seconds(worst['rival_seconds'])}."
+    )
+
+
+def list_grids(run: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the cases of a run in which a whole grid was searched by GridSearchCV and by ours."""
+    return [case for case in list_cases(run) if case.get("rival") == GRID]
+
+
 def make_drop_in_table(run: Mapping[str, Any]) -> str:
     """Return the table for the page on the drop-in: the seconds of each grid before and after."""
-    cases = [case for case in list_cases(run) if case.get("rival") == GRID]
     lines = [
         "| grid | GridSearchCV | from_grid_search | times faster (95 % interval) |",
         "| --- | ---: | ---: | ---: |",
     ]
-    for case in cases:
+    for case in list_grids(run):
         times = " | ".join(format_seconds(case[name]) for name in ("rival_seconds", "ours_seconds"))
         lines.append(f"| {case['case']} | {times} | {format_figure(case['times_faster'])}{format_spread(case)} |")
     machine, packages = run["machine_info"], run["machine_info"]["packages"]
@@ -243,6 +291,11 @@ def render_page(run: Mapping[str, Any], source: str) -> tuple[str, dict[str, byt
         absent=[name for name in QUESTIONS if name not in {question["name"] for question in questions}],
     )  # fmt: skip
     return re.sub(r"\n{3,}", "\n\n", text), {name: _encode(figure) for name, (figure, _) in pictures.items()}
+
+
+def draw_drop_in(run: Mapping[str, Any]) -> bytes:
+    """Draw the seconds of each grid before and after, as PNG."""
+    return _encode(draw_seconds(list_grids(run), "The same grid search, one line changed"))
 
 
 def _format_memory(n_bytes: float | None) -> str:

@@ -16,7 +16,17 @@ import numpy as np
 import pytest
 from harness.data import FULL, PUBLIC, SMOKE, describe_data, make_public_problem, read_size
 from harness.machine import describe_machine
-from harness.page import QUESTIONS, list_cases, make_drop_in_table, make_readme_table, render_page, replace_table
+from harness.page import (
+    DROP_IN,
+    QUESTIONS,
+    format_ratio,
+    format_ratio_spread,
+    list_cases,
+    make_drop_in_table,
+    make_readme_figures,
+    render_page,
+    replace_table,
+)
 from harness.peers import GPU_PEERS, PEERS, check_distances, measure_distances, measure_recall, search_ours
 from harness.runs import read_run
 from harness.timing import Recorder, median_interval
@@ -133,22 +143,37 @@ def test_the_page_is_what_the_committed_run_gives(monkeypatch):
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *_, **__: None)  # their names alone are compared
     text, pictures = render_page(read_run(COMMITTED), COMMITTED.name)
     assert (FOLDER / "RESULTS.md").read_text(encoding="utf-8") == text
-    assert {path.stem for path in (FOLDER / "pictures").glob("*.png")} == set(pictures)
+    assert {path.stem for path in (FOLDER / "pictures").glob("*.png")} == {*pictures, DROP_IN}
+
+
+@pytest.mark.parametrize(
+    ("ratio", "interval", "told"),
+    [
+        (243, (242, 250), "243 times faster (242 to 250)"),
+        (0.046, (0.04, 0.05), "21.7 times slower (20.0 to 25.0)"),
+        (1, (1, 1), "1.00 times faster"),
+        (0.8, (0.5, 1.25), "1.25 times slower (0.800 to 2.00)"),
+    ],
+)
+def test_a_ratio_below_one_is_told_as_times_slower(ratio, interval, told):
+    case = {"times_faster": ratio, "interval": interval}
+    assert format_ratio(case) + format_ratio_spread(case) == told
 
 
 def test_no_figure_of_the_readme_is_typed_by_hand():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    run = read_run(COMMITTED)
-    assert replace_table(readme, make_readme_table(run)) == readme
-    run["benchmarks"][0]["extra_info"]["times_faster"] *= 2
-    assert replace_table(readme, make_readme_table(run)) != readme
+    drop_in, run = read_run(COMMITTED.with_name(f"{DROP_IN}.json")), read_run(COMMITTED)
+    assert replace_table(readme, make_readme_figures(drop_in, run)) == readme
+    worst = [case["extra_info"] for case in run["benchmarks"] if case["extra_info"].get("times_faster", 1) < 0.1]
+    worst[0]["times_faster"] /= 2
+    assert replace_table(readme, make_readme_figures(drop_in, run)) != readme
     with pytest.raises(ValueError, match="has 0 places"):
         replace_table("no marks", "a table")
 
 
 def test_no_figure_of_the_page_on_the_drop_in_is_typed_by_hand():
     page = (ROOT / "docs" / "how_to" / "drop_in.md").read_text(encoding="utf-8")
-    table = make_drop_in_table(read_run(COMMITTED.with_name("drop-in.json")))
+    table = make_drop_in_table(read_run(COMMITTED.with_name(f"{DROP_IN}.json")))
     assert replace_table(page, table) == page
     assert len(table.splitlines()) > 10
 

@@ -14,6 +14,7 @@ import pytest
 from check_site import find_faults
 from check_site import main as check_site
 from nox_sessions import list_sessions
+from public_names import PUBLIC
 
 from energyknn.fitting import Scores
 from energyknn.loading import sample_path
@@ -267,6 +268,27 @@ def test_the_pictures_of_the_method_show_what_is_computed():
     assert visit.n_opened < len(blocks)
 
 
+def test_the_margins_in_the_pictures_hold():
+    """Rounded distances are off by no more than their margins, and the nearest rows are always kept."""
+    pictures = importlib.import_module("pictures")
+    for shift in (0.0, 1.5):
+        points = pictures.make_points() + shift
+        for query in points[::16] + 0.1:
+            screen = pictures.screen_rows(points, query, 5)
+            exact = ((points - query) ** 2).sum(axis=1)
+            assert (abs(screen.measured - exact) <= screen.margins).all()
+            assert screen.kept[np.argsort(exact)[:5]].all()
+            assert screen.kept.sum() < len(points)
+
+
+def test_every_picture_has_a_twin_for_the_dark_theme():
+    pictures = importlib.import_module("pictures")
+    assert list(pictures.THEMES) == ["", "-dark"]
+    drawn = [pictures.encode_svg(pictures.draw_searches, theme) for theme in pictures.THEMES.values()]
+    assert drawn[0] != drawn[1]
+    assert drawn[0] == pictures.encode_svg(pictures.draw_searches, pictures.THEMES[""])
+
+
 def test_the_citation_names_this_release():
     cited = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
@@ -282,3 +304,15 @@ def test_the_checklist_of_a_release_names_sessions_that_are_there():
 
 def test_golden_figures_are_read_as_numbers():
     assert list(list_numbers({"a": [1, 2.5], "b": "text", "c": True, "d": Scores(0.5, 0.1)})) == [1.0, 2.5, 0.5, 0.1]
+
+
+def test_the_reference_names_every_public_name():
+    page = (DOCS / "reference.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\{py:\w+\}`~?energyknn\.([\w.]+)`", page))
+    assert {name for name in PUBLIC if not name.startswith("study.")} <= named
+
+
+def test_the_page_on_citing_names_this_release():
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    version = re.search(r'^version = "(.*)"$', project, flags=re.MULTILINE)
+    assert f"version = {{{version[1]}}}" in (DOCS / "how_to" / "cite.md").read_text(encoding="utf-8")
