@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -64,6 +64,31 @@ def _list_levels(values: pd.Series) -> tuple[Any, ...]:
     """List the values that occur, numbers before text. A missing value is none."""
     levels: list[Any] = pd.unique(values.dropna()).tolist()
     return tuple(sorted(levels, key=lambda level: (isinstance(level, str), level)))
+
+
+def match_levels(values: pd.Series, levels: Sequence[Any]) -> pd.Series:
+    """Return a category's values as the levels that they are by another type: 1, 1.0 and "1" are one level.
+
+    A file gives its columns the types of the values that happen to be in it. So levels "1", "2" and "A" are text in a
+    file with all of them, and numbers in one without "A".
+
+    Examples
+    --------
+    >>> match_levels(pd.Series([1, 2, 7]), ("1", "2", "A")).tolist()
+    ['1', '2', 7]
+    """
+    known = {_write_level(level): level for level in levels}
+    others = [value for value in pd.unique(values.dropna()) if value not in levels]
+    meant = {value: known[_write_level(value)] for value in others if _write_level(value) in known}
+    return values.astype(object).map(lambda value: meant.get(value, value)) if meant else values
+
+
+def _write_level(level: Any) -> str:
+    """Return a level as text: without a point where it is whole, and truth values in lower case."""
+    if isinstance(level, float | np.floating) and float(level).is_integer():
+        return str(int(level))
+    text = str(level).strip()
+    return text.casefold() if text.casefold() in ("true", "false") else text
 
 
 def name_features(levels: Levels, schema: Schema) -> tuple[str, ...]:

@@ -461,15 +461,16 @@ class NeighborsModel(BaseEstimator):
         check_is_fitted(self)
         return tabulate_predictions(self.model_, _as_table(X), coverage=coverage, latest_year=self.latest_year)
 
-    def explain(self, X: Any, *, n_neighbors: int = 5) -> Explanation:
+    def explain(self, X: Any, *, n_neighbors: int | None = None) -> Explanation:
         """Find the training rows that count most in each prediction, and the columns that make them near.
 
         Parameters
         ----------
         X : DataFrame of shape (n_rows, n_columns), array-like or path
             A few raw rows with the columns that predict.
-        n_neighbors : int, default=5
-            Number of training rows to show, at most as many as the model predicts from.
+        n_neighbors : int or None, default=None
+            Number of training rows to show, at most as many as the model predicts from. None shows 5, or all where
+            they are fewer.
 
         Returns
         -------
@@ -488,15 +489,16 @@ class NeighborsModel(BaseEstimator):
         check_is_fitted(self)
         return self.model_.explain(_as_table(X), n_neighbors=n_neighbors, latest_year=self.latest_year)
 
-    def tabulate_neighbors(self, X: Any, *, n_neighbors: int = 5) -> pd.DataFrame:
+    def tabulate_neighbors(self, X: Any, *, n_neighbors: int | None = None) -> pd.DataFrame:
         """Lay out the training rows that count most in each prediction, with what they hold.
 
         Parameters
         ----------
         X : DataFrame of shape (n_rows, n_columns), array-like or path
             A few raw rows with the columns that predict.
-        n_neighbors : int, default=5
-            Number of training rows to show, at most as many as the model predicts from.
+        n_neighbors : int or None, default=None
+            Number of training rows to show, at most as many as the model predicts from. None shows 5, or all where
+            they are fewer.
 
         Returns
         -------
@@ -743,10 +745,11 @@ def _describe_method(estimator: Any) -> str:
     model = estimator.estimator_ if isinstance(estimator, IntervalRegressor) else estimator
     if isinstance(model, KNNRegressor | KNNClassifier):
         what = "mean" if isinstance(model, KNNRegressor) else "vote"
+        n_rows = f"{model.n_neighbors} {'neighbour' if model.n_neighbors == 1 else 'neighbours'}"
         weights = "" if model.weights == "uniform" else ", nearer ones counting more"
         distances = {1: "Manhattan distance", 2: "Euclidean distance"}
         distance = next((name for p, name in distances.items() if p == model.p), f"p = {model.p}")
-        return f"the {what} of {model.n_neighbors} neighbours{weights} ({distance})"
+        return f"the {what} of {n_rows}{weights} ({distance})"
     if isinstance(model, Pipeline) and any(isinstance(step, MetricMap) for _, step in model.steps):
         return "local planes after a learned distance"
     return type(model).__name__

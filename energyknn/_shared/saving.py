@@ -94,6 +94,19 @@ def find_ending(path: str | Path) -> str:
     raise DataFileError(message)
 
 
+def check_writer(path: str | Path) -> None:
+    """Require what writes a table with this ending, before there is a table to write.
+
+    Raises
+    ------
+    ImportError
+        If the format needs the extra `formats`.
+    """
+    module = _MODULES.get(find_ending(path).rpartition(".")[2])
+    if module is not None:
+        import_extra(module, extra="formats")
+
+
 def save_table(table: pd.DataFrame, path: str | Path) -> None:
     """Write a table without its index as its name's ending says: one of `TABLE_ENDINGS`.
 
@@ -106,6 +119,7 @@ def save_table(table: pd.DataFrame, path: str | Path) -> None:
     ImportError
         If the format needs the extra `formats`.
     """
+    check_writer(path)
     ending = find_ending(path)
     write = _WRITERS.get(ending, _write_text)
     with staged_file(path) as staged:
@@ -115,14 +129,11 @@ def save_table(table: pd.DataFrame, path: str | Path) -> None:
 def _write_text(table: pd.DataFrame, path: Path, ending: str) -> None:
     """Write cells with separators."""
     kind, packed = f".{ending.split('.')[1]}", _PACKED.get(Path(ending).suffix)
-    if packed == "zstd":
-        import_extra("zstandard", extra="formats")
     table.to_csv(path, index=False, sep=_TEXTS[kind], compression=cast("Any", packed))
 
 
 def _write_columns(table: pd.DataFrame, path: Path, ending: str) -> None:
     """Write Parquet or Feather."""
-    import_extra("pyarrow", extra="formats")
     if ending == ".feather":
         table.to_feather(path)
     else:
@@ -153,6 +164,13 @@ def _write_sheet(table: pd.DataFrame, path: Path, _: str) -> None:
         message = f"An Excel sheet cannot hold the table ({' '.join(str(error).split())}). Write .csv."
         raise DataFileError(message) from error
 
+
+_MODULES = {
+    **dict.fromkeys(("parquet", "pq", "feather"), "pyarrow"),
+    "xlsx": "openpyxl",
+    "zst": "zstandard",
+}
+"""What writes tables whose names end so, beside pandas."""
 
 _WRITERS: dict[str, Callable[[pd.DataFrame, Path, str], None]] = {
     **dict.fromkeys((".parquet", ".pq", ".feather"), _write_columns),

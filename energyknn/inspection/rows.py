@@ -17,7 +17,7 @@ from energyknn.inspection.shares import ROUNDING, TOLERANCE, Columns, change_by_
 from energyknn.neighbors.metrics import METRICS
 
 _SHOWN_QUERIES = 3  # in a notebook
-_SHOWN = 10
+_SHOWN = 5
 
 
 class Explanation(NamedTuple):
@@ -85,7 +85,7 @@ def explain_predictions(
     X_train : array-like or DataFrame of shape (n_train, n_features)
         The rows that the model was fitted on, in the same order.
     n_neighbors : int or None, default=None
-        Number of training rows to show, at most as many as the model predicts from. None shows up to 10.
+        Number of training rows to show, at most as many as the model predicts from. None shows up to 5.
     columns : mapping of str to sequence of str or int, or None, default=None
         Names or positions of columns that count as one, such as the indicators of a category; `group_columns` makes
         it. None counts each column by itself.

@@ -38,7 +38,7 @@ def fill_names(names: Sequence[str]) -> list[str]:
 def match_names(names: Sequence[str], wanted: Sequence[str], source: str) -> dict[str, str]:
     """Return what each column that is asked for is called in the file, in the file's order.
 
-    A name counts as the same if it differs only in case, in blanks around it or in invisible characters.
+    A name counts as the same if it differs only in case, in blanks and ends of lines, or in invisible characters.
     """
     found = {name: name for name in wanted if name in set(names)}
     alike: dict[str, list[str]] = {}
@@ -95,7 +95,7 @@ def shorten(value: object) -> str:
 
 
 def _fold(name: str) -> str:
-    return name.translate(_INVISIBLE).strip().casefold()
+    return " ".join(name.translate(_INVISIBLE).split()).casefold()
 
 
 def _find_close(name: str, columns: Sequence[str]) -> list[str]:

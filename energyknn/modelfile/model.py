@@ -20,7 +20,15 @@ from sklearn.base import clone
 from energyknn._shared.checks import check_choice
 from energyknn._shared.saving import staged_file
 from energyknn._shared.showing import in_one_line
-from energyknn.encoding import MISMATCH_COST, Levels, encode_features, fit_levels, name_features, target_values
+from energyknn.encoding import (
+    MISMATCH_COST,
+    Levels,
+    encode_features,
+    fit_levels,
+    match_levels,
+    name_features,
+    target_values,
+)
 from energyknn.errors import DataFileError, ModelFileError
 from energyknn.estimators import IntervalRegressor, KNNClassifier, KNNRegressor
 from energyknn.estimators.intervals import Intervals
@@ -203,6 +211,7 @@ class Model:
             table = check_table(raw, self.input_schema, missing="keep", **options)
             _warn_of_missing(table, self)
             table = apply_fills(table, self.fills)
+        table = table.assign(**{name: match_levels(table[name], levels) for name, levels in self.levels.items()})
         _warn_of_unseen_levels(table, self)
         return table
 
@@ -306,15 +315,18 @@ class Model:
             raise TypeError(message)
         return self.estimator.predict_interval(X, coverage=coverage)
 
-    def explain(self, raw: pd.DataFrame, *, n_neighbors: int = 5, latest_year: int | None = None) -> Explanation:
+    def explain(
+        self, raw: pd.DataFrame, *, n_neighbors: int | None = None, latest_year: int | None = None
+    ) -> Explanation:
         """Find the training rows that count most in each prediction, and the columns that make them near.
 
         Parameters
         ----------
         raw : DataFrame of shape (n_rows, n_columns)
             A few raw rows with the columns of `input_schema`.
-        n_neighbors : int, default=5
-            Number of training rows to show, at most as many as the model predicts from.
+        n_neighbors : int or None, default=None
+            Number of training rows to show, at most as many as the model predicts from. None shows 5, or all where
+            they are fewer.
         latest_year : int or None, default=None
             Last calendar year that a year column may hold. None sets no limit.
 
@@ -759,11 +771,11 @@ def _warn_of_unseen_levels(table: pd.DataFrame, model: Model) -> None:
     """Warn of levels that no training row held."""
     for name in model.schema.categories:
         known = [*model.levels[name], *model.schema[name].unknown]
-        n_unseen = int((~table[name].isin(known) & table[name].notna()).sum())
-        if n_unseen:
+        unseen = table[name][~table[name].isin(known) & table[name].notna()]
+        if n_unseen := len(unseen):
             message = (
                 f"Column {name!r} holds levels in {n_unseen} {'row' if n_unseen == 1 else 'rows'} that the model was "
-                "not fitted on: they count as none of its levels."
+                f"not fitted on, such as {unseen.iloc[0]!r}: they count as none of its levels."
             )
             warnings.warn(message, stacklevel=4)
 

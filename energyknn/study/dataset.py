@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -102,7 +102,7 @@ def recognise_dataset(
     """
     path = sample_path() if data is None else data
     texts = TEXT_COLUMNS if choices.target is None else choices.list_names("text")
-    content = read_file(path, texts=texts, **reading)
+    content = read_rows(path, texts, **reading)
     columns = find_columns(content.table, choices, source=path.name)
     table, words = _treat_empty(columns.table, columns.schema, choices.missing, source=path.name)
     checked = check_content(
@@ -122,6 +122,15 @@ def recognise_dataset(
         notes=checked.notes,
         reasons=columns.reasons,
     )
+
+
+def read_rows(path: Path, texts: Collection[str], **reading: Any) -> FileContent:
+    """Read every column of a file, and require a row."""
+    content = read_file(path, texts=texts, **reading)
+    if len(content.table) == 0:
+        message = f"{path.name!r}: no rows below the header. It needs at least one row."
+        raise DataFileError(message)
+    return content
 
 
 @in_one_line

@@ -202,6 +202,19 @@ def test_other_peoples_columns_and_a_level_that_was_never_seen(tmp_path):
         read.predict(pd.DataFrame({"area": [1], "town": ["c"]}))
 
 
+def test_a_level_is_known_whatever_type_its_file_gives_it():
+    homes = pd.DataFrame({"area": [1.0, 2, 3, 4], "town": ["A", "1", "2", "02139"], "new": [True, False, True, False]})
+    schema = make_schema(target="price", numbers=["area"], categories=["town", "new"])
+    model = fit_model(homes.assign(price=[1.0, 2.0, 3.0, 4.0]), schema, KNNRegressor(1))
+    rows = homes.iloc[1:3]
+    for towns, news in (([1, 2], [0, 1]), ([1.0, 2.0], ["FALSE", "true"]), (["1 ", "2"], [False, True])):
+        checked = model.check(rows.assign(town=towns, new=news))
+        assert checked["town"].tolist() == ["1", "2"]
+        assert checked["new"].tolist() == [False, True]
+    with pytest.warns(UserWarning, match="in 1 row that the model was not fitted on, such as 2139: they count"):
+        model.check(rows.assign(town=[2139, 1]))
+
+
 def test_another_schema_is_refused_with_the_columns_it_needs(saved):
     homes = pd.DataFrame({"area": [1], "town": ["a"]})
     with pytest.raises(DataFileError, match=r"no 'acousticness'.*another schema.*predicts 'energy' from acousticness"):

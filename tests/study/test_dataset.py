@@ -209,3 +209,14 @@ def test_options_go_before_the_file_of_columns():
     held = ColumnChoices(target="price", unit="EUR", roles={"area": "number", "town": "category"})
     said = ColumnChoices(missing="drop", roles={"town": "ignore"})
     assert combine(said, held) == ColumnChoices("price", "EUR", "auto", "drop", {"area": "number", "town": "ignore"})
+
+
+def test_a_file_without_rows_is_named(tmp_path):
+    (tmp_path / "homes.csv").write_text("area,price\n")
+    with pytest.raises(DataFileError, match=r"'homes.csv': no rows below the header"):
+        recognise_dataset(tmp_path / "homes.csv", ColumnChoices("price"))
+
+
+def test_a_name_over_two_lines_is_found_by_one(tmp_path):
+    (tmp_path / "homes.csv").write_text('"net\nprice",area\n' + "".join(f"{row * 7 % 31},{row}\n" for row in range(40)))
+    assert recognise_dataset(tmp_path / "homes.csv", ColumnChoices("net price")).schema.target == "net price"

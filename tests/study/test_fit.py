@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shlex
 
@@ -157,3 +158,26 @@ def test_leave_one_out_is_honest(capsys):
     predicted = cross_val_predict(KNeighborsRegressor(7), model.rows, model.targets, cv=KFold(10))
     rmse = np.sqrt(np.mean((predicted - model.targets) ** 2))
     assert found["held_out"]["rmse"] == pytest.approx(rmse, rel=0.05)
+
+
+@pytest.mark.usefixtures("folder")
+def test_fit_says_that_the_file_is_not_what_was_tuned_and_refuses_another_target(capsys):
+    assert run("tune", "--data", "homes.csv", *HOMES, "--n-neighbors", "3,5", "--out", "tuned.json") == 0
+    assert run("fit", "--from", "tuned.json") == 0
+    assert "has changed since" not in capsys.readouterr().err
+    make_homes().head(300).to_csv("homes.csv", index=False)
+    assert run("fit", "--from", "tuned.json") == 0
+    note = (
+        "homes.csv is not the file that tuned.json was tuned on, or has changed since. Tune again where that matters."
+    )
+    assert note in capsys.readouterr().err
+    assert run("fit", "--from", "tuned.json", "--target", "area") == 2
+    assert "'tuned.json' was tuned for 'price', and --target is 'area'. Tune again for that" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("folder")
+def test_fit_reads_standard_input(capsys, monkeypatch):
+    content = make_homes(empty=0).to_csv(index=False).encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    assert run("fit", "--data", "-", "--target", "price", "--n-neighbors", 3) == 0
+    assert "fitted on 400 rows" in capsys.readouterr().out

@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,7 @@ def test_a_folder_and_a_file_without_texts_and_target(folder, capsys):
 
 def test_a_target_of_text_is_not_looked_at(folder, capsys):
     model = fit(folder)
-    make_tracks(20, seed=1).assign(energy="?").to_csv(folder / "new.csv", index=False)
+    make_tracks(20, seed=1).assign(energy="later").to_csv(folder / "new.csv", index=False)
     assert run("predict", "--model", model, "--data", folder / "new.csv") == 0
     assert capsys.readouterr().err == ""
 
@@ -368,6 +369,31 @@ def test_why_of_more_rows_than_are_shown(folder, capsys):
     make_tracks(3, seed=1).to_csv(folder / "new.csv", index=False)
     assert run("predict", "--model", path, "--data", folder / "new.csv", "--why", 99) == 2
     assert "n_neighbors is 99" in capsys.readouterr().err
+
+
+def test_why_shows_all_there_are_and_the_rows_own_values(tmp_path, capsys):
+    homes = pd.DataFrame({"area": [50.0, 60, 70, 80] * 5, "town": ["Ulm", "Bonn"] * 10, "price": range(20)})
+    homes.to_csv(tmp_path / "homes.csv", index=False)
+    pd.DataFrame({"area": [55], "town": ["Ulm"]}).to_csv(tmp_path / "new.csv", index=False)
+    model = tmp_path / "m.safetensors"
+    command = ("fit", "--data", tmp_path / "homes.csv", "--target", "price", "--n-neighbors", 1, "--out", model)
+    assert run(*command) == 0
+    assert "by the mean of 1 neighbour (" in capsys.readouterr().out
+    assert run("predict", "--model", model, "--data", tmp_path / "new.csv", "--why") == 0
+    shown = capsys.readouterr().out
+    assert "This row has area 55." in shown
+    assert "This row has 100% of the weight." in shown
+    assert run("predict", "--model", model, "--data", tmp_path / "new.csv", "--why", "--json") == 0
+    record = json.loads(capsys.readouterr().out)["predictions"][0]
+    assert record["values"] == {"area": 55, "town": "Ulm"}
+    assert len(record["why"]) == 1
+
+
+@pytest.mark.parametrize(("ending", "module"), [("xlsx", "openpyxl"), ("parquet", "pyarrow"), ("csv.zst", "zstandard")])
+def test_a_missing_extra_is_said_before_any_work(folder, capsys, monkeypatch, ending, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    assert run("predict", "--model", "no.safetensors", "--data", "no.csv", "--out", folder / f"p.{ending}") == 2
+    assert f"The module '{module}' is not installed. It belongs to the extra 'formats'" in capsys.readouterr().err
 
 
 class Burglar:

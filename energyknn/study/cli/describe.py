@@ -6,7 +6,7 @@ import argparse
 import shlex
 
 from energyknn.study.cli import options as shared
-from energyknn.study.cli.showing import open_console, write_json
+from energyknn.study.cli.showing import count, open_console, write_json
 
 SUMMARY = "show what each column of a file is, and write that down to be changed"
 DESCRIPTION = (
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
         return
     console = open_console()
     n_rows, n_columns = found.results["rows"], len(found.results["columns"])
-    for line in (f"{options.data}: {n_rows:,} rows, {n_columns} columns.", *found.results["notes"]):
+    for line in (f"{options.data}: {count(n_rows, 'row')}, {count(n_columns, 'column')}.", *found.results["notes"]):
         console.print(line, soft_wrap=True)
     console.print(found.table)
     named = ("--columns", str(options.out)) if options.out is not None else shared.read_choices(options).arguments

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from energyknn.study.cli import options as shared
 from energyknn.study.cli.parser import Parser
-from energyknn.study.cli.showing import open_console, write_json
+from energyknn.study.cli.showing import open_console, write_json, write_note
 from energyknn.study.notebook import MICRO_BEST
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _EFFORTS = {
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    shared.add_data(command, shown="that of --from")
+    shared.add_data(command, stdin=True, shown="that of --from")
     text, usual = "file to write, or a folder for it", Path("model.safetensors")
     shared.add_option(command, "--out", "MODEL", text, usual, type=shared.name_file)
     text = "; ".join(f"{name}: {words}" for name, words in _EFFORTS.items())
@@ -83,7 +83,11 @@ def run(options: argparse.Namespace) -> None:
     if options.data is None:
         message = "--data FILE is missing: name the file to fit on"
         raise shared.UserError(message)
-    dataset = shared.read_data(options)
+    with shared.take_data(options):
+        dataset = shared.read_data(options)
+    if tuned is not None and tuned["data"]["sha256"] not in (None, dataset.sha256):
+        note = f"{dataset.path} is not the file that {options.tuned.name} was tuned on, or has changed since"
+        write_note(options, f"{note}. Tune again where that matters.")
     plan = _plan(options, dataset.schema) if tuned is None else _plan_tuned(tuned["fit"], dataset.schema)
     missing = shared.read_choices(options).missing
     model = NeighborsModel(
@@ -147,7 +151,8 @@ def _read_tuned(path: Path) -> dict[str, Any]:
     """Read what `tune --out` wrote."""
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
-        found = {"data": {"arguments": [str(word) for word in held["data"]["arguments"]]}, "fit": dict(held["fit"])}
+        words = [str(word) for word in held["data"]["arguments"]]
+        found = {"data": {"arguments": words, "sha256": held["data"].get("sha256")}, "fit": dict(held["fit"])}
         needed = {"n_neighbors", "weights", "p", "mismatch_cost", "scaler", "without"}
         lacking = sorted(needed - set(found["fit"]))
     except FileNotFoundError as error:
@@ -167,7 +172,14 @@ def _take_data(options: argparse.Namespace, arguments: list[str]) -> None:
     parser = Parser(add_help=False)
     shared.add_data(parser)
     shared.add_columns(parser)
-    for name, value in vars(parser.parse_args(arguments)).items():
+    said = vars(parser.parse_args(arguments))
+    if options.target not in (None, said["target"]):
+        tuned = repr(said["target"]) if said["target"] else "the energy of tracks"
+        message = (
+            f"{options.tuned.name!r} was tuned for {tuned}, and --target is {options.target!r}. Tune again for that"
+        )
+        raise shared.UserError(message)
+    for name, value in said.items():
         if not getattr(options, name):
             setattr(options, name, value)
 

@@ -12,14 +12,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import shtab
 from rich.console import Console
 
-from energyknn._shared.saving import TABLE_ENDINGS
+from energyknn._shared.saving import TABLE_ENDINGS, check_writer
 from energyknn.study.column_choices import (
     ROLES,
     ColumnChoices,
@@ -127,6 +126,13 @@ def add_json(command: argparse.ArgumentParser, text: str = "print one JSON objec
     command.add_argument("--json", action="store_true", help=text)
 
 
+def name_table(text: str) -> Path:
+    """Return the path of a table to write, if it can be written."""
+    path = name_file(text, kind="table", endings=TABLE_ENDINGS)
+    check_writer(path)
+    return path
+
+
 def name_file(text: str, *, kind: str = "file", endings: Sequence[str] = ("",)) -> Path:
     """Return the path of a file to write, if its ending says what to write and its folder is there."""
     path = Path(text)
@@ -142,9 +148,7 @@ def name_file(text: str, *, kind: str = "file", endings: Sequence[str] = ("",)) 
 def add_table_out(command: argparse.ArgumentParser, shown: str) -> None:
     """Add the option that names a table to write. `shown` says where it goes without."""
     text = "table to write, as its ending says: .csv, .tsv, .json, .jsonl, .parquet, .feather, .xlsx, .csv.gz and alike"
-    add_option(
-        command, "--out", "FILE", text, type=partial(name_file, kind="table", endings=TABLE_ENDINGS), shown=shown
-    )
+    add_option(command, "--out", "FILE", text, type=name_table, shown=shown)
 
 
 def add_reference_year(command: argparse.ArgumentParser) -> None:

@@ -7,13 +7,13 @@ import sys
 import warnings
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from energyknn.study.cli import options as shared
-from energyknn.study.cli.showing import open_console, write_json, write_note
+from energyknn.study.cli.showing import count, open_console, write_json, write_note
 
 _MOST_EXPLAINED = 1000  # rows
-_N_REASONS = 5  # training rows of each
+_USUAL = 0  # --why without a number: as many training rows as the model explains by itself
 
 SUMMARY = "predict the rows of a file with a saved model"
 DESCRIPTION = (
@@ -37,7 +37,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     text = "share of targets that the intervals cover"
     shared.add_option(command, "--coverage", "C", text, type=float, shown="that of the model, 0.9 as a rule")
     text = "instead of CSV, show the N training rows that count most in a prediction, and where they differ from it"
-    shared.add_option(command, "--why", "N", text, type=int, nargs="?", const=_N_REASONS, shown=f"{_N_REASONS} rows")
+    shared.add_option(command, "--why", "N", text, type=int, nargs="?", const=_USUAL, shown="5, or all there are")
     shared.add_json(command, "print one JSON object with every prediction instead of CSV")
 
 
@@ -49,23 +49,22 @@ def run(options: argparse.Namespace) -> None:
     model = load_model(options.model)
     try:
         with shared.take_data(options):
-            predictions, explanation = _predict(model, options)
+            predictions, reasons = _predict(model, options)
     except (ValueError, TypeError) as error:
         raise shared.UserError(str(error)) from error
     if options.out is not None:
         save_table(predictions, options.out)
-        n_rows = f"{len(predictions):,} {'row' if len(predictions) == 1 else 'rows'}"
-        write_note(options, f"Predictions of {n_rows} written to {options.out}")
+        write_note(options, f"Predictions of {count(len(predictions), 'row')} written to {options.out}")
     if options.json:
-        write_json(_list_predictions(model, predictions, explanation))
-    elif explanation is not None:
-        _print_reasons(model, predictions, explanation)
+        write_json(_list_predictions(model, predictions, reasons))
+    elif reasons is not None:
+        _print_reasons(model, predictions, reasons)
     elif options.out is None:
         predictions.to_csv(sys.stdout, index=False)
 
 
-def _predict(model: Any, options: argparse.Namespace) -> tuple[Any, Any]:
-    """Return a table of predictions beside what names the rows, and the explanation if it is asked for."""
+def _predict(model: Any, options: argparse.Namespace) -> tuple[Any, Reasons | None]:
+    """Return a table of predictions beside what names the rows, and the reasons if they are asked for."""
     from energyknn.modelfile.model import tabulate_predictions
 
     schema, latest_year = model.schema, date.today().year
@@ -86,7 +85,10 @@ def _predict(model: Any, options: argparse.Namespace) -> tuple[Any, Any]:
         return predictions, None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the rows have been predicted: what there is to warn of was told
-        return predictions, model.explain(content.table, n_neighbors=options.why, latest_year=latest_year)
+        rows = model.check(content.table, latest_year=latest_year)
+        own = rows[[*schema.numbers, *schema.categories]].astype(object).to_dict(orient="records")
+        explanation = model.explain(content.table, n_neighbors=options.why or None, latest_year=latest_year)
+        return predictions, Reasons(explanation, own)
 
 
 def _read_rows(schema: Any, options: argparse.Namespace) -> Any:
@@ -149,27 +151,37 @@ def _name_targets(model: Any, rows: Any) -> list[Any]:
     return list(found.tolist())
 
 
-def _list_predictions(model: Any, predictions: Any, explanation: Any) -> dict[str, Any]:
+class Reasons(NamedTuple):
+    """Why a model predicts what it does, and the values of the rows that it predicts."""
+
+    explanation: Any
+    own: list[dict[str, Any]]
+
+
+def _list_predictions(model: Any, predictions: Any, reasons: Reasons | None) -> dict[str, Any]:
     """Return what --json prints."""
     records = predictions.to_dict(orient="records")
-    if explanation is not None:
+    if reasons is not None:
         for query, record in enumerate(records):
-            record["extrapolated"] = bool(explanation.extrapolated[query])
-            record["why"] = _list_reasons(model, explanation, query)
+            record["values"] = reasons.own[query]
+            record["extrapolated"] = bool(reasons.explanation.extrapolated[query])
+            record["why"] = _list_reasons(model, reasons.explanation, query)
     return {"target": model.schema.target, "rows": len(records), "predictions": records}
 
 
-def _print_reasons(model: Any, predictions: Any, explanation: Any) -> None:
+def _print_reasons(model: Any, predictions: Any, found: Reasons) -> None:
     """Print a table under each prediction, and what there is to say about it."""
-    from energyknn.study.reporting.reasons import describe_weights, tabulate_reasons
+    from energyknn.study.reporting.reasons import describe_values, describe_weights, tabulate_reasons
 
     console, target = open_console(), model.schema.target
     names = [name for name in predictions if name not in _name_results(target)]
     for query, prediction in enumerate(predictions.to_dict(orient="records")):
-        reasons = _list_reasons(model, explanation, query)
+        reasons = _list_reasons(model, found.explanation, query)
         console.print(_title(prediction, _choose_names(names), target), style="bold")
+        if values := describe_values(reasons, found.own[query]):
+            console.print(values)
         console.print(tabulate_reasons(reasons, target, _choose_names(list(model.labels))))
-        for line in describe_weights(reasons, extrapolated=bool(explanation.extrapolated[query])):
+        for line in describe_weights(reasons, extrapolated=bool(found.explanation.extrapolated[query])):
             console.print(line)
         console.print()
 

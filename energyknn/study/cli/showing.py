@@ -39,6 +39,17 @@ def write_note(options: Namespace, text: str) -> None:
         sys.stderr.write(f"{text}\n")
 
 
+def count(number: int, what: str) -> str:
+    """Return a number and what it counts.
+
+    Examples
+    --------
+    >>> count(1, "row"), count(2000, "row")
+    ('1 row', '2,000 rows')
+    """
+    return f"{number:,} {what if number == 1 else f'{what}s'}"
+
+
 def write_json(value: Any) -> None:
     """Write a value to stdout as JSON: numbers in full, NaN as null."""
     sys.stdout.write(format_json(value))

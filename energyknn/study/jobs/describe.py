@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from energyknn._shared.showing import in_one_line
-from energyknn.loading import read_file
 from energyknn.roles import guess_roles
 from energyknn.study.column_choices import ColumnChoices
-from energyknn.study.dataset import find_columns
+from energyknn.study.dataset import find_columns, read_rows
 from energyknn.study.reporting.column_table import tabulate_columns
 from energyknn.study.spotify_files import TEXT_COLUMNS, recognise_tracks
 
@@ -57,7 +56,7 @@ def describe(data: Path, choices: ColumnChoices, **reading: Any) -> Description:
     DataFileError
         If the file cannot be read.
     """
-    content = read_file(data, texts=TEXT_COLUMNS if choices.target is None else (), **reading)
+    content = read_rows(data, texts=TEXT_COLUMNS if choices.target is None else (), **reading)
     raw, notes, task = content.table, list(content.notes), choices.task
     if choices.target is None and recognise_tracks(raw) is None:
         guesses = guess_roles(raw)

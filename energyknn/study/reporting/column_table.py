@@ -28,5 +28,5 @@ def tabulate_columns(columns: Sequence[Mapping[str, Any]], target: str | None) -
         table.add_column(heading, overflow="fold")
     for column in columns:
         style = "dim" if column["role"] is None else "bold" if column["name"] == target else None
-        table.add_row(column["name"], column["role"] or "-", column["why"], style=style)
+        table.add_row(" ".join(column["name"].split()), column["role"] or "-", column["why"], style=style)
     return table

@@ -41,13 +41,29 @@ def tabulate_reasons(reasons: Sequence[Mapping[str, Any]], target: str, names: S
     return table
 
 
+def describe_values(reasons: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> str:
+    """Name the predicted row's own values in the columns that the table of reasons names; nothing where it names none.
+
+    Examples
+    --------
+    >>> describe_values([{"shares": {"area": 0.9, "town": 0.1, "rooms": 0.0}}], {"area": 70, "town": "Ulm", "rooms": 3})
+    'This row has area 70, town Ulm.'
+    """
+    named = {name for reason in reasons for name, _ in _list_differences(reason)}
+    own = ", ".join(f"{name} {_show_own(value)}" for name, value in values.items() if name in named)
+    return f"This row has {own}." if own else ""
+
+
 def _name_differences(reason: Mapping[str, Any]) -> str:
     """Name the columns that make up most of a distance, with the training row's own values."""
-    largest = sorted(reason["shares"].items(), key=lambda pair: -pair[1])[:_N_SHARES]
-    named = [
-        f"{name} {_show_own(reason['values'][name])} ({share:.0%})" for name, share in largest if round(share, 2) > 0
-    ]
+    named = [f"{name} {_show_own(reason['values'][name])} ({share:.0%})" for name, share in _list_differences(reason)]
     return ", ".join(named) or "equal"
+
+
+def _list_differences(reason: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """List the columns that make up most of a distance, with their shares in it."""
+    largest = sorted(reason["shares"].items(), key=lambda pair: -pair[1])[:_N_SHARES]
+    return [(name, share) for name, share in largest if round(share, 2) > 0]
 
 
 def _show_own(value: Any) -> str:
