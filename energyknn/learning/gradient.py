@@ -69,7 +69,7 @@ def differentiate_errors(
     keeps a few numbers for each pair; a second, over the rows that are queries or neighbours, gathers them. Memory is
     proportional to n_query * n_neighbors and to the size of the mapped rows.
     """
-    kernels = load_kernels()
+    kernels = _load_kernels()
     packed = _pack(row_map)
     n_components, n_near = packed.second.shape[1], neighbors.shape[1]
     starts, pairs = kernels.group_pairs(neighbors, len(X))
@@ -113,7 +113,7 @@ def _map_some(
     X: NDArray[np.float32], rows: NDArray[np.int64], packed: _Packed, n_threads: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Map some rows; return the mapped rows, in their places, and the outputs of the units, row after row."""
-    kernel = load_kernels().map_slice
+    kernel = _load_kernels().map_slice
     mapped = np.empty((len(X), packed.second.shape[1]), dtype=np.float32)
     outputs = np.empty((len(rows), len(packed.offsets)), dtype=np.float32)
     run_slices(
@@ -155,21 +155,20 @@ def _unpack(packed: _Packed, like: RowMap) -> RowMap:
 
 
 @cache
-def load_kernels() -> Any:
-    """Load the compiled loops from disk, or compile them."""
+def _load_kernels() -> Any:
+    """Load the compiled loops of a step from disk, or compile them."""
     from energyknn._shared.compiling import load_or_compile
     from energyknn.learning import kernels
 
     load_or_compile(
-        kernels.differentiate_slice, lambda: _call_kernels(kernels), what="the learned distance: some seconds"
+        kernels.differentiate_slice, lambda: _call_kernels(kernels), what="the learned distance: ten seconds or more"
     )
     return kernels
 
 
 def _call_kernels(kernels: Any) -> None:
     """Call every kernel, so that each is loaded or compiled."""
-    single, double = (np.zeros((2, TILE_COLUMNS), dtype=kind) for kind in (np.float32, np.float64))
-    rows, near = np.arange(2), np.array([[1], [0]])
+    single, rows, near = np.zeros((2, TILE_COLUMNS), np.float32), np.arange(2), np.array([[1], [0]])
     square, offsets = np.zeros((TILE_COLUMNS, TILE_COLUMNS), np.float32), np.zeros(TILE_COLUMNS, np.float32)
     first = np.zeros((TILE_COLUMNS, 2 * TILE_COLUMNS), np.float32)
     kernels.map_slice(single, rows, 0, 2, first, offsets, square, single.copy(), single.copy())
@@ -178,4 +177,3 @@ def _call_kernels(kernels: Any) -> None:
     kernels.differentiate_slice(single, np.zeros(2), rows, near, 1.0, 0, 2, np.zeros(2), *of_pairs)
     kernels.gather_slice(rows, 0, 2, single, rows, rows, starts, pairs, *of_pairs, single.copy())
     kernels.pull_back_slice(single, rows, 0, 2, single, single.copy(), square, first, offsets, square.copy())
-    kernels.weigh_slice(double, double, np.zeros((2, 1)), near, np.ones(2), 1.0, 0, 2, np.zeros((2, 1)))

@@ -297,17 +297,20 @@ def differentiate_slice(
 
 @compile_kernel
 def group_pairs(neighbors, n_rows):  # pragma: no cover
-    """Group pairs by the neighbour: return where each row's pairs start (n_rows + 1), and the pairs (n_pairs)."""
-    flat = neighbors.reshape(-1)
+    """Group pairs by the neighbour: return where each row's pairs start (n_rows + 1), and the pairs (n_pairs, 2)."""
+    n_query, n_near = neighbors.shape
     starts = np.zeros(n_rows + 1, dtype=np.int64)
-    for pair in range(len(flat)):
-        starts[flat[pair] + 1] += 1
+    for query in range(n_query):
+        for near in range(n_near):
+            starts[neighbors[query, near] + 1] += 1
     for row in range(n_rows):
         starts[row + 1] += starts[row]
-    places, pairs = starts.copy(), np.empty(len(flat), dtype=np.int64)
-    for pair in range(len(flat)):
-        pairs[places[flat[pair]]] = pair
-        places[flat[pair]] += 1
+    places, pairs = starts.copy(), np.empty((neighbors.size, 2), dtype=np.int32)
+    for query in range(n_query):
+        for near in range(n_near):
+            place = places[neighbors[query, near]]
+            pairs[place, 0], pairs[place, 1] = query, near
+            places[neighbors[query, near]] = place + 1
     return starts, pairs
 
 
@@ -316,9 +319,9 @@ def gather_gradient(
     row, mapped, queries, starts, pairs, shares, counts, residuals, slopes, tilts, out
 ):  # pragma: no cover
     """Add what a row's pairs add to its gradient, in their order."""
-    n_near, n_components = shares.shape[1], len(out)
+    n_components = len(out)
     for place in range(starts[row], starts[row + 1]):
-        query, near = pairs[place] // n_near, pairs[place] % n_near
+        query, near = pairs[place, 0], pairs[place, 1]
         other = queries[query]
         share, count, residual = shares[query, near], counts[query, near], residuals[query, near]
         if share == 0.0 and count == 0.0 and residual == 0.0:

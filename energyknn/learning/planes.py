@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from energyknn._shared.threads import run_slices
-from energyknn.learning.gradient import load_kernels
 from energyknn.neighbors import Neighbors
 
 _QUERIES_AT_ONCE = 64
@@ -69,7 +71,7 @@ def weigh_locally(
     >>> weigh_locally(np.zeros((1, 1)), np.array([[1.0], [2.0]]), near, 0.0, ridge=1e-12).round(9)
     array([[ 2., -1.]])
     """
-    kernel = load_kernels().weigh_slice
+    kernel = _load_kernel()
     sharp = np.broadcast_to(np.asarray(sharpness, dtype=np.float64), len(queries)).copy()
     counts = np.empty(found.indices.shape)
     arrays = np.ascontiguousarray(queries), rows, found.distances, found.indices, sharp, float(ridge)
@@ -78,3 +80,18 @@ def weigh_locally(
     ]
     run_slices(lambda part: kernel(*arrays, part.start, part.stop, counts), slices, n_threads=n_threads)
     return counts
+
+
+@cache
+def _load_kernel() -> Any:
+    """Load the compiled loop from disk, or compile it."""
+    from energyknn._shared.compiling import load_or_compile
+    from energyknn.learning.kernels import weigh_slice
+
+    rows, near = np.zeros((2, 1)), np.array([[1], [0]])
+
+    def warm_up() -> None:
+        weigh_slice(rows, rows, rows, near, np.ones(2), 1.0, 0, 2, rows.copy())
+
+    load_or_compile(weigh_slice, warm_up, what="local fits: some seconds")
+    return weigh_slice
