@@ -206,7 +206,7 @@ def reproduced(tmp_path_factory):
 def test_reproduce_writes_what_it_says(reproduced):
     out, shown, warned = reproduced
     written = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
-    assert {"results.json", "report.html", "pictures/residuals.png"} <= written
+    assert {"results.json", "report.html", "pictures/residuals.svg"} <= written
     assert sum(name.startswith("pictures/") for name in written) >= 5
     assert all(name in shown for name in written)
     assert warned == ""

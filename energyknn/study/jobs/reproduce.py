@@ -255,5 +255,5 @@ def _list_earlier_files(out_dir: Path) -> set[str]:
         paths = {PurePosixPath(name) for name in listed}
     except (OSError, ValueError, KeyError, TypeError):
         return set()
-    known = {REPORT: "", "pictures": ".png", "model": ".joblib"}
-    return {str(path) for path in paths if len(path.parts) <= 2 and known.get(path.parts[0], "-") in ("", path.suffix)}
+    known = {REPORT: {".html"}, "pictures": {".svg", ".png"}, "model": {".joblib"}}
+    return {str(path) for path in paths if len(path.parts) <= 2 and path.suffix in known.get(path.parts[0], ())}

@@ -1,27 +1,22 @@
-"""What every picture shares: a white figure with panels under a title that wraps, labels and colours.
-
-Colours are those of Okabe and Ito, which people with any common colour blindness can tell apart; markers differ too.
-"""
+"""What every picture shares: a figure with panels under a title that wraps, and labels."""
 
 from __future__ import annotations
 
-import base64
-import io
 import textwrap
-import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from energyknn.errors import import_extra
+from energyknn.study.reporting.colors import LINES
+from energyknn.study.reporting.svg import name_title, say_values, write_file, write_markup
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#555555"
-_DOTS_PER_INCH = 200
 WIDTH = 4.8  # inches: 10 pt is then 10 px high on a page 360 px wide
 
 
@@ -44,28 +39,19 @@ class Picture:
     caption: str
 
     @property
-    def alt(self) -> str:
-        """The text for those who cannot see it: the figure's title, then what it shows."""
-        return f"{' '.join(self.title.split())}. {self.shows}"
-
-    @property
     def title(self) -> str:
         """The figure's title as it is read."""
-        return self.figure.get_suptitle().replace(r"\$", "$")
+        return " ".join(self.figure.get_suptitle().split()).replace(r"\$", "$")
 
     @cached_property
-    def png(self) -> bytes:
-        """The figure as the content of a PNG file."""
-        file = io.BytesIO()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph")  # the font lacks a letter of a name, which the page has as text
-            self.figure.savefig(file, format="png", dpi=_DOTS_PER_INCH)
-        return file.getvalue()
+    def file(self) -> bytes:
+        """The figure as the content of an SVG file."""
+        return write_file(self.figure)
 
-    @property
-    def address(self) -> str:
-        """The PNG file as an address that needs no other file."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+    @cached_property
+    def markup(self) -> str:
+        """The figure as markup within a page, without its title."""
+        return write_markup(self.figure, self.shows)
 
 
 def make_axes(height: float, title: str, *, heights: tuple[float, ...] = (1,)) -> tuple[Figure, list[Axes]]:
@@ -73,13 +59,12 @@ def make_axes(height: float, title: str, *, heights: tuple[float, ...] = (1,)) -
     figure_module = import_extra("matplotlib.figure", extra="report")
     figure = figure_module.Figure(figsize=(WIDTH, height), layout="constrained", facecolor="white")
     grid = figure.subplots(len(heights), squeeze=False, height_ratios=heights)
-    figure.suptitle(
-        escape(textwrap.fill(title, 48)), x=0.01, ha="left", fontsize=11.5, fontweight="bold", color="black"
-    )
+    style: dict[str, Any] = {"x": 0.01, "ha": "left", "fontsize": 11.5, "fontweight": "bold", "color": "black"}
+    name_title(figure.suptitle(escape(textwrap.fill(title, 48)), **style))
     for axes in grid[:, 0]:
         axes.set_facecolor("white")
         axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color="#dddddd", linewidth=0.6)
+        axes.grid(color=LINES, linewidth=0.6)
         axes.set_axisbelow(True)
         axes.tick_params(labelsize=9.5)
     return figure, list(grid[:, 0])
@@ -91,6 +76,12 @@ def label_axes(axes: Axes, x: str, y: str, *, title: str = "") -> None:
     axes.set_ylabel(escape(y if "\n" in y else textwrap.fill(y, 30)), fontsize=10)
     if title:
         axes.set_title(escape(textwrap.fill(title, 46)), loc="left", fontsize=10)
+
+
+def mark_values(axes: Axes, x: Any, y: Any, texts: Iterable[str]) -> None:
+    """Let a text be said where the pointer rests near each of some points, which are not drawn."""
+    (line,) = axes.plot(x, y, linestyle="none", marker="o", markersize=9, alpha=0, label="_values")
+    say_values(line, texts)
 
 
 def escape(text: str) -> str:

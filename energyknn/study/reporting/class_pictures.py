@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from energyknn.errors import import_extra
-from energyknn.study.reporting.axes import BLUE, GREY, ORANGE, RED, Picture, escape, label_axes, make_axes
+from energyknn.study.reporting.axes import Picture, escape, label_axes, make_axes, mark_values
+from energyknn.study.reporting.colors import BLUE, GREEN, GREY, INK, PAPER, RED, SHADES
 from energyknn.study.reporting.curves import describe_bars, draw_every_k
 from energyknn.study.reporting.pictures import draw_sides
+from energyknn.study.reporting.svg import say_values
 from energyknn.study.reporting.words import Words
 from energyknn.study.results import ClassPart, ClassResults, ConfusionPart, ReliabilityPart
 
@@ -65,18 +67,22 @@ def draw_confusion(confusion: ConfusionPart, *, accuracy: float, words: Words) -
         title += f": most often {labels[actual]} is taken for {labels[predicted]}"
     figure, (axes,) = make_axes(4.6 if len(labels) <= _MOST_WRITTEN else 5.8, title)
     shares = 100 * counts / counts.sum(axis=1, keepdims=True).clip(1)
-    shades = import_extra("matplotlib.colors", extra="report").LinearSegmentedColormap.from_list(
-        "shares", ["#ffffff", "#4a90c4", "#08306b"]
-    )
-    image = axes.imshow(shares, vmin=0, vmax=100, cmap=shades)
+    shades = import_extra("matplotlib.colors", extra="report").ListedColormap(SHADES)
+    image = axes.pcolormesh(shares, vmin=0, vmax=100, cmap=shades, edgecolors=PAPER, linewidth=0.5)
+    axes.set_aspect("equal")
+    axes.invert_yaxis()
+    pairs = ((actual, predicted) for actual in labels for predicted in labels)
+    said = zip(pairs, counts.ravel(), shares.ravel(), strict=True)
+    say_values(image, (f"{a} predicted as {p}: {count:,}, {share:.1f} %" for (a, p), count, share in said))
     axes.grid(visible=False)
     names = [shorten(label) for label in labels]
-    axes.set_xticks(range(len(labels)), names, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(labels)), names)
+    centres = np.arange(len(labels)) + 0.5
+    axes.set_xticks(centres, names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(centres, names)
     if len(labels) <= _MOST_WRITTEN:
         for (row, column), count in np.ndenumerate(counts):
-            color = "white" if shares[row, column] > 45 else "black"
-            axes.text(column, row, f"{count:,}", ha="center", va="center", color=color, fontsize=9)
+            color = PAPER if shares[row, column] > 45 else INK
+            axes.text(column + 0.5, row + 0.5, f"{count:,}", ha="center", va="center", color=color, fontsize=9)
     label_axes(axes, f"predicted {words.target}", f"actual {words.target}")
     bar = figure.colorbar(image, ax=axes, shrink=0.85)
     bar.set_label("rows (% of the actual class)", fontsize=10)
@@ -124,6 +130,8 @@ def draw_reliability(groups: Sequence[ReliabilityPart]) -> Figure:
         elinewidth=1.2,
         label="test rows",
     )
+    said = (f"{vote:.1f} % of the votes: {share:.1f} % right" for vote, share in zip(shares, right, strict=True))
+    mark_values(axes, shares, right, said)
     axes.set_aspect("equal")
     label_axes(axes, "share of the votes for the predicted class (%)", "right predictions (%)")
     axes.legend(fontsize=9, loc="upper left")
@@ -158,10 +166,21 @@ def draw_classes(classes: Sequence[ClassPart], *, words: Words) -> Figure:
     title = f"Hardest to find: {shown[hardest[0]]['label']}, {100 * hardest[1]:.0f} % of its test rows"
     figure, (axes,) = make_axes(1.9 + 0.34 * len(shown), title)
     places = np.arange(len(shown))
-    axes.barh(places - 0.18, shares[0], height=0.34, color=BLUE, label="training rows")
-    axes.barh(places + 0.18, shares[1], height=0.34, color="#9fc3dd", label="test rows")
-    style: dict[str, Any] = {"color": ORANGE, "markeredgecolor": "black", "marker": "D", "linestyle": "none"}
-    axes.plot([100 * recall for _, recall in found], [place for place, _ in found], label="found (recall)", **style)
+    sides_shown = (("training rows", GREEN, -0.18), ("test rows", GREY, 0.18))
+    for (side, color, offset), values in zip(sides_shown, shares, strict=True):
+        bars = axes.barh(places + offset, values, height=0.34, color=color, label=side)
+        for bar, part, value in zip(bars, shown, values, strict=True):
+            say_values(bar, [f"{part['label']}: {value:.1f} % of the {side}"])
+    style: dict[str, Any] = {
+        "color": BLUE,
+        "markeredgecolor": PAPER,
+        "marker": "D",
+        "markersize": 8,
+        "linestyle": "none",
+    }
+    recalls = [100 * recall for _, recall in found]
+    (dots,) = axes.plot(recalls, [place for place, _ in found], label="found (recall)", **style)
+    say_values(dots, (f"{shown[place]['label']}: {100 * recall:.1f} % found" for place, recall in found))
     axes.set_yticks(places, [shorten(part["label"]) for part in shown])
     axes.set_ylim(len(shown) - 0.5, -0.6)
     axes.set_xlim(0, 104)

@@ -8,18 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from energyknn.study.reporting.axes import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    RED,
-    Picture,
-    escape,
-    label_axes,
-    make_axes,
-    write_ticks,
-)
+from energyknn.study.reporting.axes import Picture, escape, label_axes, make_axes, mark_values, write_ticks
+from energyknn.study.reporting.colors import BLUE, GREY, INK, ORANGE, RED
+from energyknn.study.reporting.svg import say_values
 from energyknn.study.reporting.words import Words, write_number
 from energyknn.study.results import (
     ComparedModel,
@@ -36,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-_STYLES = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (RED, "D"), (GREY, "v"))
+_STYLES = (("o", "-"), ("s", "--"), ("^", ":"), ("D", "-."), ("v", "-"))
 _BEST_SHOWN = 6
 _MOST_NAMES = 12  # below a panel, before they are thinned
 _NOMINAL = 90  # % of the rows
@@ -51,6 +42,9 @@ def _plot_estimates(
     x, y = (value, places) if across else (places, value)
     options: dict[str, Any] = {"markersize": 4.5, "capsize": 2.5, "elinewidth": 1.2, "linewidth": 1.2, **style}
     axes.errorbar(x, y, xerr=reach if across else None, yerr=None if across else reach, **options)
+    name = f"{style['label']}: " if "label" in style else ""
+    ends = zip(*(map(write_number, map(float, end)) for end in (value, low, high)), strict=True)
+    mark_values(axes, x, y, (f"{name}{middle} ({start} to {end})" for middle, start, end in ends))
 
 
 def _color(name: str) -> str:
@@ -59,9 +53,9 @@ def _color(name: str) -> str:
 
 
 def _plot_each(axes: Axes, lines: Mapping[str, tuple[Any, Sequence[EstimatePart]]]) -> None:
-    """Plot a line of estimates for each model, in its own colour and with its own marker."""
-    for (model, (places, estimates)), (color, marker) in zip(lines.items(), cycle(_STYLES), strict=False):
-        _plot_estimates(axes, places, estimates, color=color, marker=marker, label=model)
+    """Plot a line of estimates for each model, in the colour of its kind, with its own marker and dashes."""
+    for (model, (places, estimates)), (marker, dashes) in zip(lines.items(), cycle(_STYLES), strict=False):
+        _plot_estimates(axes, places, estimates, color=_color(model), marker=marker, linestyle=dashes, label=model)
 
 
 def _name_rows(axes: Axes, names: Sequence[str]) -> None:
@@ -94,6 +88,8 @@ def draw_models(models: Mapping[str, ComparedModel], *, words: Words) -> Figure:
         1.5 + sum(heights), f"Least test RMSE: {write_number(values[0])}, {best[0]}", heights=heights
     )
     bars = above.barh(range(len(errors)), values, color=[_color(name) for name in errors], height=0.65)
+    for bar, (name, error) in zip(bars, errors.items(), strict=True):
+        say_values(bar, [f"{name}: {write_number(error['value'])}"])
     above.bar_label(bars, list(map(write_number, values)), padding=3, fontsize=8.5)
     above.set_xlim(0, 1.35 * max(values))
     for row, name in enumerate(best):
@@ -140,7 +136,7 @@ def draw_errors(errors: Mapping[str, Sequence[GroupPart]], *, by: str, words: Wo
     for axes in (above, below):
         axes.set_xticks(shown, [groups[place] for place in shown], rotation=45, ha="right", rotation_mode="anchor")
     above.set_ylim(bottom=0)
-    below.axhline(0, color="black", linewidth=1)
+    below.axhline(0, color=RED, linewidth=1.2)
     for axes in (above, below):
         write_ticks(axes.yaxis, max(abs(end) for end in axes.get_ylim()))
     label_axes(above, by, words.with_unit("RMSE"))
@@ -203,7 +199,7 @@ def draw_weights(
     names, estimates, places = list(ordered), list(ordered.values()), range(len(ordered))
     figure, (axes,) = make_axes(1.4 + 0.26 * len(names), f"{names[0]} {verb} most")
     axes.barh(places, [estimate["value"] for estimate in estimates], color=BLUE, alpha=0.6, height=0.65)
-    _plot_estimates(axes, places, estimates, across=True, color="black", linestyle="none", marker="")
+    _plot_estimates(axes, places, estimates, across=True, color=INK, linestyle="none", marker="")
     _name_rows(axes, names)
     label_axes(axes, unit, "column")
     return figure
@@ -255,7 +251,9 @@ def draw_coverage(rows: Sequence[CoveragePart], *, words: Words) -> Figure:
     figure, (above, below) = make_axes(5.0, title, heights=(1.2, 1))
     _plot_estimates(above, places, shares, color=BLUE, marker="o", linestyle="none")
     above.axhline(_NOMINAL, color=RED, linewidth=1.2)
-    below.bar(places, [row["mean_width"] for row in rows], color=BLUE, width=0.65)
+    bars = below.bar(places, [row["mean_width"] for row in rows], color=BLUE, width=0.65)
+    for bar, row in zip(bars, rows, strict=True):
+        say_values(bar, [f"{row['group']}: {write_number(row['mean_width'])} wide"])
     for axes in (above, below):
         axes.set_xticks(places, [row["group"] for row in rows], rotation=45, ha="right", rotation_mode="anchor")
     by = _name_decades(words)

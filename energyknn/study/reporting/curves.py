@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from energyknn.study.reporting.axes import BLUE, GREY, ORANGE, label_axes, make_axes
+from energyknn.study.reporting.axes import label_axes, make_axes, mark_values
+from energyknn.study.reporting.colors import BLUE, GREY, INK, PAPER
+from energyknn.study.reporting.svg import say_values
 from energyknn.study.results import OwnCurve, SearchPart
 
 if TYPE_CHECKING:
@@ -36,6 +38,13 @@ def draw_points(axes: Axes, curve: Curve, **style: Any) -> None:
     """Draw the candidates as dots, with one standard error."""
     options: dict[str, Any] = {"linestyle": "none", "markersize": 4.5, "capsize": 2.5, "elinewidth": 1.2, **style}
     axes.errorbar(curve.n_neighbors, curve.mean, yerr=curve.error, **options)
+    say_curve(axes, curve)
+
+
+def say_curve(axes: Axes, curve: Curve) -> None:
+    """Let each candidate say its score where the pointer rests on it."""
+    rows = zip(curve.n_neighbors, curve.mean, curve.error, strict=True)
+    mark_values(axes, curve.n_neighbors, curve.mean, (f"k = {k}: {mean:.4f} ± {error:.4f}" for k, mean, error in rows))
 
 
 def draw_curve(axes: Axes, curve: Curve, *, label: str, color: str, marker: str = "o") -> None:
@@ -52,9 +61,10 @@ def draw_band(axes: Axes, curve: Curve, *, color: str) -> None:
 
 def mark_best(axes: Axes, best: int, score: float) -> None:
     """Mark the best candidate with a star."""
-    axes.plot(
-        [best], [score], linestyle="none", zorder=5, marker="*", markersize=13, color=ORANGE, markeredgecolor="black"
+    (star,) = axes.plot(
+        [best], [score], linestyle="none", zorder=5, marker="*", markersize=14, color=INK, markeredgecolor=PAPER
     )
+    say_values(star, [f"k = {best}: {score:.4f}, the best"])
     axes.axvline(best, color=GREY, linewidth=0.8, linestyle=":")
 
 
@@ -95,8 +105,9 @@ def draw_every_k(search: OwnCurve, *, score: str) -> Figure:
     marker = "o" if len(curve.mean) <= _FEW else ""
     axes.plot(curve.n_neighbors, curve.mean, color=BLUE, linewidth=1.5, marker=marker, markersize=4)
     axes.axhline(mean - error, color=GREY, linewidth=1, linestyle="--")
+    say_curve(axes, curve)
     if near != best:
-        style: dict[str, Any] = {"markerfacecolor": "white", "color": ORANGE, "markeredgewidth": 1.8, "zorder": 4}
+        style: dict[str, Any] = {"markerfacecolor": PAPER, "color": INK, "markeredgewidth": 1.8, "zorder": 4}
         axes.plot([near], [curve.find(near)[0]], marker="o", markersize=9, linestyle="none", **style)
     mark_best(axes, best, mean)
     space_candidates(axes, curve.n_neighbors)

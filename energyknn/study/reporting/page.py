@@ -10,6 +10,7 @@ from energyknn.errors import import_extra
 from energyknn.study.reporting import tables
 from energyknn.study.reporting.axes import Picture
 from energyknn.study.reporting.class_pictures import draw_class_pictures
+from energyknn.study.reporting.colors import write_variables
 from energyknn.study.reporting.pictures import StudyArrays, draw_pictures
 from energyknn.study.reporting.words import Words, write_number
 from energyknn.study.results import Analyses, AnyResults, ClassResults, ComparedModel, NumberResults, Results
@@ -52,7 +53,11 @@ def render_page(results: AnyResults, pictures: Mapping[str, Picture]) -> str:
         name, described = "report.html.j2", _describe_notebooks(cast("Results", results))
     else:
         name, described = "own_report.html.j2", _describe_own(results)
-    return str(environment.get_template(name).render({**_describe(results), **described}, pictures=pictures))
+    return str(
+        environment.get_template(name).render(
+            {**_describe(results), **described}, pictures=pictures, variables=write_variables
+        )
+    )
 
 
 def render_report(results: AnyResults, arrays: StudyArrays | None) -> dict[str, bytes]:
@@ -68,7 +73,7 @@ def render_report(results: AnyResults, arrays: StudyArrays | None) -> dict[str, 
     Returns
     -------
     dict of str to bytes
-        Content by file name, relative to the report's folder: `report.html`, then one PNG for each picture
+        Content by file name, relative to the report's folder: `report.html`, then one SVG for each picture
         under `pictures/`. The page does not need the other files.
 
     Raises
@@ -81,19 +86,28 @@ def render_report(results: AnyResults, arrays: StudyArrays | None) -> dict[str, 
     else:
         pictures = draw_pictures(cast("Results | NumberResults", results), arrays)
     files = {"report.html": render_page(results, pictures).encode("utf-8")}
-    return files | {f"pictures/{name}.png": picture.png for name, picture in pictures.items()}
+    return files | {f"pictures/{name}.svg": picture.file for name, picture in pictures.items()}
 
 
 def _describe(results: AnyResults) -> dict[str, Any]:
     """Return what the template of every study shows, by the names that it uses."""
     found: dict[str, Any] = dict(results)
     models = sorted(found.get("beyond", {}).items(), key=lambda item: item[1]["test"]["rmse"])
+    words = Words.of(results)
     key, contents = "accuracy" if "classes" in results else "r2", _list_contents(results)
     return {
         "notebook": None,
         **results,
-        "words": Words.of(results),
+        "words": words,
         "contents": contents,
+        "colors": {
+            "blue": f"this run, on {words.row}s that were held out",
+            "green": f"this run, on training {words.row}s",
+            **({"orange": "trees and forests"} if models else {}),
+            **({"purple": "the notebook"} if "notebook" in results else {}),
+            "red": "where the figures should be",
+            "grey": "for comparison",
+        },
         "titles": {part["id"]: part["title"] for chapter in contents for part in (chapter, *chapter["parts"])},
         "suggestions": list(_list_suggestions(results)),
         "honest": found.get("honest"),

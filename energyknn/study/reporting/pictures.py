@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -14,19 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from energyknn._shared.showing import in_one_line
 from energyknn.errors import import_extra
-from energyknn.study.reporting.axes import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    RED,
-    Picture,
-    label_axes,
-    make_axes,
-    write_ticks,
-)
+from energyknn.study.reporting.axes import Picture, label_axes, make_axes, mark_values, write_ticks
+from energyknn.study.reporting.colors import BLUE, GREEN, GREY, LINES, PAPER, PURPLE, RED, SHADES
 from energyknn.study.reporting.comparison_pictures import draw_beyond
 from energyknn.study.reporting.curves import Curve, describe_bars, draw_curve, draw_every_k, draw_points, mark_best
+from energyknn.study.reporting.svg import say_values
 from energyknn.study.reporting.tables import QUANTITIES, SIDES
 from energyknn.study.reporting.words import Words, write_number
 from energyknn.study.results import NumberResults, Results
@@ -96,15 +89,15 @@ def draw_validation_curve(results: Results) -> Figure:
         title += f"; of every k it is {every_k['best']}, which the searches pass by"
     figure, (above, below) = make_axes(5.6, title, heights=(1.35, 1))
     if every_k:
-        draw_curve(above, Curve(every_k), label="every k from one search, this run", color=GREY, marker="")
+        draw_curve(above, Curve(every_k), label="every k from one search, this run", color=BLUE, marker="")
     draw_coarse = draw_points if every_k else draw_curve  # a line beside that of every k would be read as another
     draw_coarse(above, coarse, label="coarse search, this run", color=BLUE, marker="o")
-    draw_points(above, micro, label="micro search, this run", color=GREEN, marker="s")
+    draw_points(above, micro, label="micro search, this run", color=BLUE, marker="s", markerfacecolor=PAPER)
     printed = Curve(results["notebook"]["coarse"])
-    style: dict[str, Any] = {"color": RED, "marker": "D", "markerfacecolor": "none", "markersize": 5.5}
+    style: dict[str, Any] = {"color": PURPLE, "marker": "D", "markerfacecolor": PAPER, "markersize": 5.5}
     draw_points(above, printed, label="coarse search, notebook", **style)
     above.scatter(
-        np.repeat(printed.n_neighbors, printed.folds.shape[1]), printed.folds.ravel(), s=3, color=RED, alpha=0.7
+        np.repeat(printed.n_neighbors, printed.folds.shape[1]), printed.folds.ravel(), s=3, color=PURPLE, alpha=0.7
     )
     label_axes(above, "neighbours k (count)", "mean validation R² (no unit)")
     above.legend(fontsize=9, loc="best", framealpha=0.9)
@@ -112,7 +105,7 @@ def draw_validation_curve(results: Results) -> Figure:
     near, total = int(np.count_nonzero(micro.mean >= mean - error)), len(micro.n_neighbors)
     share = f"All {total}" if near == total else f"{near} of {total}"
     words = f"{share} micro candidates are within one standard error (dashed) of the best (star)"
-    draw_curve(below, micro, label="micro search, this run", color=GREEN)
+    draw_curve(below, micro, label="micro search, this run", color=BLUE, marker="s")
     below.axhline(mean - error, color=GREY, linewidth=1, linestyle="--")
     below.set_xticks(micro.n_neighbors)
     label_axes(below, "neighbours k (count)", "mean validation R² (no unit)", title=words)
@@ -181,17 +174,26 @@ def _find_limits(words: Words, *values: FloatArray) -> tuple[float, float]:
 def _draw_cells(axes: Axes, points: tuple[FloatArray, FloatArray], limits: tuple[float, float]) -> PolyCollection:
     """Draw counts in hexagonal cells, light for one row and dark for many, on a log scale up to 10 or more."""
     colors = import_extra("matplotlib.colors", extra="report")
-    shades = colors.LinearSegmentedColormap.from_list("counts", ["#cfe2f3", "#4a90c4", "#08306b"])
+    shades = colors.ListedColormap(SHADES)
     cells = axes.hexbin(
         *points, gridsize=40, mincnt=1, norm=colors.LogNorm(vmin=1), cmap=shades, extent=(*limits, *limits)
     )
     cells.set_clim(1, max(10.0, float(np.asarray(cells.get_array(), dtype=np.float64).max())))
+    counts = np.asarray(cells.get_array(), dtype=np.int64)
+    near = (" and ".join(map(write_number, place)) for place in np.asarray(cells.get_offsets()).tolist())
+    say_values(cells, (f"{count:,} near {place}" for count, place in zip(counts, near, strict=True)))
     return cells
 
 
 def _count_bins(n_rows: int) -> int:
     """Return the bins of a histogram: the root of the rows, 10 to 50."""
     return int(np.clip(np.sqrt(n_rows), 10, 50))
+
+
+def _name_bins(edges: FloatArray) -> list[str]:
+    """Return what lies in each bin of a histogram."""
+    ends = [write_number(float(edge)) for edge in edges]
+    return [f"{low} to {high}" for low, high in pairwise(ends)]
 
 
 def draw_residuals(y_test: ArrayLike, predicted_test: ArrayLike, *, words: Words) -> Figure:
@@ -230,6 +232,12 @@ def draw_residuals(y_test: ArrayLike, predicted_test: ArrayLike, *, words: Words
     style: dict[str, Any] = {"color": BLUE, "alpha": 0.25, "linewidth": 0, "label": "5 to 95 % of the rows"}
     above.fill_between(centre, lowest, highest, **style)
     above.plot(centre, median, color=BLUE, marker="o", markersize=3.5, label="median")
+    spans = (
+        f"median {write_number(float(middle), signed=True)}, 5 to 95 %: {write_number(float(start), signed=True)} to "
+        f"{write_number(float(end), signed=True)}"
+        for start, middle, end in zip(lowest, median, highest, strict=True)
+    )
+    mark_values(above, centre, median, spans)
     above.axhline(0, color=RED, linewidth=1.2)
     residual = words.with_unit("actual - predicted")
     label_axes(above, words.with_unit(f"predicted {words.target}"), residual.replace(" (", "\n("))
@@ -237,7 +245,9 @@ def draw_residuals(y_test: ArrayLike, predicted_test: ArrayLike, *, words: Words
     for axis in (above.yaxis, below.xaxis):
         write_ticks(axis, float(np.abs(residuals).max()))
     above.legend(fontsize=9, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
-    below.hist(residuals, bins=_count_bins(len(residuals)), color=BLUE)
+    counts, edges, bars = below.hist(residuals, bins=_count_bins(len(residuals)), color=BLUE)
+    for bar, count, inside in zip(cast("Any", bars), counts, _name_bins(edges), strict=True):
+        say_values(bar, [f"{inside}: {count:,.0f}"])
     below.axvline(0, color=RED, linewidth=1.2)
     for value in (low, high):
         below.axvline(value, color=GREY, linestyle="--", linewidth=1)
@@ -276,8 +286,10 @@ def draw_train_against_test(results: Results | NumberResults) -> Figure:
             printed = [
                 notebook[name].get(side, {}).get(quantity, np.nan) for name in ("base", "tuned") for side in SIDES
             ]
-            style: dict[str, Any] = {"color": RED, "marker": "D", "markerfacecolor": "none", "linestyle": "none"}
+            style: dict[str, Any] = {"color": PURPLE, "marker": "D", "markerfacecolor": "none", "linestyle": "none"}
             axes.plot(printed, np.arange(len(printed)), markersize=6, label="what the notebook printed", **style)
+            said = [f"notebook: {value:.4f}" for value in printed if np.isfinite(value)]
+            mark_values(axes, [v for v in printed if np.isfinite(v)], np.flatnonzero(np.isfinite(printed)), said)
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
     label_axes(panels[0], "R² (no unit; higher is better)", "model and rows")
     label_axes(panels[1], words.with_unit("RMSE", note="lower is better"), "model and rows")
@@ -287,13 +299,14 @@ def draw_train_against_test(results: Results | NumberResults) -> Figure:
 
 def draw_sides(axes: Axes, models: Sequence[Mapping[str, Any]], quantity: str) -> None:
     """Draw a score of models on training rows, on the same without self, and on test rows, one line each."""
-    markers = dict(zip(SIDES, ((BLUE, "o"), (GREEN, "^"), (ORANGE, "s")), strict=True))
+    markers = dict(zip(SIDES, ((GREEN, "o"), (GREEN, "^"), (BLUE, "s")), strict=True))
     lines = [(model, side) for model in models for side in SIDES]
     for height, (model, side) in enumerate(lines):
         (color, marker), value = markers[side], model[side][quantity]
-        axes.plot([value], [height], color=color, marker=marker, markersize=8, linestyle="none")
+        (dot,) = axes.plot([value], [height], color=color, marker=marker, markersize=8, linestyle="none")
         where: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 8.5}
         text = write_number(value) if quantity == "rmse" else f"{value:.3f}"
+        say_values(dot, [f"k = {model['n_neighbors']}, {SIDES[side]}: {value:,.6g}"])
         axes.annotate(text, (value, height), (0, 6), **where)
     axes.set_yticks(range(len(lines)), [f"k = {model['n_neighbors']}, {SIDES[side]}" for model, side in lines])
     axes.set_ylim(len(lines) - 0.5, -0.8)
@@ -331,11 +344,16 @@ def draw_target_distribution(y_train: ArrayLike, y_test: ArrayLike, *, words: Wo
     low, high = _find_limits(words, everything)
     edges = np.linspace(low, high, _count_bins(len(test)) + 1)
     shares = [100 * np.histogram(values, edges)[0] / len(values) for values in (everything, train, test)]
-    axes.stairs(shares[0], edges, fill=True, color="#c9d6df", label=f"all rows ({len(everything):,})")
+    axes.stairs(shares[0], edges, fill=True, color=LINES, label=f"all rows ({len(everything):,})")
     label = f"train ({len(train):,}), sd {write_number(float(train.std()))}"
-    axes.stairs(shares[1], edges, color=BLUE, linewidth=1.6, label=label)
+    axes.stairs(shares[1], edges, color=GREEN, linewidth=1.6, label=label)
     label = f"test ({len(test):,}), sd {write_number(float(test.std()))}"
-    axes.stairs(shares[2], edges, color=RED, linewidth=1.4, linestyle="--", label=label)
+    axes.stairs(shares[2], edges, color=BLUE, linewidth=1.4, linestyle="--", label=label)
+    said = (
+        f"{inside}: all {a:.1f} %, train {b:.1f} %, test {c:.1f} %"
+        for inside, a, b, c in zip(_name_bins(edges), *shares, strict=True)
+    )
+    mark_values(axes, (edges[1:] + edges[:-1]) / 2, shares[0], said)
     label_axes(axes, words.with_unit(words.target), "rows in a bin (% of each group)")
     write_ticks(axes.xaxis, max(abs(low), abs(high)))
     axes.set_ylim(0, 1.4 * max(float(share.max()) for share in shares))
