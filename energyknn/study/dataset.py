@@ -163,7 +163,8 @@ def find_columns(raw: pd.DataFrame, choices: ColumnChoices, *, source: str) -> C
         guessed = guess_schema(raw, choices.target, classifies=classifies, unit=choices.unit, **named)
     notes = (*describe_matches(matches), *(str(warning.message) for warning in caught))
     if not features:
-        return Columns(raw, guessed.schema, notes, guessed.reasons)
+        reasons = {name: why.replace("classifies=True", "--task classify") for name, why in guessed.reasons.items()}
+        return Columns(raw, guessed.schema, notes, reasons)
     del named["ignore"]
     kind: dict[str, Any] = {"classifies": guessed.schema.classifies, "unit": choices.unit}
     return Columns(raw, make_schema(target=choices.target, **kind, **named), notes)

@@ -220,3 +220,9 @@ def test_a_file_without_rows_is_named(tmp_path):
 def test_a_name_over_two_lines_is_found_by_one(tmp_path):
     (tmp_path / "homes.csv").write_text('"net\nprice",area\n' + "".join(f"{row * 7 % 31},{row}\n" for row in range(40)))
     assert recognise_dataset(tmp_path / "homes.csv", ColumnChoices("net price")).schema.target == "net price"
+
+
+def test_a_target_that_may_be_a_class_names_the_option_that_makes_it_one(tmp_path):
+    (tmp_path / "h.csv").write_text("grade,area\n" + "".join(f"{row % 3},{row * 7 % 31}\n" for row in range(40)))
+    reason = recognise_dataset(tmp_path / "h.csv", ColumnChoices("grade")).reasons["grade"]
+    assert reason.endswith("a number; --task classify makes it a class")
