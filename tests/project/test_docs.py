@@ -6,7 +6,6 @@ import doctest
 import importlib
 import re
 import shlex
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,6 @@ from nox_sessions import list_sessions
 from public_names import PUBLIC
 
 from energyknn.fitting import Scores
-from energyknn.loading import sample_path
 from energyknn.study import notebook as notebook_figures
 from energyknn.study.cli import main
 from energyknn.tuning import ScoreTable
@@ -61,9 +59,8 @@ def run_console(body, capsys):
     return problems
 
 
-def run_page(page, capsys, folder):
-    """Run everything on a page that can be run, in order."""
-    shutil.copy(sample_path(), folder / "tracks.csv")
+def run_page(page, capsys):
+    """Run everything on a page that can be run, in order, from an empty folder."""
     names, problems = {"__name__": "__main__"}, []
     for language, body in find_blocks(page, "pycon", "console"):
         problems += run_session(body, names, page) if language == "pycon" else run_console(body, capsys)
@@ -87,15 +84,17 @@ WITH_EXAMPLES = [page for page in PAGES if find_blocks(page, "pycon", "console")
     [pytest.param(page, marks=pytest.mark.ray if page.name in RUN_ON_RAY else ()) for page in WITH_EXAMPLES],
     ids=lambda page: page.relative_to(DOCS).as_posix(),
 )
-def test_the_examples_of_a_page_run(page, capsys, folder):
-    run_page(page, capsys, folder)
+@pytest.mark.usefixtures("folder")
+def test_the_examples_of_a_page_run(page, capsys):
+    run_page(page, capsys)
 
 
-def test_an_example_that_is_wrong_is_noticed(tmp_path, capsys, folder):
+@pytest.mark.usefixtures("folder")
+def test_an_example_that_is_wrong_is_noticed(tmp_path, capsys):
     wrong = tmp_path / "wrong.md"
     wrong.write_text("```pycon\n>>> 1 + 1\n3\n```\n\n```console\n$ energyknn sample --rows 0\nmade\n```\n", "utf-8")
     with pytest.raises(AssertionError, match=r"(?s)Expected:\s*3\s*Got:\s*2.*\$ energyknn sample --rows 0"):
-        run_page(wrong, capsys, folder)
+        run_page(wrong, capsys)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
