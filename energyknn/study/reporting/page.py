@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -30,8 +32,8 @@ def render_page(results: AnyResults, pictures: Mapping[str, Picture]) -> str:
     Returns
     -------
     str
-        HTML with its style and pictures inside. It has no script, asks for no address, and escapes every text
-        of the results.
+        HTML with its style and pictures inside. It asks for no address, and escapes every text of the results. Its
+        one script sorts and copies tables; the page allows no other, and is whole without it.
 
     Raises
     ------
@@ -53,11 +55,17 @@ def render_page(results: AnyResults, pictures: Mapping[str, Picture]) -> str:
         name, described = "report.html.j2", _describe_notebooks(cast("Results", results))
     else:
         name, described = "own_report.html.j2", _describe_own(results)
-    return str(
-        environment.get_template(name).render(
-            {**_describe(results), **described}, pictures=pictures, variables=write_variables
-        )
-    )
+    script = environment.get_template("tables.js.j2").render()
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    shown: dict[str, Any] = {
+        **_describe(results),
+        **described,
+        "pictures": pictures,
+        "variables": write_variables,
+        "script": script,
+        "script_hash": f"sha256-{digest}",
+    }
+    return str(environment.get_template(name).render(shown))
 
 
 def render_report(results: AnyResults, arrays: StudyArrays | None) -> dict[str, bytes]:
