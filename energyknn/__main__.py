@@ -1,6 +1,19 @@
-"""Run the command line with `python -m energyknn`."""
+"""Where the command line begins: `energyknn`, or `python -m energyknn`."""
 
-from energyknn.study.cli import main
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Import the commands and run one, so that an interrupt while they are imported ends as it does later."""
+    try:
+        from energyknn.study.cli import main as run
+    except KeyboardInterrupt:
+        sys.stderr.write("energyknn: interrupted; no file was written.\n")
+        return 130
+    return run()
+
 
 if __name__ == "__main__":
     raise SystemExit(main())

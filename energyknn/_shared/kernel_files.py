@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import stat
 import tempfile
 import threading
@@ -142,7 +141,8 @@ class _SealedFiles(caching.IndexDataCacheFile):
 
     def _load_index(self) -> Any:
         if Path(self._index_path).exists():
-            _require_seal(self._index_path, pickle.dumps(self._version, protocol=-1))
+            head = caching.pickle.dumps(self._version, protocol=-1)  # type: ignore[attr-defined]  # as Numba writes it
+            _require_seal(self._index_path, head)
         return super()._load_index()
 
     def _load_data(self, name: str) -> Any:

@@ -115,3 +115,17 @@ def test_what_the_output_cannot_encode_takes_one_line(monkeypatch, capsys):
         "energyknn: error: The output holds '\u00f6', which 'ascii' cannot encode. "
         "Set PYTHONUTF8=1, or write to a file with --out.\n"
     )
+
+
+def test_an_interrupt_while_commands_are_imported_ends_as_one_while_they_run(monkeypatch, capsys):
+    from energyknn.__main__ import main as begin
+
+    class Interrupting:
+        def find_spec(self, name, *_):
+            if name == "energyknn.study.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "energyknn.study.cli", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    assert begin() == 130
+    assert capsys.readouterr().err == "energyknn: interrupted; no file was written.\n"
