@@ -185,6 +185,13 @@ def learn_maps(
     A round takes one search of `n_queries` among `n_rows` rows and `n_passes * n_steps` steps. Memory is proportional
     to `n_queries * n_neighbors`, never to the square of the number of rows as in metric-learn's MLKR. Distances to
     neighbours are larger among the rows of a round than among all rows, so a model on all rows needs sharper weights.
+
+    These schedules were tried on training rows of 172,491 tracks, one map, with the error of 8,000 other training rows.
+    Of 30,000 rows, two seeds: 60 rounds of one pass 0.0969 and 0.0965; 30 of two passes 0.0971 and 0.0967, in 0.8 of
+    the CPU time; 20 of two passes 0.0975 and 0.0970, in half. Of 100,000 rows, one seed: 60 rounds of one pass 0.0912;
+    14 of two passes 0.0917; 10 of two passes 0.0920, in 0.3 of the CPU time, and with a learning rate of 0.02 0.0925,
+    with a weight decay of 0.4 0.0922 and of 2 0.0927. 14 of two passes with 50 neighbours gave 0.0921, and 20 whose
+    rows grow from 0.15 to all 0.0927. The error followed the number of rows predicted, so the defaults stay.
     """
     labels = np.arange(len(X)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     _check_groups(labels, len(X))
