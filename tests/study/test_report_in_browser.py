@@ -1,0 +1,67 @@
+"""The page of the sample as a browser shows it: nothing that keeps people out, and few sheets in print."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from energyknn.study.jobs.reproduce import reproduce
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("jinja2")
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+AXE = os.environ.get("ENERGYKNN_AXE", "")
+"""The file axe.min.js of the npm package axe-core, which checks pages against the rules of WCAG."""
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")]
+
+CHECK = """
+document.querySelectorAll("details").forEach(part => { part.open = true; });
+axe.run().then(found => { document.body.innerHTML = "<pre id=found></pre>";
+document.getElementById("found").textContent = JSON.stringify(found.violations.map(rule => [rule.id, rule.help])); });
+"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("sample")
+    reproduce(None, out)
+    return out / "report.html"
+
+
+def browse(page: Path, *options: str) -> str:
+    """Open a page in a browser of its own, and return what it prints."""
+    profile = page.parent / "profile"
+    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}", *options]
+    return subprocess.run([*command, page.as_uri()], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.skipif(not AXE, reason="ENERGYKNN_AXE names no file")
+@pytest.mark.parametrize("scheme", [0, 1], ids=["dark", "light"])
+def test_axe_finds_no_violation(page, scheme):
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text("utf-8"))
+    checked = page.with_name("checked.html")
+    scripts = f"<script>{Path(AXE).read_text('utf-8')}</script><script>{CHECK}</script>"
+    checked.write_text(text.replace("</body>", f"{scripts}</body>"), "utf-8")
+    options = ("--virtual-time-budget=60000", f"--blink-settings=preferredColorScheme={scheme}", "--dump-dom")
+    (found,) = re.findall(r'<pre id="found">(.*?)</pre>', browse(checked, *options), re.DOTALL)
+    assert json.loads(html.unescape(found)) == []
+
+
+def test_the_script_runs_under_the_policy_of_the_page(page):
+    shown = browse(page, "--dump-dom")
+    assert shown.count('class="copy"') == shown.count('class="scroll"')
+    assert 'class="sort"' in shown
+
+
+def test_the_page_of_the_sample_prints_on_five_sheets_at_most(page):
+    browse(page, "--no-pdf-header-footer", f"--print-to-pdf={page.with_suffix('.pdf')}")
+    assert 1 <= len(re.findall(rb"/Type /Page\b", page.with_suffix(".pdf").read_bytes())) <= 5
