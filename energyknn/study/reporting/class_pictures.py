@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MOST_SHOWN = 20  # classes
 _MOST_WRITTEN = 10  # classes of a matrix whose counts can be read
+_PALE = 100 * 4 / len(SHADES)  # % up to which ink is read on a cell
 _LONGEST_NAME = 18  # letters of a class beside an axis
 _END = 8  # of them, its last, by which long names often differ
 
@@ -81,7 +82,7 @@ def draw_confusion(confusion: ConfusionPart, *, accuracy: float, words: Words) -
     axes.set_yticks(centres, names)
     if len(labels) <= _MOST_WRITTEN:
         for (row, column), count in np.ndenumerate(counts):
-            color = PAPER if shares[row, column] > 45 else INK
+            color = PAPER if shares[row, column] > _PALE else INK
             axes.text(column + 0.5, row + 0.5, f"{count:,}", ha="center", va="center", color=color, fontsize=9)
     label_axes(axes, f"predicted {words.target}", f"actual {words.target}")
     bar = figure.colorbar(image, ax=axes, shrink=0.85)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 BLUE, ORANGE, GREEN, RED, PURPLE = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7"
 INK, PAPER, GREY, LINES = "#000000", "#ffffff", "#555555", "#dddddd"
-SHADES = ("#e3eef8", "#c5dcee", "#9cc4e1", "#6aa6cf", "#3f86b9", "#1f639b", "#08406f")
+SHADES = ("#e3eef8", "#c5dcee", "#9cc4e1", "#6aa6cf", "#2f78ad", "#1f639b", "#08406f")
 """From few to many, for maps of counts."""
 
 _LIGHT = dict(
@@ -31,7 +31,7 @@ _DARK = {
     "lines": "#39414a",
 } | {
     f"shade-{number}": shade
-    for number, shade in enumerate(("#24384a", "#284e6d", "#2c668f", "#3a82b3", "#5ca2d1", "#8ec5e8", "#cfe8fa"), 1)
+    for number, shade in enumerate(("#24384a", "#284e6d", "#2a5d84", "#2f709e", "#5ca2d1", "#8ec5e8", "#cfe8fa"), 1)
 }
 COLORS = {"light": _LIGHT, "dark": _DARK}
 """By name, on a light and on a dark page."""
