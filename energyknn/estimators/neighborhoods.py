@@ -148,8 +148,9 @@ def weigh_training_rows(model: Any, X: Any) -> WeightedRows:
     Examples
     --------
     >>> from energyknn import KNNRegressor
-    >>> weigh_training_rows(KNNRegressor(2).fit([[0.0], [1.0], [3.0]], [0.0, 1.0, 3.0]), [[2.5]])
-    WeightedRows(indices=array([[2, 1]]), weights=array([[0.5, 0.5]]))
+    >>> found = weigh_training_rows(KNNRegressor(2).fit([[0.0], [1.0], [3.0]], [0.0, 1.0, 3.0]), [[2.5]])
+    >>> found.indices.tolist(), found.weights.tolist()
+    ([[2, 1]], [[0.5, 0.5]])
     """
     indices, weights = [], []
     for found in list_neighborhoods(model):
