@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -318,20 +317,6 @@ def test_tuning_goes_on_from_its_journal_and_notices_every_change(cluster: Any, 
             score_candidates_on_ray(X, make_targets(X), **(options | {name: value}))
     with pytest.raises(JournalError, match=r"another study \(X: "):
         score_candidates_on_ray(X + 1e-9, make_targets(X), **options)
-
-
-@ray_cluster
-def test_the_readmes_script_runs(cluster: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    import ray
-
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (script,) = re.findall(r"```py\n(.*?)```", readme, flags=re.DOTALL)
-    ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
-    try:
-        exec(compile(script, "README.md", "exec"), {})  # noqa: S102 - the README's own script
-    finally:
-        ray.shutdown()
-    assert "RunReport(n_units=2, n_restored=0, n_done=2" in capsys.readouterr().out
 
 
 # Bad clusters
