@@ -18,6 +18,7 @@ FOLDER = Path(__file__).parent
 GENERATED = FOLDER / "generated"  # git ignores it
 sys.path[:0] = [str(FOLDER), str(FOLDER.parent / "benchmarks")]
 
+# These are found only on the path that the line above extends.
 import pictures  # noqa: E402
 from harness.page import make_search_table, render_page, sort_cases  # noqa: E402
 from harness.runs import read_run  # noqa: E402

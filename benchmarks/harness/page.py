@@ -85,7 +85,7 @@ def format_ratio_spread(case: Case) -> str:
 def make_table(cases: Sequence[Case]) -> str:
     """Return a Markdown table of cases with a rival."""
     lines = [
-        "| case | rival | ours is | ours | rival's | to be at least | remark |",
+        "| case | compared with | energyknn is | energyknn takes | the other takes | required | remark |",
         "| --- | --- | ---: | ---: | ---: | ---: | --- |",
     ]
     for case in cases:
@@ -124,7 +124,10 @@ def make_search_table(run: Mapping[str, Any]) -> str:
         if case["question"] == question and case["case"].startswith(start)
     ]
     worst = list_worst(compared)
-    lines = ["| | rival | ours is (95 % interval) | ours | rival's |", "| --- | --- | ---: | ---: | ---: |"]
+    lines = [
+        "| | compared with | energyknn is (95 % interval) | energyknn takes | the other takes |",
+        "| --- | --- | ---: | ---: | ---: |",
+    ]
     for case in (*chosen, *(case for case in worst if case not in chosen)):
         remark = "" if case.get("exact", True) else f" (recall {case['recall']:.3f})"
         figures = f"{format_ratio(case)}{format_ratio_spread(case)}"
@@ -161,10 +164,10 @@ def make_readme_figures(drop_in: Mapping[str, Any], run: Mapping[str, Any]) -> s
         f"(benchmarks/pictures/{DROP_IN}.png)\n\n"
         f"*Drawn from benchmarks/results/drop-in.json: {describe_source(drop_in)}. Where GridSearchCV takes minutes, "
         f"some of its candidates were timed and multiplied.*\n\n"
-        f"**Where it does not pay:** ours is slower than its rival in {slower} of {len(compared)} cases of "
-        f"[the benchmarks](benchmarks/RESULTS.md#where-it-does-not-pay). In the worst ({worst['question']}: "
-        f"{worst['case']}) it is {format_ratio(worst)} than {worst['rival']}: "
-        f"{format_seconds(worst['ours_seconds'])}, not {format_seconds(worst['rival_seconds'])}."
+        f"**Where it does not pay:** in {slower} of {len(compared)} cases of "
+        f"[the benchmarks](benchmarks/RESULTS.md#where-it-does-not-pay), energyknn is slower than what it is compared "
+        f"with. The worst case is {worst['question']}, {worst['case']}: energyknn takes "
+        f"{format_seconds(worst['ours_seconds'])}, and {worst['rival']} takes {format_seconds(worst['rival_seconds'])}."
     )
 
 

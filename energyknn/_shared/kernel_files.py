@@ -118,7 +118,7 @@ class _SealedFiles(caching.IndexDataCacheFile):
                 return found and found[2]
         except OSError:
             return None
-        except Exception as error:
+        except Exception as error:  # a damaged pickle may raise anything
             _LOG.debug("%s: %r", self._index_path, error)
         self.discard()
         return None
@@ -196,7 +196,7 @@ class KernelCache(caching.FunctionCache):
             self._cache_file = file
             try:
                 found = super().load_overload(sig, target_context)
-            except Exception as error:
+            except Exception as error:  # so may a damaged kernel
                 _LOG.debug("%s: %r", self, error)
                 file.discard()
             else:
