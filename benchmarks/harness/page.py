@@ -167,7 +167,8 @@ def make_readme_figures(drop_in: Mapping[str, Any], run: Mapping[str, Any]) -> s
         f"**Where it does not pay:** in {slower} of {len(compared)} cases of "
         f"[the benchmarks](benchmarks/RESULTS.md#where-it-does-not-pay), energyknn is slower than what it is compared "
         f"with. The worst case is {worst['question']}, {worst['case']}: energyknn takes "
-        f"{format_seconds(worst['ours_seconds'])}, and {worst['rival']} takes {format_seconds(worst['rival_seconds'])}."
+        f"{format_seconds(worst['ours_seconds'])}, which is {format_ratio(worst)} than {worst['rival']} "
+        f"({format_seconds(worst['rival_seconds'])})."
     )
 
 
