@@ -53,7 +53,9 @@ _LEARNING: Mapping[str, dict[str, int]] = {
     "normal": {"n_maps": 1, "n_rounds": 15},
     "best": {"n_maps": 4, "n_rounds": 60},
 }
-_FEWEST_TO_LEARN = 200  # rows; a map that is learned from fewer is no better than tuned neighbours
+FEWEST_TO_LEARN = 200
+"""Rows. A map that is learned from fewer is no better than tuned neighbours."""
+
 _N_FOLDS = 5
 _MOST_NEIGHBORS = 100
 _VOTERS = (*range(1, 11), 12, 15, 18, 22, 27, 33, 40, 50, 60, 75, 100)  # each setting of a vote is scored by itself
@@ -321,7 +323,7 @@ class NeighborsModel(BaseEstimator):
     def _choose_fit(self, schema: Schema, n_rows: int) -> Callable[[pd.DataFrame, NDArray[Any]], Any]:
         """Return the function that fits encoded rows."""
         may_learn = self.estimator is None and not schema.classifies
-        learns = may_learn and self.effort != "quick" and n_rows >= _FEWEST_TO_LEARN
+        learns = may_learn and self.effort != "quick" and n_rows >= FEWEST_TO_LEARN
 
         def fit(X: pd.DataFrame, y: NDArray[Any]) -> Any:
             if self.estimator is not None:

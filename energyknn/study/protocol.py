@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -81,7 +81,9 @@ class Prepared:
 
 
 def take_rows(data: Prepared, n_train: int | None = None, n_tested: int | None = None) -> Prepared:
-    """Take the first rows, which are in random order, with what is left of the folds.
+    """Take fewer rows, in their order, with what is left of the folds.
+
+    The training rows lie evenly apart, so each fold keeps its share of them. Both sides are in random order.
 
     Parameters
     ----------
@@ -97,11 +99,20 @@ def take_rows(data: Prepared, n_train: int | None = None, n_tested: int | None =
     Prepared
         Row numbers of the folds count the rows that were taken.
     """
-    n = len(data.y_train) if n_train is None else n_train
-    folds = [Split(fold.train[fold.train < n], fold.test[fold.test < n][:n_tested]) for fold in data.folds]
-    groups = None if data.groups is None else data.groups[:n]
-    kept = Prepared(data.X_train.iloc[:n], data.X_test.iloc[:n_tested], data.y_train[:n], data.y_test[:n_tested], ())
-    return replace(kept, folds=tuple(folds), groups=groups)
+    n_all = len(data.y_train)
+    n = n_all if n_train is None else n_train
+    rows = np.arange(n) * n_all // n
+    places = np.full(n_all, -1)
+    places[rows] = np.arange(n)
+    folds = [[places[side][places[side] >= 0] for side in fold] for fold in data.folds]
+    return Prepared(
+        data.X_train.iloc[rows],
+        data.X_test.iloc[:n_tested],
+        data.y_train[rows],
+        data.y_test[:n_tested],
+        tuple(Split(train, test[:n_tested]) for train, test in folds),
+        None if data.groups is None else data.groups[rows],
+    )
 
 
 @in_one_line

@@ -8,15 +8,19 @@ from dataclasses import replace
 from itertools import count, pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_tracks import make_tracks
 
+import energyknn.study.comparison.budget as planning
 from energyknn.errors import DataFileError
+from energyknn.progress import track_silently
 from energyknn.schema import make_schema
 from energyknn.study.cli import main
 from energyknn.study.comparison.budget import (
     OVER_BUDGET,
     PARTS,
+    TOO_FEW,
     Cost,
     Rung,
     list_rungs,
@@ -140,14 +144,25 @@ def test_steps_are_timed_with_the_clock_that_is_given(data, models):
         assert cost.row > 0
 
 
-def test_rows_that_are_taken_keep_their_folds(data):
-    few = take_rows(data, 200, 30)
-    assert (len(few.y_train), len(few.X_test), len(few.folds)) == (200, 30, 4)
-    for fold, whole in zip(few.folds, data.folds, strict=True):
-        assert set(fold.train) == {row for row in whole.train if row < 200}
-        assert set(fold.test) <= {row for row in whole.test if row < 200}
-        assert len(fold.test) <= 30
-    assert take_rows(data).X_train.equals(data.X_train)
+@pytest.mark.parametrize("n_train", [8, 80, 200])
+def test_rows_that_are_taken_keep_their_folds_and_each_fold_keeps_both_sides(data, n_train):
+    few = take_rows(data, n_train, 30)
+    assert (len(few.y_train), len(few.X_test), len(few.folds)) == (n_train, 30, 4)
+    whole_side = {label: number for number, fold in enumerate(data.folds) for label in data.X_train.index[fold.test]}
+    for number, fold in enumerate(few.folds):
+        held = min(n_train // 4, 30)
+        assert (len(fold.train), len(fold.test)) == (n_train - n_train // 4, held)
+        assert {whole_side[label] for label in few.X_train.index[fold.test]} == {number}
+        assert number not in {whole_side[label] for label in few.X_train.index[fold.train]}
+    assert few.y_train.tolist() == [data.y_train[data.X_train.index.get_loc(label)] for label in few.X_train.index]
+
+
+def test_all_rows_are_taken_as_they_are(data):
+    same = take_rows(data)
+    assert same.X_train.equals(data.X_train)
+    for fold, whole in zip(same.folds, data.folds, strict=True):
+        assert fold.train.tolist() == whole.train.tolist()
+        assert fold.test.tolist() == whole.test.tolist()
 
 
 # ------------------------------------------------------------------------------------------------- the job
@@ -227,6 +242,40 @@ def test_an_interrupt_before_any_model_keeps_the_study(table, study):
     assert found == {}
     assert analyses["errors"] == {}
     assert set(analyses["left_out"]) == {"mean", NOTEBOOK, "boosted trees", *PARTS.values()}
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("groups", ["none", "songs"])
+@pytest.mark.parametrize("part", PARTS)
+def test_each_part_runs_on_whatever_a_budget_leaves_of_it(table, monkeypatch, part, groups):
+    monkeypatch.setattr(planning, "_FEWEST_SAMPLED", 80)
+    schema = make_schema(target="energy", numbers=["loudness", "tempo"], texts=["name", "artists"])
+    study = run_study(table, Protocol(groups=groups), choose_tool("one-search"), schema=schema)
+    listed = list_models(["loudness", "tempo"], n_neighbors=5, schema=schema, learning=TINY)
+    comparison = beyond._Comparison(table, study, schema, listed, track_silently)
+    fits = dict.fromkeys((NOTEBOOK, ONE_MAP, LEARNED, "boosted trees"), 1.0)
+    rungs = dict(planning._list_parts(study.data, COSTS, fits, (80, 80), schema))[part]
+    assert len(rungs) > 1
+    for rung in rungs:
+        comparison.list_parts(n_tested=None)[part](**rung.settings)
+    assert comparison.analyses.keys() - {"reduced", "left_out", "interrupted"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_rows", [30, 60, 120])
+def test_few_rows_are_compared_as_far_as_they_reach(tmp_path, capsys, n_rows):
+    rng = np.random.default_rng(0)
+    homes = pd.DataFrame({"area": rng.uniform(20, 200, n_rows).round(1), "town": rng.choice(list("abc"), n_rows)})
+    homes["price"] = (homes["area"] * 1000 + rng.normal(0, 1e4, n_rows)).round()
+    homes.to_csv(tmp_path / "homes.csv", index=False)
+    asked = ["reproduce", "--data", str(tmp_path / "homes.csv"), "--target", "price", "--beyond", "--budget", "20s"]
+    assert main([*asked, "--out", str(tmp_path / "out")]) == 0
+    results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    assert {"mean", NOTEBOOK} <= set(results["beyond"])
+    left_out = results["beyond_analyses"]["left_out"]
+    assert {left_out[name] for name in (ONE_MAP, LEARNED, "columns")} == {TOO_FEW}
+    assert (left_out.get("intervals") == TOO_FEW) == (n_rows < 119)
+    assert "left out: columns (too few rows)" in " ".join(capsys.readouterr().out.split())
 
 
 def test_classes_and_impossible_budgets_are_refused_before_any_work(tmp_path):

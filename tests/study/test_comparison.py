@@ -15,7 +15,7 @@ from scipy.stats import norm, t
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import root_mean_squared_error
-from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, cross_val_score, learning_curve
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ShuffleSplit, cross_val_score, learning_curve
 from threadpoolctl import threadpool_limits
 
 from energyknn import KNNRegressor
@@ -402,8 +402,12 @@ def test_a_nested_estimate_is_a_grid_search_inside_each_fold(data):
 
 def test_a_nested_estimate_can_keep_songs_on_one_side(data):
     songs = np.arange(len(data.y_train)) // 2
-    found = estimate_nested(data, range(1, 10), songs=songs)
-    assert len(found.n_neighbors) == 4
+    grouped = replace(data, groups=songs)
+    found = estimate_nested(grouped, range(1, 10))
+    for fold, k in zip(data.folds, found.n_neighbors, strict=True):
+        inner = GroupKFold(4).split(fold.train, groups=songs[fold.train])
+        search = GridSearchCV(KNNRegressor(), {"n_neighbors": list(range(1, 10))}, cv=list(inner))
+        assert k == search.fit(data.X_train.iloc[fold.train], data.y_train[fold.train]).best_params_["n_neighbors"]
     assert found.plain_rmse == estimate_nested(data, range(1, 10)).plain_rmse
 
 

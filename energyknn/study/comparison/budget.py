@@ -40,6 +40,9 @@ PARTS = {
 OVER_BUDGET = "no time for it in the budget"
 """Why a model or a part is left out of a plan."""
 
+TOO_FEW = "too few rows"
+"""Why a model or a part is left out of a plan, whatever the budget."""
+
 _FOR_MODELS = 0.6  # share of the budget; the parts get what is left
 _WEIGHTS = {LEARNED: 3.0, TUNED_TREES: 2.0, "intervals": 2.0, "columns": 3.0}  # of ladders in the budget; others have 1
 _MOST_TIMED = 8_000  # training rows that steps are timed on
@@ -48,6 +51,7 @@ _ENOUGH_TESTED = 5_000  # rows that tell an RMSE to about 2 %
 _FOR_PREDICTIONS = 0.1  # share of the budget that predictions of all rows may take
 _FEWEST_DRAWN = 1_500  # rows in a round of a learned map
 _FEWEST_SAMPLED = 2_000  # training rows of a part
+_FEWEST_CALIBRATED = 95  # training rows; a fifth of them calibrates intervals for up to 95 %
 _FEW = 4  # steps that are timed
 _HARDER = 1.2  # times longer that random settings of trees take than the first one, which is timed
 _SHUFFLES = 3  # of a column
@@ -165,7 +169,8 @@ def plan_comparison(
     Returns
     -------
     Plan
-        Models and parts whose least is too long are left out, but never those that have no steps.
+        Models and parts whose least is too long are left out, but never those that have no steps. Parts that need more
+        rows than there are, are left out too.
     """
     if costs is None:
         models_to_time = track(list(models), "Time a few steps of each model")
@@ -184,7 +189,9 @@ def plan_comparison(
     kept = {name: rung for name, rung in chosen.items() if rung}
     of_fit = {name: (rung.seconds - rows * costs[name].row) / fits for name, rung in kept.items()}
     left = max(budget - sum(rung.seconds for rung in kept.values()), 0.0)
-    chosen |= share_out(left, dict(_list_parts(data, costs, of_fit, asked, schema)))
+    parts = dict(_list_parts(data, costs, of_fit, asked, schema))
+    chosen |= share_out(left, parts)
+    impossible = [name for name in PARTS if name not in parts and not (name == "columns" and ONE_MAP in models)]
     kept = {name: rung for name, rung in chosen.items() if rung}
     smaller = {PARTS.get(name, name): rung.words for name, rung in kept.items() if rung.words}
     return Plan(
@@ -193,7 +200,11 @@ def plan_comparison(
         None if n_tested >= len(data.y_test) else n_tested,
         {name: kept[name].settings for name in PARTS if name in kept},
         _describe_sizes(data, n_folds, n_tested) | smaller,
-        {PARTS.get(name, name): OVER_BUDGET for name in (*models, *PARTS) if name not in kept},
+        {
+            PARTS.get(name, name): TOO_FEW if name in impossible else OVER_BUDGET
+            for name in (*models, *PARTS)
+            if name not in kept
+        },
         {name: rung.seconds for name, rung in kept.items()},
         dict(costs),
     )
@@ -402,7 +413,8 @@ def _list_parts(
         if name in fits:
             seconds = fits[name] + costs[name].row * (3 * asked[0] + 0.4 * n_train)
             intervals += _on_fewer_rows(seconds, n_train, {"model": name}, "" if name == LEARNED else f"of {name}")
-    yield "intervals", sorted(intervals, key=lambda rung: -rung.seconds)
+    if n_train >= _FEWEST_CALIBRATED:
+        yield "intervals", sorted(intervals, key=lambda rung: -rung.seconds)
     if ONE_MAP in fits:
         yield "columns", list(_list_columns(data, costs[ONE_MAP], fits[ONE_MAP], schema))
 

@@ -16,7 +16,7 @@ from energyknn._shared.showing import in_one_line
 from energyknn.fitting import evaluate
 from energyknn.progress import Track, track_silently
 from energyknn.schema import Schema
-from energyknn.splitting import fold_groups, fold_rows
+from energyknn.splitting import Split, fold_groups, fold_rows
 from energyknn.study.comparison import bootstrap
 from energyknn.study.notebook import SPOTIFY, holds_tracks
 from energyknn.study.protocol import Prepared, Protocol, prepare
@@ -153,7 +153,7 @@ def measure_effects(
     For the songs, one model learns without the training rows whose song is among the test rows. The other learns
     without as many of the remaining rows, so both learn from equally many. The bootstrap draws whole songs.
     """
-    usual = prepare(table, protocol, schema=schema) if data is None else data
+    usual = prepare(table, protocol, schema=schema, n_neighbors=1) if data is None else data
     others = {"scale learned from all rows": replace(protocol, scaling="train_only")}
     if protocol.scaling == "train_only":
         others = {"scale learned from training rows": replace(protocol, scaling="all_rows")}
@@ -161,7 +161,7 @@ def measure_effects(
         others["reference year"] = replace(protocol, reference_year=OTHER_REFERENCE_YEAR)
     predicted, effects = _predict(model, usual), []
     for name in track(list(others), "Measure the protocol"):
-        changed = _predict(model, prepare(table, others[name], schema=schema))
+        changed = _predict(model, prepare(table, others[name], schema=schema, n_neighbors=1))
         effects.append(_compare(name, usual, (predicted, changed), len(usual.y_train)))
     songs = label_songs(table, schema)
     rest, control = _part_songs(songs, usual, protocol.random_state)
@@ -326,18 +326,17 @@ def _label(places: NDArray[np.intp], names: Sequence[str]) -> pd.Categorical[str
 
 
 def estimate_nested(
-    data: Prepared, n_neighbors: Sequence[int], *, songs: ArrayLike | None = None, track: Track[Any] = track_silently
+    data: Prepared, n_neighbors: Sequence[int], *, track: Track[Any] = track_silently
 ) -> NestedEstimate:
     """Estimate the error of neighbours whose k is chosen anew inside each fold.
 
     Parameters
     ----------
     data : Prepared
-        Training rows and their folds; no test row is used.
+        Training rows and their folds; no test row is used. Where they have groups, these stay on one side of the inner
+        folds too. There are as many inner folds as outer ones.
     n_neighbors : sequence of int
-        Candidates.
-    songs : array-like of shape (n_train,) or None, default=None
-        Song of each training row, to keep songs on one side of the inner folds too.
+        Candidates. Those above the training rows of an inner fold are left out.
     track : Track, default=track_silently
         Shows progress by folds.
 
@@ -353,15 +352,14 @@ def estimate_nested(
     selection, 2006.
     """
     scoring = {"r2": "r2", "rmse": "neg_root_mean_squared_error"}
-    candidates = [Candidate(k) for k in n_neighbors]
+    inner = [_fold_inside(data, fold.train) for fold in data.folds]
+    limit = min(len(fold.train) for folds in inner for fold in folds)
+    candidates = [Candidate(k) for k in n_neighbors if k <= limit]
     outer = score_candidates(data.X_train, data.y_train, candidates=candidates, folds=data.folds, scoring=scoring)
-    labels = None if songs is None else np.asarray(songs)
     chosen = []
-    for fold in track(list(data.folds), "Choose inside each fold"):
-        rows = fold.train
-        inner = fold_rows(len(rows)) if labels is None else fold_groups(labels[rows])
-        X, y = data.X_train.iloc[rows], data.y_train[rows]
-        scores = score_candidates(X, y, candidates=candidates, folds=inner, scoring=scoring)
+    for fold, folds in track(list(zip(data.folds, inner, strict=True)), "Choose inside each fold"):
+        X, y = data.X_train.iloc[fold.train], data.y_train[fold.train]
+        scores = score_candidates(X, y, candidates=candidates, folds=folds, scoring=scoring)
         chosen.append(scores.test["r2"].best)
     errors = -np.asarray(outer.test["rmse"], dtype=np.float64)
     best = outer.test["r2"].best
@@ -373,3 +371,12 @@ def estimate_nested(
         tuple(plain.tolist()),
         bootstrap.estimate_over_splits(nested, plain, test_share=1 / (len(chosen) - 1)),
     )
+
+
+def _fold_inside(data: Prepared, rows: NDArray[np.int64]) -> tuple[Split, ...]:
+    """Cut training rows of a fold into folds, which keep groups together where there are two or more."""
+    groups = None if data.groups is None else data.groups[rows]
+    n_groups = 0 if groups is None else len(np.unique(groups))
+    if groups is None or n_groups < 2:
+        return fold_rows(len(rows), n_splits=len(data.folds))
+    return fold_groups(groups, n_splits=min(len(data.folds), n_groups))

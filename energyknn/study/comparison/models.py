@@ -19,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from energyknn.estimators import KNNRegressor, MetricMap, make_learned_regressor
 from energyknn.fitting import Scores, evaluate, fit_in_groups
 from energyknn.learning.planes import weigh_softly
+from energyknn.neighbors_model import FEWEST_TO_LEARN
 from energyknn.progress import Track, track_silently
 from energyknn.schema import Schema
 from energyknn.study.comparison.bootstrap import Estimate, estimate_rmse
@@ -27,8 +28,15 @@ from energyknn.study.notebook import SPOTIFY
 from energyknn.study.protocol import Prepared
 
 NOTEBOOK, LEARNED, TUNED_TREES = "neighbours, equal weights", "neighbours, joined learned maps", "boosted trees, tuned"
-ONE_MAP, BOOSTED_TREES = "neighbours, one learned map", "boosted trees"
+COLUMN_WEIGHTS, ONE_MAP, BOOSTED_TREES = (
+    "neighbours, one weight per column",
+    "neighbours, one learned map",
+    "boosted trees",
+)
 """Names of models that others refer to."""
+
+THAT_LEARN = (COLUMN_WEIGHTS, ONE_MAP, LEARNED)
+"""Models that learn a distance."""
 
 WITH_CURVES = (NOTEBOOK, ONE_MAP, BOOSTED_TREES)
 """Models that the learning curve shows. Those that tune or average would take hours."""
@@ -62,6 +70,7 @@ def list_models(
     columns: Sequence[str],
     *,
     n_neighbors: int,
+    n_train: float = np.inf,
     schema: Schema = SPOTIFY,
     random_state: int = 42,
     learning: Mapping[str, Any] | None = None,
@@ -75,6 +84,8 @@ def list_models(
         Columns of the design matrix.
     n_neighbors : int
         The k of the study's tuned model.
+    n_train : int, default=infinity
+        Training rows of the smallest fit. With fewer than 200, the models that learn a distance are left out.
     schema : Schema, default=SPOTIFY
         The role of each column.
     random_state : int, default=42
@@ -103,10 +114,10 @@ def list_models(
         models["loudness alone"] = make_pipeline(loudness, LinearRegression())
     diagonal = MetricMap(**{**of_map, "form": "diagonal", "n_maps": 1, "ridge": np.inf})
     soft = KNNRegressor(of_map.get("n_neighbors", 100), weights=weigh_softly)
-    return models | {
+    models |= {
         "ordinary least squares": LinearRegression(),
         NOTEBOOK: KNNRegressor(n_neighbors),
-        "neighbours, one weight per column": make_pipeline(diagonal, soft),
+        COLUMN_WEIGHTS: make_pipeline(diagonal, soft),
         ONE_MAP: make_learned_regressor(numbers, indicators, **{**options, "n_maps": 1}),
         LEARNED: make_learned_regressor(numbers, indicators, **options),
         "random forest": RandomForestRegressor(**forest, n_jobs=-1),
@@ -117,6 +128,8 @@ def list_models(
             if name not in missing
         },
     }
+    learns = n_train >= FEWEST_TO_LEARN
+    return {name: model for name, model in models.items() if learns or name not in THAT_LEARN}
 
 
 def compare_models(

@@ -18,7 +18,7 @@ from energyknn.progress import Track, track_on_stderr, track_silently
 from energyknn.schema import Schema
 from energyknn.study import describing
 from energyknn.study.comparison import diagnostics, models
-from energyknn.study.comparison.budget import PARTS, Plan, plan_comparison
+from energyknn.study.comparison.budget import PARTS, TOO_FEW, Plan, plan_comparison
 from energyknn.study.comparison.columns import measure_columns
 from energyknn.study.comparison.coverage import measure_intervals_by_decade
 from energyknn.study.comparison.models import LEARNED, NOTEBOOK, ONE_MAP, TUNED_TREES
@@ -26,7 +26,7 @@ from energyknn.study.comparison.trees import find_missing_libraries
 from energyknn.study.notebook import LARGEST_N_NEIGHBORS
 from energyknn.study.protocol import Prepared, prepare, take_rows
 from energyknn.study.results import Analyses, ComparedModel
-from energyknn.study.run import Study, list_candidates
+from energyknn.study.run import Study
 
 _BY_GROUP = (NOTEBOOK, TUNED_TREES, LEARNED)
 _FOR_ONE_THREAD = 20_000  # training rows. With fewer, threads wait for one another longer than they compute
@@ -100,7 +100,13 @@ def compare_models_beyond(
     data = study.data
     build_index(np.zeros((2, 1)), engine="blocked").search(np.zeros((1, 1)), 1)  # may compile; not part of the budget
     started = clock()
-    listed = models.list_models(data.X_train.columns.tolist(), n_neighbors=study.tuned.n_neighbors, schema=schema)
+    listed = models.list_models(
+        data.X_train.columns.tolist(),
+        n_neighbors=study.tuned.n_neighbors,
+        n_train=min(len(fold.train) for fold in data.folds),
+        schema=schema,
+    )
+    too_few = {name: TOO_FEW for name in models.THAT_LEARN if name not in listed}
     if track is track_on_stderr:
         for model in listed.values():
             model.set_params(**{name: 1 for name in model.get_params() if name == "metricmap__verbose"})
@@ -112,7 +118,7 @@ def compare_models_beyond(
     try:
         with threadpool_limits(1 if len(data.y_train) < _FOR_ONE_THREAD else None):
             plan = plan_comparison(data, listed, planned, schema=schema, track=track)
-            analyses |= {"reduced": plan.reduced, "left_out": plan.left_out}
+            analyses |= {"reduced": plan.reduced, "left_out": too_few | plan.left_out}
             if budget is not None:
                 analyses["budget"] = {"seconds": budget, "measured": describing.make_plain(plan.measured)}
             tasks = comparison.list_tasks(plan)
@@ -150,15 +156,19 @@ class _Comparison:
             self.listed[name].set_params(**settings)
             act = partial(self.score_model, name, tested, plan.n_folds)
             tasks.append(Task(name, plan.work[name], act, can_wait=plan.measured[name].step > 0))
-        acts: dict[str, Callable[..., None]] = {
+        acts = self.list_parts(plan.n_tested)
+        parts = [Task(PARTS[name], plan.work[name], partial(acts[name], **plan.parts[name])) for name in plan.parts]
+        return tasks + parts
+
+    def list_parts(self, n_tested: int | None) -> dict[str, Callable[..., None]]:
+        """List what computes each part, on so many test rows."""
+        return {
             "learning_curve": self.measure_curves,
             "effects": self.measure_effects,
             "nested": self.estimate_nested,
-            "intervals": partial(self.measure_intervals, n_tested=plan.n_tested),
+            "intervals": partial(self.measure_intervals, n_tested=n_tested),
             "columns": self.measure_columns,
         }
-        parts = [Task(PARTS[name], plan.work[name], partial(acts[name], **plan.parts[name])) for name in plan.parts]
-        return tasks + parts
 
     def score_model(self, name: str, data: Prepared, n_folds: int) -> None:
         """Score a model on folds and test rows."""
@@ -186,9 +196,8 @@ class _Comparison:
 
     def estimate_nested(self, n_rows: int | None) -> None:
         """Estimate the error of neighbours whose k is chosen inside each fold."""
-        data, n_splits = take_rows(self.study.data, n_rows), self.study.protocol.n_splits
-        inner = min(len(fold.train) for fold in data.folds) * (n_splits - 1) // n_splits
-        candidates = list_candidates(1, inner, n=LARGEST_N_NEIGHBORS)
+        candidates = range(1, LARGEST_N_NEIGHBORS + 1)
+        data = take_rows(self.study.data, n_rows)
         self.analyses["nested"] = diagnostics.estimate_nested(data, candidates, track=self.track)
 
     def measure_intervals(self, model: str, n_rows: int | None, n_tested: int | None) -> None:
