@@ -1,4 +1,4 @@
-"""The page of the sample as a browser shows it: nothing that keeps people out, and few sheets in print."""
+"""The pages of the sample as a browser shows them: nothing that keeps people out, and few sheets in print."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from energyknn.loading import sample_path
+from energyknn.study.cli import main
 from energyknn.study.jobs.reproduce import reproduce
 
 pytest.importorskip("matplotlib")
@@ -30,11 +32,20 @@ document.getElementById("found").textContent = JSON.stringify(found.violations.m
 """
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("sample")
+def write_study(out: Path) -> Path:
     reproduce(None, out)
     return out / "report.html"
+
+
+def write_tuning(out: Path) -> Path:
+    varied = ["--weights", "uniform,distance", "--mismatch-cost", "8,1"]
+    assert main(["tune", "--data", str(sample_path()), *varied, "--quiet", "--report", str(out / "tuning.html")]) == 0
+    return out / "tuning.html"
+
+
+@pytest.fixture(scope="module", params=[write_study, write_tuning], ids=["study", "tuning"])
+def page(request, tmp_path_factory) -> Path:
+    return request.param(tmp_path_factory.mktemp("sample"))
 
 
 def browse(page: Path, *options: str) -> str:

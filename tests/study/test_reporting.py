@@ -9,7 +9,6 @@ import io
 import json
 import re
 import sys
-from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import pandas as pd
 import pytest
 from check_results import check_results
 from made_tracks import make_tracks
+from page_reader import PageReader
 from rich.console import Console
 
 from energyknn.fitting import Scores
@@ -231,29 +231,6 @@ def files(with_beyond, arrays):
 @pytest.fixture(scope="module")
 def page(files):
     return files["report.html"].decode()
-
-
-class PageReader(HTMLParser):
-    """Collects tags, addresses and text."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.pictures: list[dict[str, str | None]] = []
-        self.ids: list[str] = []
-        self.addresses: list[str] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.addresses += [value or "" for name, value in attrs if name in {"src", "href", "srcset", "action"}]
-        self.ids += [value or "" for name, value in attrs if name == "id"]
-        if tag == "svg":
-            self.pictures.append(dict(attrs))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 def test_the_made_up_results_follow_the_schema(with_beyond):

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from energyknn.errors import import_extra
 from energyknn.study.cli import options as shared
 from energyknn.study.cli.showing import choose_track, format_json, open_console, write_json
 from energyknn.study.column_choices import split_names
 
 _TOP = 20  # candidates
+_REPORT = Path("tuning.html")
+_ONE = {"weights": "uniform", "p": "2", "mismatch_cost": "8", "scaler": "as it is"}
+"""What is tried where an option does not say more."""
 
 SUMMARY = "score every candidate from one search per fold"
 DESCRIPTION = (
@@ -22,6 +28,7 @@ DESCRIPTION = (
 EXAMPLES = (
     "energyknn tune --data tracks.csv --n-neighbors 5:25 --top 5",
     "energyknn tune --data tracks.csv --weights uniform,distance --mismatch-cost 8,1,0 --out tuned.json",
+    "energyknn tune --data tracks.csv --weights uniform,distance --p 1,2 --report tuning.html",
     "energyknn tune --data - < tracks.csv",
     "energyknn tune --data tracks.csv --target tempo --numbers energy,loudness,danceability",
 )
@@ -32,11 +39,13 @@ def add_options(command: argparse.ArgumentParser) -> None:
     shared.add_data(command, required=True, stdin=True)
     text, whole = "candidates: 1:51, 1:51:10 or 5,7,9", shared.parse_sizes("1:51")
     shared.add_option(command, "--n-neighbors", "K", text, whole, type=shared.parse_sizes, shown="1:51")
-    shared.add_option(command, "--weights", "NAMES", "uniform, distance or a kernel", "uniform")
-    shared.add_option(command, "--p", "P", "1 Manhattan, 2 Euclidean, 1,2 for both", "2")
-    shared.add_option(command, "--mismatch-cost", "COSTS", "what a differing category costs: 8,1,0", "8")
+    shared.add_option(command, "--weights", "NAMES", "uniform, distance or a kernel", _ONE["weights"])
+    shared.add_option(command, "--p", "P", "1 Manhattan, 2 Euclidean, 1,2 for both", _ONE["p"])
+    shared.add_option(
+        command, "--mismatch-cost", "COSTS", "what a differing category costs: 8,1,0", _ONE["mismatch_cost"]
+    )
     text = "what scales the numbers once more, fold by fold: standard, robust, minmax"
-    shared.add_option(command, "--scaler", "NAMES", text, "as it is")
+    shared.add_option(command, "--scaler", "NAMES", text, _ONE["scaler"])
     text = "columns to leave out; each time it is given adds one more choice to that of all columns"
     shared.add_option(command, "--without", "NAMES", text, [], type=split_names, action="append", shown=None)
     shared.add_option(command, "--cv", "N", "number of folds", 4)
@@ -50,6 +59,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
     text = "JSON file to write, from which `energyknn fit --from` makes the best model"
     shared.add_option(
         command, "--out", "FILE", text, type=partial(shared.name_file, kind="JSON file", endings=(".json",))
+    )
+    text = "HTML page to write: the candidates as curves and tables. Without --out, the JSON file is written beside it"
+    named = partial(shared.name_file, kind="page", endings=(".html",))
+    shared.add_option(
+        command, "--report", "FILE", text, type=named, nargs="?", const=_REPORT, shown=f"{_REPORT}, if no FILE is given"
     )
     ray = command.add_argument_group("on a Ray cluster", "The same bits as on one machine, for files past one machine.")
     text = (
@@ -75,6 +89,7 @@ def _count_top(text: str) -> int | None:
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     from energyknn._shared.saving import staged_file
+    from energyknn.study.reporting.tuning_page import render_tuning
     from energyknn.tuning import SearchInterrupted
 
     if options.cv < 2:
@@ -83,6 +98,10 @@ def run(options: argparse.Namespace) -> None:
     if options.journal is not None and options.ray is None:
         message = "--journal is for --ray. Add --ray, or leave the journal out."
         raise shared.UserError(message)
+    if options.report is not None:
+        for module in ("matplotlib", "jinja2"):
+            import_extra(module, extra="report")
+        options.out = options.out or options.report.with_suffix(".json")
     try:
         with shared.take_data(options):
             results = _tune(options)
@@ -94,6 +113,10 @@ def run(options: argparse.Namespace) -> None:
     if options.out is not None:
         with staged_file(options.out) as path:
             path.write_text(format_json(results), encoding="utf-8")
+    if options.report is not None:
+        page = render_tuning(results, command=_write_command(results, options), saved=os.fspath(options.out))
+        with staged_file(options.report) as path:
+            path.write_text(page, encoding="utf-8")
     if options.json:
         write_json(results)
     else:
@@ -126,6 +149,22 @@ def _tune(options: argparse.Namespace) -> dict[str, Any]:
     )
 
 
+def _write_command(results: dict[str, Any], options: argparse.Namespace) -> str:
+    """Return the command that scores the same candidates again and writes the page, as a shell takes it."""
+    from energyknn.study.jobs.reproduce import write_sizes
+
+    words = [*results["data"]["arguments"], "--n-neighbors", write_sizes(options.n_neighbors)]
+    for name, usual in _ONE.items():
+        words += [f"--{name.replace('_', '-')}", getattr(options, name)] if getattr(options, name) != usual else []
+    if any(column["role"] == "year" for column in results["schema"]["columns"]):
+        words += ["--reference-year", str(options.reference_year)]
+    for names in options.without:
+        words += ["--without", ",".join(names)]
+    words += ["--cv", str(options.cv), "--scoring", results["scoring"], "--scaling", results["scaling"]]
+    words += ["--report", os.fspath(options.report)]
+    return shlex.join(["energyknn", "tune", *words])
+
+
 def _show(results: dict[str, Any], options: argparse.Namespace) -> None:
     """Print the best candidates, what else there is to say, the best, and the command that fits it."""
     from energyknn.study.reporting.tuning import describe_tuning, name_fit, tabulate_candidates
@@ -140,6 +179,8 @@ def _show(results: dict[str, Any], options: argparse.Namespace) -> None:
     for line in others:
         console.print(line)
     console.print(best, style="bold")
+    if options.report is not None:
+        console.print(f"Written: {options.report}, {options.out}", soft_wrap=True)
     if options.out is not None:
         console.print(f"Fit it: {name_fit(results, os.fspath(options.out))}", soft_wrap=True)
     elif not options.quiet:

@@ -235,15 +235,21 @@ def write_command(
         words += ["--reference-year", str(choices.reference_year)]
     words += ["--search", choices.tool]
     words += ["--scaling", scaling] if scaling else []
-    words += ["--n-neighbors", _write_sizes(choices.n_neighbors)] if choices.n_neighbors else []
+    words += ["--n-neighbors", write_sizes(choices.n_neighbors)] if choices.n_neighbors else []
     asked = {"--use-gpu": choices.use_gpu, "--beyond": beyond, "--no-honest": not choices.honest}
     words += [option for option, is_asked in asked.items() if is_asked]
     words += ["--budget", "none" if budget is None else f"{budget:g}s"] if beyond else []
     return shlex.join(["energyknn", "reproduce", *words])
 
 
-def _write_sizes(sizes: Sequence[int]) -> str:
-    """Write numbers of neighbours as `--n-neighbors` takes them."""
+def write_sizes(sizes: Sequence[int]) -> str:
+    """Write numbers of neighbours as `--n-neighbors` takes them.
+
+    Examples
+    --------
+    >>> write_sizes([5, 6, 7]), write_sizes([1, 11, 21])
+    ('5:7', '1,11,21')
+    """
     first, last = sizes[0], sizes[-1]
     return f"{first}:{last}" if list(sizes) == list(range(first, last + 1)) else ",".join(map(str, sizes))
 

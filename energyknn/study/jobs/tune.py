@@ -26,6 +26,7 @@ from energyknn.inspection import group_columns
 from energyknn.progress import Track, track_silently
 from energyknn.schema import Schema
 from energyknn.study.dataset import Dataset, read_dataset
+from energyknn.study.describing import describe_dataset
 from energyknn.study.notebook import SPOTIFY
 from energyknn.study.protocol import Prepared, Protocol, prepare
 from energyknn.tuning import Candidate, CandidateScores, ScoreTable, compare_candidates, score_candidates
@@ -148,6 +149,7 @@ def tune(
     best, smoothest = scores.best, scores.smoothest
     compared = compare_candidates(scores[best], scores[smoothest], test_share=1 / (protocol.n_splits - 1))
     return {
+        "schema": describe_dataset(dataset)["schema"],
         "data": {"path": dataset.path, "sha256": dataset.sha256, "arguments": list(dataset.arguments)},
         "scaling": protocol.scaling,
         "scoring": scoring,

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from energyknn.errors import import_extra
 from energyknn.study.reporting import tables
 from energyknn.study.reporting.axes import Picture
 from energyknn.study.reporting.class_pictures import draw_class_pictures
-from energyknn.study.reporting.colors import write_variables
+from energyknn.study.reporting.html import list_chapters, render_html, say
 from energyknn.study.reporting.pictures import StudyArrays, draw_pictures
 from energyknn.study.reporting.words import Words, write_number
 from energyknn.study.results import Analyses, AnyResults, ClassResults, ComparedModel, NumberResults, Results
@@ -40,32 +37,11 @@ def render_page(results: AnyResults, pictures: Mapping[str, Picture]) -> str:
     ImportError
         If the extra ``report`` is not installed.
     """
-    jinja = import_extra("jinja2", extra="report")
-    loader = jinja.PackageLoader("energyknn.study.reporting", "")
-    options = {"autoescape": True, "undefined": jinja.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
-    environment = jinja.Environment(loader=loader, **options)
-    environment.filters |= dict[str, Any](
-        figure=tables.format_value,
-        difference=tables.format_difference,
-        score=tables.format_score,
-        amount=write_number,
-        say=_say,
-    )
     if "notebook" in results:
         name, described = "report.html.j2", _describe_notebooks(cast("Results", results))
     else:
         name, described = "own_report.html.j2", _describe_own(results)
-    script = environment.get_template("tables.js.j2").render()
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    shown: dict[str, Any] = {
-        **_describe(results),
-        **described,
-        "pictures": pictures,
-        "variables": write_variables,
-        "script": script,
-        "script_hash": f"sha256-{digest}",
-    }
-    return str(environment.get_template(name).render(shown))
+    return render_html(name, {**_describe(results), **described}, pictures)
 
 
 def render_report(results: AnyResults, arrays: StudyArrays | None) -> dict[str, bytes]:
@@ -102,12 +78,13 @@ def _describe(results: AnyResults) -> dict[str, Any]:
     found: dict[str, Any] = dict(results)
     models = sorted(found.get("beyond", {}).items(), key=lambda item: item[1]["test"]["rmse"])
     words = Words.of(results)
-    key, contents = "accuracy" if "classes" in results else "r2", _list_contents(results)
+    key = "accuracy" if "classes" in results else "r2"
     return {
         "notebook": None,
         **results,
         "words": words,
-        "contents": contents,
+        **_list_contents(results),
+        "heading": f"{words.target} by k-nearest neighbours: report",
         "colors": {
             "blue": f"this run, on {words.row}s that were held out",
             "green": f"this run, on training {words.row}s",
@@ -116,7 +93,6 @@ def _describe(results: AnyResults) -> dict[str, Any]:
             "red": "where the figures should be",
             "grey": "for comparison",
         },
-        "titles": {part["id"]: part["title"] for chapter in contents for part in (chapter, *chapter["parts"])},
         "suggestions": list(_list_suggestions(results)),
         "honest": found.get("honest"),
         "beyond": _describe_beyond(found["beyond_analyses"], models) if models else None,
@@ -130,7 +106,7 @@ def _describe(results: AnyResults) -> dict[str, Any]:
     }
 
 
-def _list_contents(results: AnyResults) -> list[dict[str, Any]]:
+def _list_contents(results: AnyResults) -> dict[str, Any]:
     """Return the chapters of the page with the sections that this study has; their titles stand here alone."""
     words, tracks = Words.of(results), "notebook" in results
     scores = {"comparison": "The notebook beside this run"} if tracks else {"scores": "Scores of the models"}
@@ -161,10 +137,7 @@ def _list_contents(results: AnyResults) -> list[dict[str, Any]]:
             },
         ),
     }
-    return [
-        {"id": key, "title": title, "parts": [{"id": inner, "title": words} for inner, words in parts.items()]}
-        for key, (title, parts) in chapters.items()
-    ]
+    return list_chapters(chapters)
 
 
 def _list_suggestions(results: AnyResults) -> Iterator[tuple[str, str]]:
@@ -274,7 +247,7 @@ def _list_protocol(results: AnyResults) -> Iterator[tuple[str, str]]:
     for part in (results["data"], results["protocol"]):
         for name, value in part.items():
             if shown.get(name, True):
-                yield _NAMES.get(name, name.replace("_", " ")), _say(value, name)
+                yield _NAMES.get(name, name.replace("_", " ")), say(value, name)
 
 
 def _list_machine(results: AnyResults) -> Iterator[tuple[str, str]]:
@@ -282,21 +255,3 @@ def _list_machine(results: AnyResults) -> Iterator[tuple[str, str]]:
     environment: Mapping[str, Any] = results["environment"]
     yield from ((name, str(value)) for name, value in environment.items() if name != "packages")
     yield from environment["packages"].items()
-
-
-def _say(value: object, name: str = "") -> str:
-    """Write a value of the results in words; counts get their thousands set apart."""
-    if name.endswith("rows") or name == "nulls":
-        return f"{value:,}"
-    known = {
-        "all_rows": "all rows",
-        "train_only": "training rows",
-        "repeats": "rows with equal features",
-        "none": "nothing",
-        "one-search": "one search per fold",
-        "grid": "GridSearchCV",
-        "ray": "Ray Tune",
-        "True": "yes",
-        "False": "no",
-    }
-    return known.get(str(value), str(value))

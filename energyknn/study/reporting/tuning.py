@@ -53,7 +53,7 @@ def describe_tuning(results: Mapping[str, Any]) -> list[str]:
     score = f"mean {name_scoring(results['scoring'])} {format_score(best['mean_test_score'])}"
     deviation = f"sd over {results['folds']} folds {format_score(best['std_test_score'])}"
     return [
-        _describe_smoothest(results, varied),
+        describe_smoothest(results, varied),
         *describe_edges(rows, best, results["rows_in_fold"]),
         f"Best: {describe_candidate(best, varied)}: {score} ({deviation}).",
     ]
@@ -61,7 +61,12 @@ def describe_tuning(results: Mapping[str, Any]) -> list[str]:
 
 def describe_candidate(row: Mapping[str, Any], varied: Sequence[str]) -> str:
     """Name a candidate by its k, its weights and the settings that differ between candidates."""
-    return ", ".join([f"k = {row['n_neighbors']}", row["weights"], *_name_settings(row, varied)])
+    return f"k = {row['n_neighbors']}, {name_setting(row, varied)}"
+
+
+def name_setting(row: Mapping[str, Any], varied: Sequence[str]) -> str:
+    """Name a candidate by its weights and the settings that differ between candidates, without its k."""
+    return ", ".join([row["weights"], *_name_settings(row, varied)])
 
 
 def name_scoring(scoring: str) -> str:
@@ -105,7 +110,7 @@ def _name_settings(row: Mapping[str, Any], varied: Sequence[str]) -> list[str]:
     return [words[name] for name in varied]
 
 
-def _describe_smoothest(results: Mapping[str, Any], varied: Sequence[str]) -> str:
+def describe_smoothest(results: Mapping[str, Any], varied: Sequence[str]) -> str:
     """Say which candidate predicts nearly as well from the most neighbours."""
     smoothest = results["smoothest_within_one_standard_error"]
     if smoothest == results["best"]:

@@ -82,3 +82,14 @@ def write_number(value: Value, *, signed: bool = False) -> str:
         return f"{sign}{value:.3e}"
     decimals = max(0, 3 - int(np.floor(np.log10(size))))
     return f"{sign}{value:,.{decimals}f}"
+
+
+def write_error(error: float, value: float) -> str:
+    """Write a standard error with as many decimals as `write_number` gives to its value.
+
+    Examples
+    --------
+    >>> write_error(0.0061963, 0.78717), write_error(1234.5, -58789.7)
+    ('0.0062', '1,234')
+    """
+    return f"{error:,.{len(write_number(value).partition('.')[2])}f}" if 1e-4 <= abs(value) < 1e15 else f"{error:.1e}"
