@@ -43,6 +43,23 @@ def write_tuning(out: Path) -> Path:
     return out / "tuning.html"
 
 
+SORT = """
+document.querySelectorAll("details").forEach(part => { part.open = true; });
+const tables = [...document.querySelectorAll(".scroll > table")].filter(table => table.querySelector(".sort"));
+const last = row => row.cells[row.cells.length - 1].innerText;
+const sorted = tables.map(table => {
+  const read = () => [...table.tBodies].map(body => [...body.rows].map(last));
+  const before = read(), buttons = table.querySelectorAll(".sort");
+  buttons[buttons.length - 1].click();
+  const up = read();
+  buttons[buttons.length - 1].click();
+  return [before, up, read()];
+});
+document.body.innerHTML = "<pre id=found></pre>";
+document.getElementById("found").textContent = JSON.stringify(sorted);
+"""
+
+
 @pytest.fixture(scope="module", params=[write_study, write_tuning], ids=["study", "tuning"])
 def page(request, tmp_path_factory) -> Path:
     return request.param(tmp_path_factory.mktemp("sample"))
@@ -55,16 +72,39 @@ def browse(page: Path, *options: str) -> str:
     return subprocess.run([*command, page.as_uri()], capture_output=True, text=True, check=True).stdout
 
 
+def run_script(page: Path, script: str, *options: str) -> object:
+    """Run a script on a copy of a page that allows it, and return what it leaves behind."""
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text("utf-8"))
+    checked = page.with_name("checked.html")
+    checked.write_text(text.replace("</body>", f"<script>{script}</script></body>"), "utf-8")
+    (found,) = re.findall(r'<pre id="found">(.*?)</pre>', browse(checked, *options, "--dump-dom"), re.DOTALL)
+    return json.loads(html.unescape(found))
+
+
 @pytest.mark.skipif(not AXE, reason="ENERGYKNN_AXE names no file")
 @pytest.mark.parametrize("scheme", [0, 1], ids=["dark", "light"])
 def test_axe_finds_no_violation(page, scheme):
-    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text("utf-8"))
-    checked = page.with_name("checked.html")
-    scripts = f"<script>{Path(AXE).read_text('utf-8')}</script><script>{CHECK}</script>"
-    checked.write_text(text.replace("</body>", f"{scripts}</body>"), "utf-8")
-    options = ("--virtual-time-budget=60000", f"--blink-settings=preferredColorScheme={scheme}", "--dump-dom")
-    (found,) = re.findall(r'<pre id="found">(.*?)</pre>', browse(checked, *options), re.DOTALL)
-    assert json.loads(html.unescape(found)) == []
+    options = ("--virtual-time-budget=60000", f"--blink-settings=preferredColorScheme={scheme}")
+    assert run_script(page, f"{Path(AXE).read_text('utf-8')}</script><script>{CHECK}", *options) == []
+
+
+def read_numbers(cells):
+    """Read the cells that begin with a number."""
+    found = (re.match(r"[+-]?\d+\.?\d*", cell.replace(",", "")) for cell in cells)
+    return [float(number[0]) for number in found if number]
+
+
+def test_tables_sort_within_their_groups(page):
+    tables = run_script(page, SORT)
+    assert tables
+    for before, up, down in tables:
+        for first, rising, falling in zip(before, up, down, strict=True):
+            assert sorted(first) == sorted(rising) == sorted(falling)
+            assert read_numbers(rising) == sorted(read_numbers(first))
+            assert read_numbers(falling) == sorted(read_numbers(first), reverse=True)
+            if len(before) > 1:
+                assert rising[0] == falling[0] == first[0]  # the group's heading
+    assert sum(len(before) > 1 for before, *_ in tables) == (3 if page.name == "report.html" else 0)
 
 
 def test_the_script_runs_under_the_policy_of_the_page(page):
