@@ -23,10 +23,13 @@ from pathlib import Path
 from energyknn._shared import saving
 from energyknn.study.cli import main
 
+number = getattr(signal, sys.argv[1])  # it may be ignored from the start, as under nohup, and the child waits for it
+signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
 def save(table, path):
     with saving.staged_file(path) as staged:
         staged.write_text("half")
-        os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+        os.kill(os.getpid(), number)
         signal.pause()
 
 saving.save_table = save
