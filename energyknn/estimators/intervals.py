@@ -543,11 +543,11 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         return values if self.bounds is None else np.clip(values, *self.bounds)
 
 
-def label_repeats(rows: NDArray[Any], y: NDArray[np.float64]) -> NDArray[np.int64] | None:
+def label_repeats(rows: NDArray[Any], y: NDArray[np.float64], *, few: float = _FEW_REPEATS) -> NDArray[np.int64] | None:
     """Label rows that repeat others alike.
 
-    None means that at most 2 % of the rows equal another. It also means that the table holds few different rows and
-    that most pairs of equal rows differ in their targets: they are equal because few values are possible.
+    None means that at most a share `few` of the rows equal another. It also means that the table holds few different
+    rows and that most pairs of equal rows differ in their targets: they are equal because few values are possible.
 
     Examples
     --------
@@ -559,7 +559,7 @@ def label_repeats(rows: NDArray[Any], y: NDArray[np.float64]) -> NDArray[np.int6
     frame = pd.DataFrame(rows)
     labels = np.asarray(frame.groupby(list(frame), sort=False, dropna=False).ngroup(), dtype=np.int64)
     sizes = np.bincount(labels)
-    if sizes[sizes > 1].sum() <= _FEW_REPEATS * len(labels):
+    if sizes[sizes > 1].sum() <= few * len(labels):
         return None
     both = pd.DataFrame({"row": labels, "y": y}).groupby(["row", "y"], sort=False).size().to_numpy()
     pairs, alike = (sizes * (sizes - 1)).sum(), (both * (both - 1)).sum()
