@@ -42,6 +42,7 @@ from energyknn.progress import Track, track_silently
 _LAST_RATE = 0.03  # share of the learning rate that is left in the last round
 _LARGEST_VALIDATION = 5000  # rows
 _VALIDATION_SHARE = 0.1  # of the rows
+_MEASURED_EVERY = 5  # rounds
 _FIRST_SIZE = 1.2  # of the map that learning starts from
 _ENOUGH_ROWS = 10_000  # to turn a map
 _POSITIVE = (
@@ -71,13 +72,13 @@ class Round(NamedTuple):
         Time since the start.
     leave_one_out_rmse : float
         Error of the round's rows before its steps, in the target's unit.
-    validation_rmse : float
-        Error of the validation rows after its steps, in the target's unit.
+    validation_rmse : float or None
+        Error of the validation rows after its steps, in the target's unit. None where it was not measured.
     """
 
     seconds: float
     leave_one_out_rmse: float
-    validation_rmse: float
+    validation_rmse: float | None
 
 
 @in_one_line
@@ -169,8 +170,8 @@ def learn_maps(
     Returns
     -------
     list of LearnedMap
-        For each seed the map of the round with the smallest validation error. The same seed gives the same bits on one
-        machine with any number of threads, whatever maps are learned beside it, unless there is a time budget.
+        For each seed the map with the smallest validation error that was measured. The same seed gives the same bits
+        on one machine with any number of threads, whatever maps are learned beside it, unless there is a time budget.
 
     Raises
     ------
@@ -180,7 +181,8 @@ def learn_maps(
     Notes
     -----
     A tenth of the rows, but at most 5,000, in groups of their own, chooses the round. These rows are predicted from
-    `n_rows` rows that stay the same.
+    `n_rows` rows that stay the same, after the last round and every fifth before it; after each round if `patience` or
+    `time_budget` may end learning.
 
     A round takes one search of `n_queries` among `n_rows` rows and `n_passes * n_steps` steps. Memory is proportional
     to `n_queries * n_neighbors`, never to the square of the number of rows as in metric-learn's MLKR. Distances to
@@ -263,6 +265,8 @@ class _Learner:
         The map of the round with the smallest validation error.
     best : int
         The number of that round.
+    least_error : float
+        The validation error of that round.
     trace : list of Round
         Every round.
     is_done : bool
@@ -289,7 +293,7 @@ class _Learner:
         self.start = perf_counter()
         self.reference = self.draw()
         self.trace: list[Round] = []
-        self.kept, self.best, self.is_done = self.turn(), 0, False
+        self.kept, self.best, self.least_error, self.is_done = compose_map(self.adam.parameters), 0, np.inf, False
 
     def learn_round(self) -> None:
         """Draw rows, find their neighbours, take a few steps, and measure the map, unless the time is over."""
@@ -301,12 +305,22 @@ class _Learner:
         share = max(number / options.n_rounds, seconds / budget if budget else 0.0)
         rate = options.learning_rate * (_LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + np.cos(np.pi * min(share, 1.0))))
         errors = self.take_steps(rate)
+        validation = self.try_map(number) if self.is_measured(number) else None
+        self.trace.append(Round(perf_counter() - self.start, float(np.sqrt(np.mean(errors**2))), validation))
+        self.is_done = options.patience is not None and number - self.best >= options.patience
+
+    def is_measured(self, number: int) -> bool:
+        """Say whether the validation rows are predicted after a round."""
+        may_end = self.options.patience is not None or self.options.time_budget is not None
+        return may_end or (self.options.n_rounds - 1 - number) % _MEASURED_EVERY == 0
+
+    def try_map(self, number: int) -> float:
+        """Measure the map after a round, keep it if none before errs less, and return its validation error."""
         turned = self.turn()
         validation = self.measure_validation(turned)
-        self.trace.append(Round(perf_counter() - self.start, float(np.sqrt(np.mean(errors**2))), validation))
-        if validation <= self.trace[self.best].validation_rmse:
-            self.kept, self.best = turned, number
-        self.is_done = options.patience is not None and number - self.best >= options.patience
+        if validation <= self.least_error:
+            self.kept, self.best, self.least_error = turned, number, validation
+        return validation
 
     def take_steps(self, rate: float) -> NDArray[np.float64]:
         """Draw rows, find their neighbours, take steps, and return the errors of the first pass over the queries."""

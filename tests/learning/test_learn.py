@@ -51,6 +51,10 @@ def learn_map(X, y, *, groups=None, random_state=0, **options):
     return learn.learn_map(X, y, MapOptions(**options), groups=groups, random_state=random_state)
 
 
+def measured(trace):
+    return [entry.validation_rmse for entry in trace if entry.validation_rmse is not None]
+
+
 QUICK = {"n_components": 4, "n_neighbors": 30, "n_rounds": 25, "n_queries": 300, "n_steps": 5, "learning_rate": 0.1}
 STRAIGHT = {**QUICK, "n_units": 0, "weight_decay": 0.0}
 BRIEF = {**QUICK, "n_rounds": 3}  # enough where bits are compared, and not what is learned
@@ -134,7 +138,7 @@ def test_a_hidden_layer_learns_what_columns_tell_together():
     errors = {}
     for n_units in (0, 64):
         trace = learn_map(X, np.linalg.norm(X, axis=1), n_units=n_units, **options).trace
-        errors[n_units] = min(entry.validation_rmse for entry in trace)
+        errors[n_units] = min(measured(trace))
     assert errors[64] < 0.5 * errors[0]
 
 
@@ -160,7 +164,8 @@ def test_columns_of_noise_lose_their_weight(data, form):
 def test_the_trace_says_which_round_was_kept(data):
     learned = learn_map(*data, **QUICK)
     assert len(learned.trace) == 25
-    assert learned.trace[learned.best].validation_rmse == min(entry.validation_rmse for entry in learned.trace)
+    assert [place for place, entry in enumerate(learned.trace) if entry.validation_rmse] == [4, 9, 14, 19, 24]
+    assert learned.trace[learned.best].validation_rmse == min(measured(learned.trace))
     assert learned.trace[-1].leave_one_out_rmse < learned.trace[0].leave_one_out_rmse
     seconds = [entry.seconds for entry in learned.trace]
     assert seconds == sorted(seconds)
@@ -272,6 +277,14 @@ def test_learning_and_validation_err_as_planes_do(data):
         first = learn_map(data[0], target, ridge=ridge, **options).trace[0]
         for error in (first.leave_one_out_rmse, first.validation_rmse):
             assert least <= error / target.std() < most
+
+
+@pytest.mark.parametrize("rule", [{"patience": 3}, {"time_budget": 1e9}])
+def test_validation_follows_each_round_where_it_may_be_the_last_and_changes_no_step(data, rule):
+    always, seldom = learn_map(*data, **BRIEF, **rule), learn_map(*data, **BRIEF)
+    assert len(measured(always.trace)) == 3
+    assert measured(seldom.trace) == [seldom.trace[-1].validation_rmse] == [always.trace[-1].validation_rmse]
+    assert [one.leave_one_out_rmse for one in seldom.trace] == [one.leave_one_out_rmse for one in always.trace]
 
 
 def test_seeds_repeat_to_the_bit_and_differ(data):
