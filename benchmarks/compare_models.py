@@ -10,6 +10,7 @@ from pathlib import Path
 from comparison.mlkr import is_installed
 from comparison.problems import PROBLEMS
 from comparison.running import MODELS, Plan, read_table, run_choice, run_honesty, run_mlkr, run_plan, run_reliability
+from harness.runs import say
 
 from energyknn.study.cli.options import parse_sizes
 from energyknn.study.comparison.trees import find_missing_libraries
@@ -54,28 +55,23 @@ def main(arguments: list[str] | None = None) -> int:
     plan = Plan(options.problem, seeds, options.groups, names, options.budget, options.rows, tuning=tuning)
     try:
         table = read_table(plan, Path(options.data) if options.data else None)
-        run_plan(plan, table, options.out, say=_say)
+        run_plan(plan, table, options.out, say=say)
     except ModuleNotFoundError as error:
         parser.error(f"{options.problem} comes with the package {error.name}, which is not installed")
     except ValueError as error:
         parser.error(str(error))
     if options.honesty:
-        run_honesty(plan, table, options.out, say=_say)
+        run_honesty(plan, table, options.out, say=say)
     if options.reliability:
-        run_reliability(plan, table, options.out, say=_say)
+        run_reliability(plan, table, options.out, say=say)
     if options.defaults:
-        run_choice(plan, table, options.out, say=_say)
+        run_choice(plan, table, options.out, say=say)
     if options.mlkr:
         if is_installed():
             run_mlkr(plan, table, options.out)
         else:
             sys.stderr.write("missing: MLKR: pip install metric-learn\n")
     return 0
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

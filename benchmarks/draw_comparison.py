@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from comparison.page import render_page
 from comparison.state import read_state
+from harness.page import write_page
 
 FOLDER = Path(__file__).parent
 
@@ -21,11 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.results.is_file():
         parser.error(f"{options.results} is no file. Run nox -s compare first")
     text, pictures = render_page(read_state(options.results), f"benchmarks/comparison/{options.results.name}")
-    (options.out / "pictures").mkdir(parents=True, exist_ok=True)
-    for name, png in pictures.items():
-        (options.out / "pictures" / f"{name}.png").write_bytes(png)
-    (options.out / "beyond.md").write_text(text, encoding="utf-8")
-    sys.stdout.write(f"{options.out / 'beyond.md'} with {len(pictures)} picture\n")
+    write_page(options.out / "beyond.md", text, pictures)
     return 0
 
 

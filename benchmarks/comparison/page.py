@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 
 import jinja2
 import numpy as np
-from harness.drawing import BLUE, DOTS_PER_INCH, GREY, RED, make_panels
+from harness.drawing import BLUE, GREY, RED, encode, make_panels
 
 from comparison.choosing import LEARNING, PREDICTING, PROTOCOLS, list_means
 from comparison.problems import PROBLEMS
@@ -181,7 +180,7 @@ def render_page(state: Mapping[str, Any], source: str) -> tuple[str, dict[str, b
         loads=[record["load_average"] for record in state["records"]],
     )  # fmt: skip
     pictures = {PICTURE: draw_differences(settings)} if has_picture else {}
-    return re.sub(r"\n{3,}", "\n\n", text), {name: _encode(figure) for name, figure in pictures.items()}
+    return re.sub(r"\n{3,}", "\n\n", text), {name: encode(figure) for name, figure in pictures.items()}
 
 
 def _describe_choices(state: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -200,9 +199,3 @@ def _describe_choices(state: Mapping[str, Any]) -> dict[str, Any] | None:
         "names": names, "best": best, "n_settings": 1 + len(others), "tasks": tasks,
         "others": [entry for entry in others if sum(entry[name] != best[name] for name in names) == 1],
     }  # fmt: skip
-
-
-def _encode(figure: Any) -> bytes:
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    return file.getvalue()

@@ -137,12 +137,18 @@ def make_public_problem(name: str, n_rows: int) -> Problem:
     return split_problem(name, (X - X.mean(axis=0)) / X.std(axis=0), y[chosen])
 
 
-def read_diamonds() -> pd.DataFrame:
-    """Read plotnine's diamonds without importing plotnine."""
-    found = importlib.util.find_spec("plotnine")
+def find_packaged(file: str) -> Path:
+    """Return the path of a file inside a package, without importing it."""
+    package, _, inside = file.partition("/")
+    found = importlib.util.find_spec(package)
     if found is None or not found.submodule_search_locations:
-        raise ModuleNotFoundError(name="plotnine")
-    return pd.read_csv(Path(found.submodule_search_locations[0]) / "data" / "diamonds.csv")
+        raise ModuleNotFoundError(name=package)
+    return Path(found.submodule_search_locations[0]) / inside
+
+
+def read_diamonds() -> pd.DataFrame:
+    """Read plotnine's diamonds."""
+    return pd.read_csv(find_packaged("plotnine/data/diamonds.csv"))
 
 
 def _encode_diamonds() -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,6 +38,13 @@ def make_panels(height: float, title: str, *, rows: int = 1) -> tuple[Figure, li
         axes.set_axisbelow(True)
         axes.tick_params(labelsize=9.5)
     return figure, panels
+
+
+def encode(figure: Figure) -> bytes:
+    """Return a picture as PNG."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    return file.getvalue()
 
 
 def scale_by_tens(axis: Any, unit: str = "") -> None:

@@ -14,15 +14,19 @@ from pathlib import Path
 FOLDER = Path(__file__).parent.parent
 
 
-def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in a process of its own, where the harness can be imported."""
+def run_python(
+    *arguments: str, timeout: float | None = None, **environment: str | None
+) -> subprocess.CompletedProcess[str]:
+    """Run Python in a process of its own, where the harness can be imported; None takes a variable away."""
     path = os.pathsep.join(filter(None, [str(FOLDER), os.environ.get("PYTHONPATH")]))
+    variables = {**os.environ, "PYTHONPATH": path, **environment}
     return subprocess.run(  # noqa: S603 - the arguments are the harness's own
         [sys.executable, *arguments],
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "PYTHONPATH": path, **environment},
+        timeout=timeout,
+        env={name: value for name, value in variables.items() if value is not None},
     )
 
 

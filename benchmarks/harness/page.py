@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,16 +11,17 @@ import jinja2
 import numpy as np
 
 from harness.drawing import (
-    DOTS_PER_INCH,
     draw_growth,
     draw_quality,
     draw_ratios,
     draw_seconds,
     draw_shapes,
     draw_values,
+    encode,
     tell_verdict,
 )
 from harness.rivals import GRID
+from harness.runs import say
 
 QUESTIONS = {
     "where it does not pay": "Cases chosen to lose",
@@ -294,12 +294,12 @@ def render_page(run: Mapping[str, Any], source: str) -> tuple[str, dict[str, byt
         nearest=sorted(compared, key=lambda case: case["times_faster"])[:5],
         absent=[name for name in QUESTIONS if name not in {question["name"] for question in questions}],
     )  # fmt: skip
-    return re.sub(r"\n{3,}", "\n\n", text), {name: _encode(figure) for name, (figure, _) in pictures.items()}
+    return re.sub(r"\n{3,}", "\n\n", text), {name: encode(figure) for name, (figure, _) in pictures.items()}
 
 
 def draw_drop_in(run: Mapping[str, Any]) -> bytes:
     """Draw the seconds of each grid before and after, as PNG."""
-    return _encode(draw_seconds(list_grids(run), "The same grid search, one line changed"))
+    return encode(draw_seconds(list_grids(run), "The same grid search, one line changed"))
 
 
 def _format_memory(n_bytes: float | None) -> str:
@@ -311,7 +311,10 @@ def _describe_pools(pools: Sequence[Mapping[str, Any]] | None) -> str:
     return ", ".join(dict.fromkeys(said)) or "not recorded"
 
 
-def _encode(figure: Any) -> bytes:
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    return file.getvalue()
+def write_page(path: Path, text: str, pictures: Mapping[str, bytes]) -> None:
+    """Write a page, and its pictures in a folder beside it; say so."""
+    (path.parent / "pictures").mkdir(parents=True, exist_ok=True)
+    for name, png in pictures.items():
+        (path.parent / "pictures" / f"{name}.png").write_bytes(png)
+    path.write_text(text, encoding="utf-8")
+    say(f"{path} with {len(pictures)} picture{'' if len(pictures) == 1 else 's'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,12 @@ THRESHOLD = 1.25
 FEW = 5  # the range of fewer pairs holds their median with less than 95 %
 KEPT_OF_RUN = ("datetime", "version", "machine_info", "commit_info", "run")
 KEPT_OF_CASE = ("group", "fullname", "extra_info")
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def read_run(path: str | Path) -> dict[str, Any]:

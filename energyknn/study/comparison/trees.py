@@ -7,6 +7,7 @@ slow rate. The kept-out rows choose the number of trees. Then so many trees are 
 from __future__ import annotations
 
 import importlib.util
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
@@ -278,7 +279,7 @@ def tune_trees(
 
     start = time.perf_counter()
     trials: list[Trial] = []
-    settings = _draw_settings(library, random_state)
+    settings = draw_settings(LIBRARIES[library].first, LIBRARIES[library].settings, random_state)
     for _ in track(range(_MOST_TRIALS if n_trials is None else n_trials), f"Tune the trees of {library}"):
         if trials and time_budget is not None and time.perf_counter() - start >= time_budget:
             break
@@ -288,10 +289,35 @@ def tune_trees(
     return TunedTrees(slow.setting, slow.n_trees, (*trials, slow))
 
 
-def _draw_settings(library: str, random_state: int) -> Iterator[dict[str, Any]]:
-    """Yield the library's good setting, then random ones without end, as plain numbers."""
-    yield dict(LIBRARIES[library].first)
-    for setting in ParameterSampler(dict(LIBRARIES[library].settings), _MOST_TRIALS, random_state=random_state):
+def draw_settings(first: Mapping[str, Any], settings: Mapping[str, Any], random_state: int) -> Iterator[dict[str, Any]]:
+    """Yield a good setting, then random ones as plain numbers: without end, or until each of a few was yielded.
+
+    Parameters
+    ----------
+    first : mapping
+        The setting that comes first.
+    settings : mapping
+        Lists, or distributions of `scipy.stats`, that the others are drawn from. Empty yields the first alone.
+    random_state : int
+        Seed of the others.
+
+    Yields
+    ------
+    dict
+        A setting.
+
+    Examples
+    --------
+    >>> sorted(setting["depth"] for setting in draw_settings({"depth": 8}, {"depth": [6, 7]}, 0))
+    [6, 7, 8]
+    """
+    yield dict(first)
+    if not settings:
+        return
+    n_settings = _MOST_TRIALS
+    if not any(hasattr(values, "rvs") for values in settings.values()):
+        n_settings = min(n_settings, math.prod(map(len, settings.values())))
+    for setting in ParameterSampler(dict(settings), n_settings, random_state=random_state):
         yield {name: getattr(value, "item", lambda value=value: value)() for name, value in sorted(setting.items())}
 
 
