@@ -22,6 +22,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT, max_version="3.14")  # the newest that every dependency has wheels for
 MARKED = PROJECT["tool"]["pytest"]["ini_options"]["addopts"][-1]  # the markers of the tests that `pytest` runs
 ON_REAL_FILE = "" if os.environ.get("ENERGYKNN_DATA") else " and not full_data"
+WITH_TORCH = {"all", "gpu", "arena-torch"}  # extras that no lock holds
 LOCKED, LOWEST = "locks/development.txt", "locks/lowest.txt"
 ADVISORIES = "https://pypi.org/pypi/pip/24.0/json"  # what pip-audit asks, for one package
 
@@ -90,6 +91,10 @@ define("compare", "Compare with tuned trees on six splits: `-- [--data FILE] [--
        ["-e", ".[bench,formats]"], "python benchmarks/compare_models.py")
 define("compare_report", "Draw docs/beyond.md and its picture from what `compare` kept, or from `-- RESULTS.json`.",
        ["-e", ".[report]"], "python benchmarks/draw_comparison.py")
+define("arena", "Compare many models on many sets: `-- [--size smoke] [--sets NAMES] [--peers NAMES] [--seconds S]`.",
+       ["torch==2.13.0", "-e", ".[arena,arena-torch]"], "python benchmarks/run_arena.py", venv_backend="venv")
+define("arena_report", "Draw docs/arena.md and its picture from what `arena` kept, or from `-- RESULTS.jsonl`.",
+       ["-e", ".[report]"], "python benchmarks/draw_arena.py")
 define("licences", "List the licences of all that a user installs; fail on one that pyproject.toml does not allow.",
        [".[report,formats,ray,kaggle]", *groups("licences")], "pip-licenses")
 # fmt: on
@@ -171,7 +176,7 @@ def lock(session: nox.Session) -> None:
     session.install(*groups("lock"))
     command = ["uv", "pip", "compile", "pyproject.toml", "--quiet", "--upgrade", "--no-header", "--no-annotate"]
     command += ["--no-emit-index-url", "--no-emit-find-links"]
-    extras = [f"--extra={name}" for name in PROJECT["project"]["optional-dependencies"] if name not in {"all", "gpu"}]
+    extras = [f"--extra={name}" for name in PROJECT["project"]["optional-dependencies"] if name not in WITH_TORCH]
     named = [f"--group={name}" for name in PROJECT["dependency-groups"]]
     session.run(*command, "--universal", "--generate-hashes", "--output-file", LOCKED, *extras, *named)
     lowest = ["--resolution", "lowest-direct", "--python-version", "3.11", "--output-file", LOWEST]

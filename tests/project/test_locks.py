@@ -39,7 +39,7 @@ def asked_for(*, extras, groups):
     return [wanted for wanted in map(Requirement, listed) if wanted.name != "energyknn"]
 
 
-EXTRAS = [name for name in PROJECT["project"]["optional-dependencies"] if name not in {"all", "gpu"}]
+EXTRAS = [name for name in PROJECT["project"]["optional-dependencies"] if name not in {"all", "gpu", "arena-torch"}]
 
 
 @pytest.mark.parametrize(
