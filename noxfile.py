@@ -129,7 +129,7 @@ def docs(session: nox.Session) -> None:
     shutil.rmtree(site, ignore_errors=True)
     session.run("sphinx-build", "-W", "--keep-going", "-E", "-q", "-b", "html", "docs", str(site))
     session.run("python", "docs/check_site.py", str(site))
-    pages = ("tests/project/test_docs.py", "tests/project/test_readme.py")
+    pages = ("tests/project/test_docs.py", "tests/project/test_gallery.py", "tests/project/test_readme.py")
     session.run("pytest", "-m", "not ray", *pages, "energyknn", *session.posargs)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +20,7 @@ GENERATED = FOLDER / "generated"  # git ignores it
 sys.path[:0] = [str(FOLDER), str(FOLDER.parent / "benchmarks")]
 
 # These are found only on the path that the line above extends.
+import gallery_pictures  # noqa: E402
 import pictures  # noqa: E402
 from harness.page import make_search_table, render_page, sort_cases  # noqa: E402
 from harness.runs import read_run  # noqa: E402
@@ -31,7 +33,8 @@ project = "energyknn"
 author = "The energyknn developers"
 release = version = energyknn.__version__
 extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx_copybutton"]
-exclude_patterns = ["_build"]
+extensions += ["sphinx_gallery.gen_gallery"]
+exclude_patterns = ["_build", "gallery", "generated/gallery/sg_execution_times.rst", "sg_execution_times.rst"]
 default_role = "py:name"
 
 html_theme = "furo"
@@ -58,6 +61,23 @@ autodoc_mock_imports = ["ray", "tune_sklearn"]
 autosummary_generate = False
 numpydoc_show_class_members = False
 numpydoc_validation_checks: set[str] = set()
+
+
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "generated/gallery",
+    "image_scrapers": ("gallery_pictures.keep_figures",),
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "run_stale_examples": True,  # the package may have changed
+    "download_all_examples": False,
+    "min_reported_time": 1e9,  # no time of this machine on the pages
+    "show_signature": False,
+    "show_memory": False,
+    "write_computation_times": False,
+    "remove_config_comments": True,
+    "copyfile_regex": "",
+}
 
 
 def find_public() -> dict[str, list[str]]:
@@ -122,6 +142,9 @@ def generate_pages(_: Sphinx) -> None:
         stale.unlink()
     for path, page in pages.items():
         write_if_new(path, page.encode())
+    for stale in (GENERATED / "gallery").glob("plot_*.rst"):
+        if not (FOLDER / "gallery" / stale.name).with_suffix(".py").exists():
+            stale.unlink()
     text, charts = render_page(RUN, "full.json")
     write_if_new(GENERATED / "results.md", text.encode())
     for name, picture in charts.items():
@@ -140,9 +163,12 @@ def skip_inherited(_app: Sphinx, _what: str, name: str, member: object, skip: bo
 def pair_pictures(_app: Sphinx, doctree: nodes.document) -> None:
     """Put the picture for the dark theme beside each drawn picture; the theme shows one of them."""
     for image in list(doctree.findall(nodes.image)):
-        if "generated/pictures/" in image["uri"] and image["uri"].endswith(".svg"):
+        if re.search(r"generated/(pictures|gallery)/", image["uri"]) and image["uri"].endswith(".svg"):
             dark = image.deepcopy()
             dark["uri"] = image["uri"].removesuffix(".svg") + "-dark.svg"
+            if "generated/gallery/" in image["uri"]:
+                drawn = (FOLDER / image["uri"].lstrip("/")).read_text("utf-8")
+                write_if_new(FOLDER / dark["uri"].lstrip("/"), gallery_pictures.darken(drawn).encode())
             image["classes"].append("only-light")
             dark["classes"].append("only-dark")
             image.parent.insert(image.parent.index(image) + 1, dark)
