@@ -20,6 +20,7 @@ if _typing.TYPE_CHECKING:
         LocalLinearRegressor,
         MetricMap,
         from_grid_search,
+        make_learned_classifier,
         make_learned_regressor,
     )
     from energyknn.inspection import explain_predictions
@@ -47,6 +48,7 @@ __all__ = [
     "from_grid_search",
     "guess_schema",
     "load_model",
+    "make_learned_classifier",
     "make_learned_regressor",
     "save_model",
     "score_candidates",

@@ -20,14 +20,16 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from energyknn._shared.checks import check_choice
-from energyknn.encoding import MISMATCH_COST
+from energyknn.encoding import MISMATCH_COST, name_features
 from energyknn.errors import DataFileError
 from energyknn.estimators import (
     IntervalRegressor,
     KNNClassifier,
     KNNRegressor,
     MetricMap,
+    SoftVoteClassifier,
     from_grid_search,
+    make_learned_classifier,
     make_learned_regressor,
 )
 from energyknn.estimators.intervals import Intervals, conformal_quantile, label_repeats
@@ -56,6 +58,7 @@ _LEARNING: Mapping[str, dict[str, int]] = {
 FEWEST_TO_LEARN = 200
 """Rows. A map that is learned from fewer is no better than tuned neighbours."""
 
+_FEW_ROWS = 5000  # of which several maps take seconds
 _N_FOLDS = 5
 _MOST_NEIGHBORS = 100
 _VOTERS = (*range(1, 11), 12, 15, 18, 22, 27, 33, 40, 50, 60, 75, 100)  # each setting of a vote is scored by itself
@@ -69,8 +72,9 @@ class Quality(NamedTuple):
     Attributes
     ----------
     n_rows : int
-        Number of these rows. A learned distance is measured on the rows that it was not learned from, and other models
-        on all rows, each predicted without itself, or without its fold where rows repeat others.
+        Number of these rows. A learned distance is measured on the rows that it was not learned from; for classes, one
+        more is learned from four fifths of the rows, and measured on the rest. Other models are measured on all rows,
+        each predicted without itself, or without its fold where rows repeat others.
     r2, rmse : float or None
         R², and root mean squared error in the target's unit. None where the target is a class.
     coverage : float or None
@@ -147,8 +151,8 @@ class NeighborsModel(BaseEstimator):
     effort : {"quick", "normal", "best"}, default="normal"
         How much to try. "quick" tunes plain neighbours in seconds: every number of neighbours up to 100 (for classes,
         21 of them), two weightings and two distances are cross-validated. "normal" learns a distance by one map, and
-        "best" by four, with more rounds, in minutes. Classes, and tables of fewer than 200 rows, always get tuned
-        neighbours.
+        "best" by four, with more rounds, in minutes. Classes of fewer than 5,000 rows get four maps by "normal" too.
+        Tables of fewer than 200 rows always get tuned neighbours.
     missing : {"refuse", "median", "drop"}, default="refuse"
         What to do about missing cells. "median" fills numbers and years with the median of the training rows, and takes
         a missing level of a category for none of the levels; rows to predict are filled alike. "drop" leaves out
@@ -322,8 +326,7 @@ class NeighborsModel(BaseEstimator):
 
     def _choose_fit(self, schema: Schema, n_rows: int) -> Callable[[pd.DataFrame, NDArray[Any]], Any]:
         """Return the function that fits encoded rows."""
-        may_learn = self.estimator is None and not schema.classifies
-        learns = may_learn and self.effort != "quick" and n_rows >= FEWEST_TO_LEARN
+        learns = self.estimator is None and self.effort != "quick" and n_rows >= FEWEST_TO_LEARN
 
         def fit(X: pd.DataFrame, y: NDArray[Any]) -> Any:
             if self.estimator is not None:
@@ -334,7 +337,10 @@ class NeighborsModel(BaseEstimator):
                 numbers = [name for name in X.columns if name in schema.numbers]
                 indicators = [name for name in X.columns if name not in schema.numbers]
                 options: dict[str, Any] = {**_LEARNING[self.effort], "random_state": self.random_state}
-                chosen = make_learned_regressor(numbers, indicators, verbose=self.verbose, **options)
+                if schema.classifies and n_rows < _FEW_ROWS:
+                    options["n_maps"] = _LEARNING["best"]["n_maps"]
+                make = make_learned_classifier if schema.classifies else make_learned_regressor
+                chosen = make(numbers, indicators, verbose=self.verbose, **options)
             else:
                 chosen = _tune(X, y, schema.classifies, random_state=self.random_state)
             return self._add_intervals(chosen, schema, len(X), learns=learns).fit(X, y)
@@ -713,7 +719,24 @@ def _measure(model: Model, *, seconds: float) -> Quality:
         labels = estimator.classes_[model.targets.astype(np.int64)]
         predicted = _predict_classes_left_out(estimator, model.rows, labels, model.targets)
         return found._replace(n_rows=len(labels), accuracy=float(accuracy_score(labels, predicted)))
+    if _votes_after_a_map(estimator):
+        return _measure_on_a_fifth(model, found)
     return found
+
+
+def _votes_after_a_map(estimator: Any) -> bool:
+    """Return whether a model learns a distance for classes."""
+    return isinstance(estimator, Pipeline) and isinstance(estimator[-1], SoftVoteClassifier)
+
+
+def _measure_on_a_fifth(model: Model, quality: Quality) -> Quality:
+    """Learn once more from four fifths of the rows, and measure the classes of the rest."""
+    X = pd.DataFrame(model.rows, columns=list(name_features(model.levels, model.schema)))
+    labels = model.estimator.classes_[model.targets.astype(np.int64)]
+    splitter, groups = _choose_folds(X, labels, True, _N_FOLDS, 0)
+    train, test = next(splitter.split(X, labels, groups))
+    predicted = clone(model.estimator).fit(X.iloc[train], labels[train]).predict(X.iloc[test])
+    return quality._replace(n_rows=len(test), accuracy=float(accuracy_score(labels[test], predicted)))
 
 
 def _predict_classes_left_out(
@@ -752,6 +775,8 @@ def _describe_method(estimator: Any) -> str:
         distances = {1: "Manhattan distance", 2: "Euclidean distance"}
         distance = next((name for p, name in distances.items() if p == model.p), f"p = {model.p}")
         return f"the {what} of {n_rows}{weights} ({distance})"
+    if _votes_after_a_map(model):
+        return "votes of neighbours after a learned distance"
     if isinstance(model, Pipeline) and any(isinstance(step, MetricMap) for _, step in model.steps):
         return "local planes after a learned distance"
     return type(model).__name__

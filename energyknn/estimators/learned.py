@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from energyknn._shared.checks import check_choice
 from energyknn._shared.threads import count_threads
 from energyknn.estimators.base import NeighborsMixin, Saved, has_target_for_each_row
 from energyknn.estimators.transformers import ColumnWeights, RankFeatures
-from energyknn.learning.learn import MapOptions, learn_maps
+from energyknn.learning.learn import Learner, MapOptions, learn_maps
 from energyknn.learning.maps import RowMap, join_maps, map_rows
 from energyknn.learning.planes import weigh_locally
+from energyknn.learning.votes import VoteLearner
 from energyknn.neighbors import Neighbors, build_index
 from energyknn.neighbors.engines import Engine
 from energyknn.progress import track_on_stderr, track_silently
+
+Loss = Literal["squared_error", "log_loss"]
+LOSSES: tuple[Loss, ...] = get_args(Loss)
 
 _ROWS_AT_ONCE = 2048  # whose neighbours are in memory together
 _WITHIN_REACH = 30  # neighbours that keep some weight
@@ -38,8 +44,11 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     n_maps : int, default=1
         Number of maps, each learned with its own seed, that are joined to one. A squared distance after it is the mean
         of the squared distances after each.
-    n_units : int, default=128
-        Number of units in a hidden layer that bends the map. 0 gives a linear map. Ignored by the diagonal form.
+    loss : {"squared_error", "log_loss"}, default="squared_error"
+        What the map minimises: the squared error of planes that predict numbers, or the log loss of votes for classes.
+    n_units : int or None, default=128
+        Number of units in a hidden layer that bends the map. 0 gives a linear map. None takes 128, and 0 for fewer than
+        1,000 rows. Ignored by the diagonal form.
     form : {"full", "diagonal"}, default="full"
         "full" learns a matrix and the hidden layer. "diagonal" learns one weight, at least 0, for each column.
     n_neighbors : int, default=100
@@ -59,10 +68,12 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         Passes over these rows in a round. Their neighbours are searched once.
     learning_rate : float, default=0.012
         Learning rate of the first round. It falls along a cosine.
-    weight_decay : float, default=1.0
-        Each step shrinks the map by this times the learning rate. At least 0.
+    weight_decay : float or None, default=1.0
+        Each step shrinks the map by this times the learning rate. At least 0. None takes 1500 / n_rows, but at least 1
+        and at most 5: few rows need more.
     ridge : float, default=0.3
-        Penalty of a squared slope of the planes that predict, above 0. Infinity predicts weighted means.
+        Penalty of a squared slope of the planes that predict, above 0. Infinity predicts weighted means. Not used for
+        classes.
     patience : int or None, default=None
         Stop a map after this many rounds without a smaller validation error. None runs all rounds.
     time_budget : float or None, default=None
@@ -85,7 +96,8 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         The hidden layer: `weights`, `offsets` and `components`. A row x maps to
         ``x @ components_ + tanh(x @ weights + offsets) @ components``.
     traces_ : tuple of tuple of Round
-        For each map its rounds: `seconds`, `leave_one_out_rmse` and `validation_rmse`.
+        For each map its rounds: `seconds`, `leave_one_out_rmse` and `validation_rmse`. For classes they are of the type
+        `VoteRound`, with `leave_one_out_log_loss` and `validation_log_loss`.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -95,6 +107,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     --------
     make_learned_regressor : A model that predicts after a learned map.
     LocalLinearRegressor : The local fits that the map is learned for.
+    SoftVoteClassifier : The votes that the map is learned for where the target is a class.
     ColumnWeights : Weights that are given, not learned.
 
     Notes
@@ -102,6 +115,10 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     The map minimises the squared error of leave-one-out predictions by gradient descent. Each row is predicted by a
     weighted plane that is fitted to its neighbours (weights exp(-d²), with d measured after the map), as
     LocalLinearRegressor does. A validation set chooses the round whose map is kept.
+
+    For classes, the map minimises the log loss of leave-one-out votes with the weights exp(-d²) (Goldberger et al.,
+    Neighbourhood components analysis, 2004). The map of the last round is kept, and the rows that a map was not learned
+    from choose the scale of distances, as SoftVoteClassifier needs it.
 
     Examples
     --------
@@ -115,6 +132,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     _saved: ClassVar = Saved(("components_", "hidden_", "traces_", "_n_features_out"))
 
     _: KW_ONLY
+    loss: Loss = "squared_error"
     n_maps: int = 1
     random_state: int | None = 0
     verbose: int = 0
@@ -127,7 +145,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         X : array-like of shape (n_rows, n_features)
             Training rows: finite real numbers, each column of about unit variance.
         y : array-like of shape (n_rows,)
-            Targets.
+            Targets: numbers, or labels where `loss` is "log_loss".
         groups : array-like of shape (n_rows,) or None, default=None
             Group of each row, for data whose new rows belong to new groups. No row is then predicted from its own
             group. None treats each row as its own group. With metadata routing, also inside a pipeline or a mean of
@@ -143,13 +161,21 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         ValueError
             If there are fewer than 3 rows or groups, or a parameter is out of its range.
         """
-        rows, target = validate_data(self, X, y, dtype=np.float64, order="C", y_numeric=True, ensure_min_samples=3)
+        check_choice(self.loss, LOSSES, name="loss")
+        votes = self.loss == "log_loss"
+        options: dict[str, Any] = {"dtype": np.float64, "order": "C", "ensure_min_samples": 3}
+        rows, target = validate_data(self, X, y, y_numeric=not votes, **options)
+        if votes:
+            check_classification_targets(target)
+            target = np.unique(target, return_inverse=True)[1]
         if self.n_maps < 1:
             message = f"n_maps is {self.n_maps!r}. It must be at least 1."
             raise ValueError(message)
         track = track_on_stderr if self.verbose else track_silently
         seeds = [None if self.random_state is None else self.random_state + number for number in range(self.n_maps)]
-        learned = learn_maps(rows, target, self, seeds=seeds, groups=groups, track=track)
+        learned = learn_maps(
+            rows, target, self, seeds=seeds, groups=groups, track=track, learner=VoteLearner if votes else Learner
+        )
         maps = [RowMap(one.components, one.hidden) for one in learned]
         self._n_features_out = maps[0].components.shape[1]
         self.components_, self.hidden_ = maps[0] if len(maps) == 1 else join_maps(rows, maps, self._n_features_out)
@@ -390,7 +416,9 @@ def make_learned_regressor(
     (3,)
     """
     weights = ColumnWeights(default=indicator_weight)
-    columns = ColumnTransformer([("numbers", RankFeatures(n_waves), numbers), ("indicators", weights, indicators)])
+    columns = ColumnTransformer(
+        [("numbers", RankFeatures(n_waves), list(numbers)), ("indicators", weights, list(indicators))]
+    )
     return make_pipeline(
         columns, MetricMap(n_maps=n_maps, random_state=random_state, **options), LocalLinearRegressor()
     )

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from time import perf_counter
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,10 +41,12 @@ from energyknn.progress import Track, track_silently
 
 _LAST_RATE = 0.03  # share of the learning rate that is left in the last round
 _LARGEST_VALIDATION = 5000  # rows
-_VALIDATION_SHARE = 0.1  # of the rows
 _MEASURED_EVERY = 5  # rounds
 _FIRST_SIZE = 1.2  # of the map that learning starts from
 _ENOUGH_ROWS = 10_000  # to turn a map
+_ENOUGH_FOR_UNITS = 1000  # rows, to learn a hidden layer of
+_UNITS = 128
+_ROWS_BY_DECAY, _LARGEST_DECAY = 1500, 5.0
 _POSITIVE = (
     *(
         "n_components",
@@ -110,7 +112,7 @@ class MapOptions:
 
     n_components: int = 32
     _: KW_ONLY
-    n_units: int = 128
+    n_units: int | None = 128
     form: Literal["full", "diagonal"] = "full"
     n_neighbors: int = 100
     n_rounds: int = 60
@@ -120,7 +122,7 @@ class MapOptions:
     n_steps: int = 10
     n_passes: int = 1
     learning_rate: float = 0.012
-    weight_decay: float = 1.0
+    weight_decay: float | None = 1.0
     ridge: float = 0.3
     patience: int | None = None
     time_budget: float | None = None
@@ -149,6 +151,7 @@ def learn_maps(
     seeds: Sequence[int | None],
     groups: ArrayLike | None = None,
     track: Track[int] = track_silently,
+    learner: type[Learner] | None = None,
 ) -> list[LearnedMap]:
     """Learn maps after which the nearest rows predict the target, side by side.
 
@@ -166,6 +169,8 @@ def learn_maps(
         Group of each row. A round draws at most one row of each group, and validation holds whole groups out.
     track : Track, default=track_silently
         Shows the progress of the rounds.
+    learner : type or None, default=None
+        Learns each map. None takes `Learner`, for numbers.
 
     Returns
     -------
@@ -200,13 +205,14 @@ def learn_maps(
     _check_options(options)
     n_threads, single = count_threads(options.n_jobs), X.astype(np.float32)
     n_each = max(1, n_threads // len(seeds))
-    learners = [_Learner(single, y, labels, options, np.random.default_rng(seed), n_each) for seed in seeds]
+    kind = learner or Learner
+    learners = [kind(single, y, labels, options, np.random.default_rng(seed), n_each) for seed in seeds]
     what = "Learn the distance" if len(seeds) == 1 else f"Learn {len(seeds)} maps"
     for _ in track(range(options.n_rounds), what):
-        run_slices(_Learner.learn_round, [one for one in learners if not one.is_done], n_threads=n_threads)
+        run_slices(kind.learn_round, [one for one in learners if not one.is_done], n_threads=n_threads)
         if all(one.is_done for one in learners):
             break
-    return [LearnedMap(*one.kept, tuple(one.trace), one.best) for one in learners]
+    return kind.collect(learners)
 
 
 def _check_groups(labels: NDArray[np.int64], n_rows: int) -> None:
@@ -224,7 +230,7 @@ def _check_options(options: MapOptions) -> None:
     """Require a known form, and numbers in their ranges."""
     check_choice(options.form, ("full", "diagonal"), name="form")
     not_positive = [name for name in _POSITIVE if not 0 < getattr(options, name) <= _MOST.get(name, np.inf)]
-    negative = [name for name in ("n_units", "weight_decay") if not getattr(options, name) >= 0]
+    negative = [name for name in ("n_units", "weight_decay") if not (getattr(options, name) or 0) >= 0]
     rules = (not_positive, "above 0, and row_share at most 1"), (negative, "at least 0")
     for wrong, rule in rules:
         if wrong:
@@ -233,17 +239,30 @@ def _check_options(options: MapOptions) -> None:
             raise ValueError(message)
 
 
-def _hold_out(labels: NDArray[np.int64], random: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _hold_out(
+    labels: NDArray[np.int64], random: np.random.Generator, share: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Hold whole groups out for validation: return the other rows and these rows, in random order."""
     order = random.permutation(len(labels))
     groups = np.unique(labels[order], return_index=True)[1]
     groups = labels[order][np.sort(groups)]
-    n_held = max(1, min(int(_VALIDATION_SHARE * len(labels)), _LARGEST_VALIDATION) * len(groups) // len(labels))
+    n_held = max(1, min(int(share * len(labels)), _LARGEST_VALIDATION) * len(groups) // len(labels))
     is_held = np.isin(labels[order], groups[: min(n_held, len(groups) - 2)])
     return order[~is_held], order[is_held]
 
 
-class _Learner:
+def _choose_units(options: MapOptions, n_rows: int) -> int:
+    """Return the number of units in the hidden layer. Few rows teach it nothing but themselves."""
+    return (_UNITS if n_rows >= _ENOUGH_FOR_UNITS else 0) if options.n_units is None else options.n_units
+
+
+def _choose_decay(options: MapOptions, n_rows: int) -> float:
+    """Return the weight decay: the fewer the rows, the more."""
+    chosen = min(max(1.0, _ROWS_BY_DECAY / n_rows), _LARGEST_DECAY)
+    return chosen if options.weight_decay is None else options.weight_decay
+
+
+class Learner:
     """A map that is learned: its rows, its parameters, and what its rounds gave.
 
     Parameters
@@ -273,10 +292,12 @@ class _Learner:
         Whether no round is to follow.
     """
 
+    validation_share = 0.1  # of the rows
+
     def __init__(
         self,
         X: NDArray[np.float32],
-        y: NDArray[np.float64],
+        y: NDArray[Any],
         groups: NDArray[np.int64],
         options: MapOptions,
         random: np.random.Generator,
@@ -284,15 +305,15 @@ class _Learner:
     ) -> None:
         self.X, self.y, self.groups, self.options = X, y, groups, options
         self.random, self.n_threads = random, n_threads
-        self.learned_from, self.held_out = _hold_out(groups, random)
+        self.learned_from, self.held_out = _hold_out(groups, random, self.validation_share)
         least = options.n_neighbors + 1
         self.n_rows = min(options.n_rows, max(int(options.row_share * len(self.learned_from)), least))
         self.sample = X[self.learned_from[:: -(-len(self.learned_from) // _ENOUGH_ROWS)]]
-        shape = (X.shape[1], options.n_components, options.n_units, options.form)
-        self.adam = Adam(start_parameters(*shape, _FIRST_SIZE, random), options.weight_decay)
+        shape = (X.shape[1], options.n_components, _choose_units(options, len(X)), options.form)
+        self.adam = Adam(start_parameters(*shape, _FIRST_SIZE, random), _choose_decay(options, len(X)))
         self.start = perf_counter()
         self.reference = self.draw()
-        self.trace: list[Round] = []
+        self.trace: list[Any] = []
         self.kept, self.best, self.least_error, self.is_done = compose_map(self.adam.parameters), 0, np.inf, False
 
     def learn_round(self) -> None:
@@ -306,7 +327,7 @@ class _Learner:
         rate = options.learning_rate * (_LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + np.cos(np.pi * min(share, 1.0))))
         errors = self.take_steps(rate)
         validation = self.try_map(number) if self.is_measured(number) else None
-        self.trace.append(Round(perf_counter() - self.start, float(np.sqrt(np.mean(errors**2))), validation))
+        self.trace.append(self.sum_up(perf_counter() - self.start, errors, validation))
         self.is_done = options.patience is not None and number - self.best >= options.patience
 
     def is_measured(self, number: int) -> bool:
@@ -333,12 +354,31 @@ class _Learner:
         errors = []
         for part in parts * options.n_passes:
             row_map = compose_map(self.adam.parameters)
-            found, gradient = differentiate_errors(
-                X, y, part, neighbors[part], row_map, ridge=options.ridge, n_threads=self.n_threads
-            )
+            found, gradient = self.differentiate(X, y, part, neighbors[part], row_map)
             errors.append(found)
             self.adam.step(differentiate_parameters(gradient, self.adam.parameters), rate)
         return np.concatenate(errors[: len(parts)])
+
+    def differentiate(
+        self,
+        X: NDArray[np.float32],
+        y: NDArray[Any],
+        queries: NDArray[np.int64],
+        neighbors: NDArray[np.int64],
+        row_map: RowMap,
+    ) -> tuple[NDArray[np.float64], RowMap]:
+        """Return the errors of some rows, and the gradient of the mean of their squares."""
+        ridge, n_threads = self.options.ridge, self.n_threads
+        return differentiate_errors(X, y, queries, neighbors, row_map, ridge=ridge, n_threads=n_threads)
+
+    def sum_up(self, seconds: float, errors: NDArray[np.float64], validation: float | None) -> Any:
+        """Describe a round."""
+        return Round(seconds, float(np.sqrt(np.mean(errors**2))), validation)
+
+    @classmethod
+    def collect(cls, learners: Sequence[Self]) -> list[LearnedMap]:
+        """Return the maps of the best rounds."""
+        return [LearnedMap(*one.kept, tuple(one.trace), one.best) for one in learners]
 
     def draw(self) -> NDArray[np.int64]:
         """Draw rows to learn from, at most one of each group."""

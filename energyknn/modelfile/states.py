@@ -26,6 +26,7 @@ from energyknn.estimators.exact import ExactNeighbors
 from energyknn.learning.learn import Round
 from energyknn.learning.maps import HiddenLayer
 from energyknn.learning.planes import weigh_softly
+from energyknn.learning.votes import VoteRound
 from energyknn.neighbors import NeighborIndex, build_index
 
 _ON_ALL = ("n_features_in_", "feature_names_in_", "_sklearn_output_config")
@@ -91,7 +92,7 @@ KINDS = _list_kinds()
 FUNCTIONS: dict[str, Callable[..., Any]] = {"weigh_softly": weigh_softly}
 """The functions that an estimator in a model file can refer to, by name."""
 
-_RECORDS: dict[str, Callable[..., Any]] = {"HiddenLayer": HiddenLayer, "Round": Round}
+_RECORDS: dict[str, Callable[..., Any]] = {"HiddenLayer": HiddenLayer, "Round": Round, "VoteRound": VoteRound}
 _ARRAY_KINDS = {np.dtype(code) for code in ("f8", "f4", "i8", "i4", "u1", "b1")}
 
 

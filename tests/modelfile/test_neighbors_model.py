@@ -13,9 +13,18 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 
-from energyknn import IntervalRegressor, KNNRegressor, KNNSearchCV, NeighborsModel, fit_model, load_model
-from energyknn.errors import DataFileError
+from energyknn import (
+    IntervalRegressor,
+    KNNRegressor,
+    KNNSearchCV,
+    NeighborsModel,
+    fit_model,
+    load_model,
+    make_learned_classifier,
+)
+from energyknn.errors import DataFileError, ModelFileError
 from energyknn.fitting import evaluate
+from energyknn.modelfile import states
 from energyknn.schema import Column, Schema, make_schema
 
 TOWNS = np.array(["Bonn", "Ulm", "Kiel"])
@@ -262,6 +271,38 @@ def test_a_distance_is_learned_from_more_rows(tmp_path):
     assert model.quality_.r2 > 0.9
     model.save(tmp_path / "m")
     np.testing.assert_array_equal(NeighborsModel.load(tmp_path / "m").predict(homes), model.predict(homes))
+
+
+@pytest.mark.medium
+def test_a_distance_is_learned_for_classes(tmp_path):
+    """The price is above its median or not: a learned distance is kept in the file, explained and measured."""
+    homes = make_homes(260)
+    homes["price"] = np.where(homes["price"] > homes["price"].median(), "dear", "cheap")
+    model = NeighborsModel("price").fit(homes)
+    assert model.method_ == "votes of neighbours after a learned distance"
+    assert model.quality_.n_rows == 52
+    assert model.quality_.accuracy > 0.8
+    model.save(tmp_path / "m")
+    read = NeighborsModel.load(tmp_path / "m")
+    np.testing.assert_array_equal(read.predict_proba(homes), model.predict_proba(homes))
+    assert read.classes_.tolist() == ["cheap", "dear"]
+    assert read.method_ == model.method_
+    assert set(read.tabulate_neighbors(homes.head(1))["price"]) <= {"cheap", "dear"}
+    few = NeighborsModel("price").fit(homes.head(150))
+    assert few.method_.startswith("the vote of")
+
+
+@pytest.mark.medium
+def test_a_release_without_soft_votes_names_them(monkeypatch, tmp_path):
+    homes = make_homes(60)
+    learned = make_learned_classifier(["area", "built"], n_maps=1, n_rounds=1, n_components=2)
+    model = NeighborsModel("town", numbers=["built"], estimator=learned).fit(homes)
+    model.save(tmp_path / "m")
+    older = {name: kind for name, kind in states.KINDS.items() if name != "SoftVoteClassifier"}
+    monkeypatch.setattr(states, "KINDS", older)
+    with pytest.raises(ModelFileError, match=r"'SoftVoteClassifier' is not among .*Fit it again") as caught:
+        NeighborsModel.load(tmp_path / "m")
+    assert "\n" not in str(caught.value)
 
 
 def test_what_cannot_be_used_is_refused_in_a_line(homes, fitted):
