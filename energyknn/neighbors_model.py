@@ -282,7 +282,7 @@ class NeighborsModel(BaseEstimator):
         if isinstance(X, str | Path):
             source, source_sha256 = Path(X).name, hash_file(X)
         schema, roles = self._find_roles(table, target)
-        kept = _drop_gaps(table, schema) if self.missing == "drop" else table
+        kept = drop_gaps(table, schema) if self.missing == "drop" else table
         fitted = fit_model(
             *(kept, schema, self._choose_fit(schema, len(kept))),
             mismatch_cost=self.mismatch_cost,
@@ -299,7 +299,7 @@ class NeighborsModel(BaseEstimator):
 
     def _join(self, X: Any, y: ArrayLike | None) -> tuple[pd.DataFrame, str]:
         """Return one table with its target, and the target's name."""
-        table = _as_table(X)
+        table = as_table(X)
         given = self.target if self.schema is None else self.schema.target
         if y is None:
             if given is None:
@@ -386,7 +386,7 @@ class NeighborsModel(BaseEstimator):
             If a column is missing, there is no row, or a value breaks a rule.
         """
         check_is_fitted(self)
-        return self.model_.predict(_as_table(X), latest_year=self.latest_year)
+        return self.model_.predict(as_table(X), latest_year=self.latest_year)
 
     def predict_interval(self, X: Any, *, coverage: float | None = None) -> Intervals:
         """Give each raw row an interval for its target.
@@ -413,7 +413,7 @@ class NeighborsModel(BaseEstimator):
             If the target is a class, or there were too few rows for intervals.
         """
         check_is_fitted(self)
-        return self.model_.predict_interval(_as_table(X), coverage=coverage, latest_year=self.latest_year)
+        return self.model_.predict_interval(as_table(X), coverage=coverage, latest_year=self.latest_year)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Give each raw row the probability of each class.
@@ -441,7 +441,7 @@ class NeighborsModel(BaseEstimator):
         if not self.model_.schema.classifies:
             message = f"{self.model_.schema.target!r} is a number, and has no classes. Use predict_interval."
             raise TypeError(message)
-        encoded = self.model_.encode(self.model_.check(_as_table(X), latest_year=self.latest_year))
+        encoded = self.model_.encode(self.model_.check(as_table(X), latest_year=self.latest_year))
         return np.asarray(self.model_.estimator.predict_proba(encoded), dtype=np.float64)
 
     def tabulate(self, X: Any, *, coverage: float | None = None) -> pd.DataFrame:
@@ -467,7 +467,7 @@ class NeighborsModel(BaseEstimator):
             If a column is missing, there is no row, or a value breaks a rule.
         """
         check_is_fitted(self)
-        return tabulate_predictions(self.model_, _as_table(X), coverage=coverage, latest_year=self.latest_year)
+        return tabulate_predictions(self.model_, as_table(X), coverage=coverage, latest_year=self.latest_year)
 
     def explain(self, X: Any, *, n_neighbors: int | None = None) -> Explanation:
         """Find the training rows that count most in each prediction, and the columns that make them near.
@@ -495,7 +495,7 @@ class NeighborsModel(BaseEstimator):
             If the estimator has no neighbours.
         """
         check_is_fitted(self)
-        return self.model_.explain(_as_table(X), n_neighbors=n_neighbors, latest_year=self.latest_year)
+        return self.model_.explain(as_table(X), n_neighbors=n_neighbors, latest_year=self.latest_year)
 
     def tabulate_neighbors(self, X: Any, *, n_neighbors: int | None = None) -> pd.DataFrame:
         """Lay out the training rows that count most in each prediction, with what they hold.
@@ -561,7 +561,7 @@ class NeighborsModel(BaseEstimator):
             If the target is not there, or for the reasons of `predict`.
         """
         check_is_fitted(self)
-        table, schema = _as_table(X), self.model_.schema
+        table, schema = as_table(X), self.model_.schema
         if y is None and schema.target not in table:
             message = f"The table has no column {schema.target!r} to compare with. Give rows that have it, or y."
             raise DataFileError(message)
@@ -626,7 +626,7 @@ class NeighborsModel(BaseEstimator):
         return tags
 
 
-def _as_table(X: Any) -> pd.DataFrame:
+def as_table(X: Any) -> pd.DataFrame:
     """Return rows, or those of a file, as a frame of pandas. The columns of an array are called x0, x1 and so on."""
     if isinstance(X, pd.DataFrame):
         return X
@@ -656,7 +656,7 @@ def _find_bounds(schema: Schema) -> tuple[float, float] | None:
     return low, math.inf if column.maximum is None else column.maximum
 
 
-def _drop_gaps(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+def drop_gaps(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """Leave out the rows with a missing cell in a column that is used."""
     used = [column.name for column in schema.columns if column.role != "text" and column.name in table]
     kept = table.dropna(subset=used)

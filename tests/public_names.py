@@ -8,7 +8,17 @@ import energyknn
 
 ROOMS = (
     *("loading", "encoding", "scaling", "splitting", "fitting", "filling", "schema", "roles", "errors"),
-    *("tuning", "neighbors", "estimators", "inspection", "cluster", "modelfile", "neighbors_model", "study"),
+    *(
+        "tuning",
+        "neighbors",
+        "estimators",
+        "inspection",
+        "cluster",
+        "modelfile",
+        "neighbors_model",
+        "auditing",
+        "study",
+    ),
 )
 
 

@@ -102,7 +102,7 @@ def value_rows(
     return np.asarray(np.sum(parts, axis=0))
 
 
-class _Queries(NamedTuple):
+class Queries(NamedTuple):
     """The games of some queries: in each, training rows share out what they add to one prediction.
 
     Attributes
@@ -147,10 +147,10 @@ def _value_in(
     )
     classifies = is_classifier(model)
     targets = model.y_ if classifies else model.y_ - model.y_.mean()
-    labels = _label_rows(found, groups) if X is None else np.arange(n_train)
-    queries = _take_queries(found, X, y, targets, labels)
+    labels = label_rows(found, groups) if X is None else np.arange(n_train)
+    queries = take_queries(found, X, y, targets, labels)
     values, left_out = np.zeros(n_train), np.zeros(labels.max() + 2)  # the last is of the group -1
-    for asked, indices, plays in _search(model, queries, labels, depth=deep):
+    for asked, indices, plays in search_players(model, queries, labels, depth=deep):
         near = targets[indices]
         predicted = (near == queries.goals[asked, np.newaxis]).astype(np.float64) if classifies else near
         worth, others = _value_block(queries, asked, predicted, plays, (not classifies, k, deep), n_jobs=model.n_jobs)
@@ -160,7 +160,7 @@ def _value_in(
     return np.asarray((values - left_out[labels + 1]) / len(queries.rows))
 
 
-def _label_rows(found: Neighborhood, groups: Any) -> NDArray[np.int64]:
+def label_rows(found: Neighborhood, groups: Any) -> NDArray[np.int64]:
     """Give each training row the number of its group."""
     rows, targets = found.model.index_.X_train, found.model.y_
     if groups is None:
@@ -170,7 +170,7 @@ def _label_rows(found: Neighborhood, groups: Any) -> NDArray[np.int64]:
     return np.unique(np.asarray(groups), return_inverse=True)[1].astype(np.int64)
 
 
-def _take_queries(found: Neighborhood, X: Any, y: Any, targets: NDArray[Any], labels: NDArray[np.int64]) -> _Queries:
+def take_queries(found: Neighborhood, X: Any, y: Any, targets: NDArray[Any], labels: NDArray[np.int64]) -> Queries:
     """Describe the games of some rows, or of the training rows."""
     model = found.model
     if X is None:
@@ -188,7 +188,7 @@ def _take_queries(found: Neighborhood, X: Any, y: Any, targets: NDArray[Any], la
     else:
         totals = targets.sum() - np.append(np.bincount(labels, weights=targets), 0.0)[groups]
         slopes = 2 * goals
-    return _Queries(rows, own, groups, goals, len(targets) - sizes[groups], totals, slopes)
+    return Queries(rows, own, groups, goals, len(targets) - sizes[groups], totals, slopes)
 
 
 def _read_goals(model: Any, y: Any) -> NDArray[Any]:
@@ -198,8 +198,8 @@ def _read_goals(model: Any, y: Any) -> NDArray[Any]:
     return np.asarray(pd.Index(model.classes_).get_indexer(pd.Index(np.asarray(y))))
 
 
-def _search(
-    model: Any, queries: _Queries, labels: NDArray[np.int64], *, depth: int
+def search_players(
+    model: Any, queries: Queries, labels: NDArray[np.int64], *, depth: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]]:
     """Yield numbers of queries, their nearest rows, and which of these play: `depth` of them, or all there are."""
     most = len(labels) - (queries.own is not None)
@@ -218,7 +218,7 @@ def _search(
 
 
 def _value_block(
-    queries: _Queries,
+    queries: Queries,
     asked: NDArray[np.int64],
     predicted: NDArray[np.float64],
     plays: NDArray[np.bool_],

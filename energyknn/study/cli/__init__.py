@@ -16,7 +16,7 @@ from typing import Any
 import shtab
 
 from energyknn import __version__, errors
-from energyknn.study.cli import describe, fetch, fit, predict, reproduce, sample, tune
+from energyknn.study.cli import audit, describe, fetch, fit, predict, reproduce, sample, tune
 from energyknn.study.cli.ending import READER_LEFT, ending_when_told, leave_out_rest
 from energyknn.study.cli.options import UserError, add_quiet
 from energyknn.study.cli.parser import Parser
@@ -113,7 +113,7 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"energyknn {__version__}")
     _add_completion(parser)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=Parser)
-    for module in (describe, reproduce, tune, fit, predict, sample, fetch):
+    for module in (describe, reproduce, tune, fit, predict, audit, sample, fetch):
         name = module.__name__.rpartition(".")[2]
         options = {"help": module.SUMMARY, "description": module.DESCRIPTION, "examples": module.EXAMPLES}
         command = commands.add_parser(name, **options)
