@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -48,7 +49,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         What the map minimises: the squared error of planes that predict numbers, or the log loss of votes for classes.
     n_units : int or None, default=128
         Number of units in a hidden layer that bends the map. 0 gives a linear map. None takes 128, and 0 for fewer than
-        1,000 rows. Ignored by the diagonal form.
+        10,000 rows. Ignored by the diagonal form.
     form : {"full", "diagonal"}, default="full"
         "full" learns a matrix and the hidden layer. "diagonal" learns one weight, at least 0, for each column.
     n_neighbors : int, default=100
@@ -373,7 +374,7 @@ def make_learned_regressor(
     indicators: Sequence[Any] = (),
     *,
     n_maps: int = 4,
-    n_waves: int = 4,
+    n_waves: int | None = None,
     indicator_weight: float = 0.3,
     random_state: int = 0,
     **options: Any,
@@ -383,19 +384,20 @@ def make_learned_regressor(
     Parameters
     ----------
     numbers : sequence of str or int
-        Names or positions of the numeric columns, each of about unit variance. `RankFeatures` turns them into features.
+        Names or positions of the numeric columns, in any unit: they are scaled, and `RankFeatures` makes features.
     indicators : sequence of str or int, default=()
         Names or positions of the indicator columns.
     n_maps : int, default=4
         Number of maps that are learned and joined to one.
-    n_waves : int, default=4
-        Number of cosine waves of each numeric column's ranks that become features.
+    n_waves : int or None, default=None
+        Number of cosine waves of each numeric column's ranks that become features. None takes at most 4, and fewer of
+        few rows.
     indicator_weight : float, default=0.3
         Indicators are multiplied by this before learning starts. Above 0.
     random_state : int, default=0
         Seed of the first map. The other maps take the seeds that follow.
     **options
-        Further parameters of `MetricMap`.
+        Further parameters of `MetricMap`. The hidden layer and the weight decay follow from the number of rows.
 
     Returns
     -------
@@ -404,6 +406,7 @@ def make_learned_regressor(
 
     See Also
     --------
+    make_learned_classifier : The same for classes.
     MetricMap : Learns the map.
     LocalLinearRegressor : Predicts after the map.
     IntervalRegressor : Adds intervals; use "split" with `refill` for this model.
@@ -415,10 +418,7 @@ def make_learned_regressor(
     >>> model.fit(X, X[:, 0]).predict(X[:3]).shape
     (3,)
     """
-    weights = ColumnWeights(default=indicator_weight)
-    columns = ColumnTransformer(
-        [("numbers", RankFeatures(n_waves), list(numbers)), ("indicators", weights, list(indicators))]
-    )
-    return make_pipeline(
-        columns, MetricMap(n_maps=n_maps, random_state=random_state, **options), LocalLinearRegressor()
-    )
+    weights, features = ColumnWeights(default=indicator_weight), make_pipeline(StandardScaler(), RankFeatures(n_waves))
+    columns = ColumnTransformer([("numbers", features, list(numbers)), ("indicators", weights, list(indicators))])
+    chosen: dict[str, Any] = {"n_units": None, "weight_decay": None, **options}
+    return make_pipeline(columns, MetricMap(n_maps=n_maps, random_state=random_state, **chosen), LocalLinearRegressor())

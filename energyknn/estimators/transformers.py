@@ -17,6 +17,7 @@ from energyknn.estimators.base import Saved
 
 _FARTHEST = 5.0  # values and scores are cut off here, so that no row stands alone
 _N_QUANTILES = 1000
+_WAVES, _ROWS_A_FEATURE = 4, 8
 _MOST_WAVES = 1000  # that a model file may ask for
 
 
@@ -144,13 +145,16 @@ class RankFeatures(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_waves : int, default=4
-        Number of waves of each column. Wave j is cos(pi * j * rank), with ranks from 0 to 1.
+    n_waves : int or None, default=4
+        Number of waves of each column. Wave j is cos(pi * j * rank), with ranks from 0 to 1. None takes at most 4, and
+        so few that there are 8 rows or more for each feature.
 
     Attributes
     ----------
     quantiles_ : QuantileTransformer
         Turns values into ranks.
+    n_waves_ : int
+        Number of waves.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -172,9 +176,9 @@ class RankFeatures(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     [[0.0, -5.0, 1.0], [1.0, 0.0, 0.0], [2.0, 5.0, -1.0]]
     """
 
-    _saved: ClassVar = Saved(("quantiles_",), lambda ranks: 0 <= ranks.n_waves <= _MOST_WAVES)
+    _saved: ClassVar = Saved(("quantiles_", "n_waves_"), lambda ranks: ranks._is_sound())
 
-    n_waves: int = 4
+    n_waves: int | None = 4
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
         """Learn the ranks of values.
@@ -193,7 +197,17 @@ class RankFeatures(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         rows = validate_data(self, X, dtype=np.float64)
         self.quantiles_ = QuantileTransformer(n_quantiles=min(_N_QUANTILES, len(rows)), subsample=None).fit(rows)
+        afforded = len(rows) // (_ROWS_A_FEATURE * rows.shape[1]) - 2
+        self.n_waves_ = min(max(0, afforded), _WAVES) if self.n_waves is None else self.n_waves
         return self
+
+    def _is_sound(self) -> bool:
+        """Return whether a transformer that was read makes a number of features that it may."""
+        return 0 <= self._count_waves() <= _MOST_WAVES and self.n_waves in (None, self._count_waves())
+
+    def _count_waves(self) -> int:
+        """Return the number of waves. Model files of older releases have it as the parameter alone."""
+        return int(getattr(self, "n_waves_", self.n_waves or 0))
 
     def transform(self, X: ArrayLike) -> NDArray[np.float64]:
         """Compute the features.
@@ -217,7 +231,7 @@ class RankFeatures(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         rows = validate_data(self, X, dtype=np.float64, reset=False)
         ranks = self.quantiles_.transform(rows)
         scores = np.clip(norm.ppf(ranks), -_FARTHEST, _FARTHEST)
-        waves = [np.cos(np.pi * number * ranks) for number in range(1, self.n_waves + 1)]
+        waves = [np.cos(np.pi * number * ranks) for number in range(1, self._count_waves() + 1)]
         return np.hstack([np.clip(rows, -_FARTHEST, _FARTHEST), scores, *waves])
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
@@ -233,6 +247,6 @@ class RankFeatures(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         ndarray of str
             The columns' names, then ``name_score``, then ``name_wave1`` and so on.
         """
-        endings = ["", "_score", *(f"_wave{number}" for number in range(1, self.n_waves + 1))]
+        endings = ["", "_score", *(f"_wave{number}" for number in range(1, self._count_waves() + 1))]
         names = super().get_feature_names_out(input_features)
         return np.array([f"{name}{ending}" for ending in endings for name in names], dtype=object)

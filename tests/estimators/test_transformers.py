@@ -81,3 +81,14 @@ def test_rank_features_know_only_the_rows_of_the_fit():
     features = RankFeatures().fit(X[:50])
     np.testing.assert_array_equal(features.transform(X[60:61]), features.transform(X[60:90])[:1])
     assert list(RankFeatures(n_waves=1).fit(ROWS[["a"]]).get_feature_names_out()) == ["a", "a_score", "a_wave1"]
+
+
+def test_few_rows_get_few_waves():
+    """With 8 rows for each feature, 3 columns of 100 rows afford 2 waves, and 20 columns none."""
+    random = np.random.default_rng(0)
+    for n_rows, n_columns, expected in ((100, 3, 2), (100, 20, 0), (5000, 2, 4)):
+        X = random.normal(size=(n_rows, n_columns))
+        features = RankFeatures(None).fit(X)
+        assert features.n_waves_ == expected
+        assert features.transform(X).shape == (n_rows, (2 + expected) * n_columns)
+        assert len(features.get_feature_names_out()) == (2 + expected) * n_columns

@@ -555,3 +555,22 @@ def test_weights_fall_more_slowly_where_rows_are_sparse():
     np.testing.assert_allclose(weights[0], ratios / ratios.sum(), rtol=1e-6)
     with pytest.raises(ValueError, match="reach is 0"):
         LocalLinearRegressor(reach=0).fit(X, X[:, 0])
+
+
+@pytest.mark.medium
+def test_units_of_columns_change_no_prediction_but_for_rounding(data):
+    X, y = data
+    units = 10.0 ** np.arange(-3, 5)
+    plain, scaled = (
+        make_learned_regressor(range(8), n_maps=1, **BRIEF).fit(rows, y) for rows in (X, X * units + units)
+    )
+    np.testing.assert_allclose(scaled.predict(X * units + units), plain.predict(X), atol=0.02)
+
+
+@pytest.mark.medium
+def test_few_rows_of_many_columns_are_not_learned_by_heart():
+    """One column of 60 tells the target, of 300 rows: a mean has an R² of 0."""
+    X = np.random.default_rng(0).normal(size=(600, 60))
+    model = make_learned_regressor(range(60), n_rounds=15).fit(X[:300], 2 * X[:300, 0])
+    assert model["metricmap"].hidden_ is None
+    assert model.score(X[300:], 2 * X[300:, 0]) > 0.3
