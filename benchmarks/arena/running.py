@@ -21,6 +21,7 @@ from arena.peers import PEERS
 from arena.peers.peer import Peer
 from arena.sets import N_FOLDS, SETS
 from energyknn._shared.saving import staged_file
+from energyknn.study.comparison import trees
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results.jsonl"
@@ -72,7 +73,7 @@ def hash_files(paths: Iterable[Path]) -> str:
 
 def hash_code(peer: Peer) -> str:
     """Return a digest of the code that a result of a peer depends on; of ours, the library too, without the study."""
-    paths = [Path(peer.file), *(FOLDER / f"{name}.py" for name in SHARED)]
+    paths = [Path(peer.file), Path(trees.__file__), *(FOLDER / f"{name}.py" for name in SHARED)]
     if peer.is_ours:
         library = Path(energyknn.__file__).parent
         paths += [path for path in library.rglob("*.py") if "study" not in path.relative_to(library).parts]
@@ -80,10 +81,13 @@ def hash_code(peer: Peer) -> str:
 
 
 def mark_cell(plan: Plan, cell: Cell) -> Record:
-    """Return what a result is of: the cell, the version and code of its peer, and how it was run."""
+    """Return what a result is of: the cell, the version and code of its peer, what the set is, and how it was run."""
     peer = PEERS[cell.peer]
     settings = {"budget": plan.seconds if cell.mode == TUNED else None, "most": plan.most, "limit": plan.limit}
-    return {**cell._asdict(), "version": find_version(peer.package), "code": hash_code(peer), **settings}
+    defined = hashlib.sha256(repr(SETS[cell.set]).encode()).hexdigest()[:12]
+    return {
+        **cell._asdict(), "version": find_version(peer.package), "code": hash_code(peer), "defined": defined, **settings
+    }  # fmt: skip
 
 
 def read_records(path: Path = RESULTS) -> list[Record]:

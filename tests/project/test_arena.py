@@ -30,7 +30,7 @@ from sklearn.metrics import log_loss, root_mean_squared_error
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "benchmarks" / "arena"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-QUICK = ("tuned neighbours (ours)", "scikit-learn boosting", "plain neighbours", "linear")
+QUICK = ("tuned neighbours (ours)", "scikit-learn boosting", "linear")
 LEARNED, TREES, LINE = "learned neighbours (ours)", "LightGBM", "linear"
 
 
@@ -209,6 +209,7 @@ QUICK_SETTINGS = {LEARNED: {"n_maps": 1, "n_rounds": 2, "n_neighbors": 30}, "Rea
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore", r"error:::energyknn\.")  # others' warnings are theirs
 @pytest.mark.parametrize("task", [REGRESSION, CLASSIFICATION])
 @pytest.mark.parametrize("name", PEERS)
 def test_a_peer_learns_from_numbers_gaps_and_categories(name, task):
@@ -223,9 +224,10 @@ def test_a_peer_learns_from_numbers_gaps_and_categories(name, task):
     assert predicted.shape == ((80,) if task == REGRESSION else (80, 3))
     if task == CLASSIFICATION:
         np.testing.assert_allclose(predicted.sum(axis=1), 1, rtol=1e-5)
+    errors = measure_errors(test, predicted)
     if name not in ("RealMLP", "TabM"):  # two epochs teach them little
-        usual = np.full(80, train.y.mean()) if task == REGRESSION else np.bincount(train.y) / 160 + np.zeros((80, 1))
-        assert next(iter(measure_errors(test, predicted).values())) < next(iter(measure_errors(test, usual).values()))
+        usual = test.y.std() if task == REGRESSION else np.bincount(test.y).max() / 80
+        assert errors["rmse"] < usual if task == REGRESSION else errors["accuracy"] > usual
 
 
 @pytest.mark.medium
@@ -371,6 +373,9 @@ def test_what_is_known_is_not_run_again_until_its_code_or_settings_change(run, m
     monkeypatch.setattr(running, "hash_code", lambda _: "another")
     run_plan(replace(run.plan, seconds=5.0), run.path, say=say)
     assert len(run.asked) == 5
+    monkeypatch.setitem(SETS, "diabetes", replace(SETS["diabetes"], log=True))
+    run_plan(replace(run.plan, seconds=5.0), run.path, say=say)
+    assert len(run.asked) == 7
     assert len(read_records(run.path)) == 2
 
 
