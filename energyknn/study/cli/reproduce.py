@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import rich
 
-from energyknn.errors import import_extra
 from energyknn.study.cli import options as shared
 from energyknn.study.cli.showing import choose_track, open_console, write_json
 
@@ -73,13 +72,13 @@ def run(options: argparse.Namespace) -> None:
     from sklearn.callback import ProgressBar
 
     from energyknn.study.jobs.reproduce import reproduce
+    from energyknn.study.reporting.needs import require_packages
 
     if options.use_gpu and options.search not in {"tune-sklearn", "ray"}:
         message = f"--use-gpu is for --search tune-sklearn or ray; {options.search} runs on the CPU only"
         raise shared.UserError(message)
     if not options.no_report:
-        for module in ("matplotlib", "jinja2"):
-            import_extra(module, extra="report")
+        require_packages()
     rich.reconfigure(stderr=True)
     showing = sys.stderr.isatty() and not options.quiet
     try:

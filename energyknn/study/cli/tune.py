@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from energyknn.errors import import_extra
 from energyknn.study.cli import options as shared
 from energyknn.study.cli.showing import choose_track, format_json, open_console, write_json
 from energyknn.study.column_choices import split_names
@@ -89,6 +88,7 @@ def _count_top(text: str) -> int | None:
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     from energyknn._shared.saving import staged_file
+    from energyknn.study.reporting.needs import keeping_fonts, require_packages
     from energyknn.study.reporting.tuning_page import render_tuning
     from energyknn.tuning import SearchInterrupted
 
@@ -99,8 +99,7 @@ def run(options: argparse.Namespace) -> None:
         message = "--journal is for --ray. Add --ray, or leave the journal out."
         raise shared.UserError(message)
     if options.report is not None:
-        for module in ("matplotlib", "jinja2"):
-            import_extra(module, extra="report")
+        require_packages()
         options.out = options.out or options.report.with_suffix(".json")
     try:
         with shared.take_data(options):
@@ -114,9 +113,9 @@ def run(options: argparse.Namespace) -> None:
         with staged_file(options.out) as path:
             path.write_text(format_json(results), encoding="utf-8")
     if options.report is not None:
-        page = render_tuning(results, command=_write_command(results, options), saved=os.fspath(options.out))
-        with staged_file(options.report) as path:
-            path.write_text(page, encoding="utf-8")
+        command, saved = _write_command(results, options), os.fspath(options.out)
+        with staged_file(options.report) as path, keeping_fonts(path.parent):
+            path.write_text(render_tuning(results, command=command, saved=saved), encoding="utf-8")
     if options.json:
         write_json(results)
     else:

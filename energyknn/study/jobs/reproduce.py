@@ -27,6 +27,7 @@ from energyknn.study.dataset import Dataset, read_dataset
 from energyknn.study.jobs.beyond import compare_models_beyond
 from energyknn.study.jobs.studies import Choices, choose_study
 from energyknn.study.notebook import REFERENCE_YEAR, SPOTIFY, holds_tracks
+from energyknn.study.reporting.needs import keeping_fonts
 from energyknn.study.reporting.page import render_report
 from energyknn.study.reporting.terminal import list_tables
 from energyknn.study.results import AnyResults
@@ -159,11 +160,13 @@ def reproduce(
         described["seconds"] |= {"load": loaded, "total": time.perf_counter() - started}
         results = cast("AnyResults", described)
         if report:
-            for name, content in render_report(results, found.arrays).items():
+            with keeping_fonts(staged):
+                files = render_report(results, found.arrays)
+            for name, content in files.items():
                 (staged / name).parent.mkdir(exist_ok=True)
                 (staged / name).write_bytes(content)
-        files = [file.relative_to(staged).as_posix() for file in staged.rglob("*") if file.is_file()]
-        results["files"] = sorted([*files, RESULTS])
+        written = [file.relative_to(staged).as_posix() for file in staged.rglob("*") if file.is_file()]
+        results["files"] = sorted([*written, RESULTS])
         (staged / RESULTS).write_text(json.dumps(results, indent=1, allow_nan=False), encoding="utf-8")
         before = _list_earlier_files(Path(out_dir))
     for name in before.difference(results["files"]):
