@@ -509,6 +509,16 @@ def test_notes_say_what_is_missing_smaller_and_left_out():
     assert list_notes(analyses) == ["not compared: CatBoost (install it)", "forest: 9 trees", "left out: nested (late)"]
 
 
+def test_notes_with_the_same_reason_share_a_line():
+    left_out = {"forest": "late", "one map, learned": "no time", "nested": "late"}
+    analyses = {"missing": {}, "reduced": {"forest": "9 trees", "boosted": "4 trees"}, "left_out": left_out}
+    assert list_notes(analyses) == [
+        "boosted: 4 trees",  # what was to be smaller but was left out is named once
+        "left out: forest; nested (late)",
+        "left out: one map, learned (no time)",
+    ]
+
+
 def test_parts_that_were_left_out_are_named_and_not_drawn(with_beyond):
     kept = ("missing", "reduced", "interrupted", "seconds")
     analyses = {name: with_beyond["beyond_analyses"][name] for name in kept} | {"left_out": {"nested estimate": "late"}}

@@ -215,7 +215,8 @@ def folder(tmp_path, monkeypatch):
 
 def read_commands(page):
     """Return the commands of a page, as a shell takes them apart."""
-    return [shlex.split(text) for text in re.findall(r"<pre><code>(.*?)</code></pre>", page.read_text("utf-8"))]
+    shown = re.findall(r'<pre tabindex="0"><code>(.*?)</code></pre>', page.read_text("utf-8"))
+    return [shlex.split(PageReader(command).text) for command in shown]
 
 
 @pytest.mark.parametrize(
@@ -249,6 +250,6 @@ def test_the_page_and_the_file_go_where_they_are_asked_to(folder, capsys):
     assert main(["tune", *words, "--report", "page.html", "--out", "found.json", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["best"]
     assert {path.name for path in folder.iterdir()} == {"kinds.csv", "tracks.csv", "page.html", "found.json"}
-    assert "--from found.json" in (folder / "page.html").read_text("utf-8")
+    assert "--from found.json" in PageReader((folder / "page.html").read_text("utf-8")).text
     assert main(["tune", *words, "--report", "page.pdf"]) == 2
     assert "has no ending of a page that is written. Give it .html" in capsys.readouterr().err

@@ -32,7 +32,7 @@ _BY_GROUP = (NOTEBOOK, TUNED_TREES, LEARNED)
 _FOR_ONE_THREAD = 20_000  # training rows. With fewer, threads wait for one another longer than they compute
 _PLANNED = 0.8  # share of the time left that is planned; the rest is for what takes longer than a few steps told
 
-SPENT = "the budget was spent, by the clock, before it began"
+SPENT = "the budget was spent before"
 """Why a model or a part was left out of a comparison that took longer than planned."""
 
 INTERRUPTED = "interrupted"

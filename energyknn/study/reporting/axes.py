@@ -90,10 +90,10 @@ def escape(text: str) -> str:
 
 
 def write_ticks(axis: Axis, largest: float) -> None:
-    """Write the numbers of an axis with thousands set apart, and millions as M."""
+    """Write the numbers of an axis with thousands set apart; large ones with k and M."""
     ticker = import_extra("matplotlib.ticker", extra="report")
     if largest >= 1000:
         axis.set_major_locator(ticker.MaxNLocator(5))
         axis.set_major_formatter(
-            ticker.EngFormatter(sep="") if largest >= 1_000_000 else ticker.StrMethodFormatter("{x:,.10g}")
+            ticker.EngFormatter(sep="") if largest >= 100_000 else ticker.StrMethodFormatter("{x:,.10g}")
         )

@@ -226,7 +226,7 @@ _NAMES = {
     "nulls": "empty cells",
     "sha256": "SHA-256",
     "scaling": "scale learned from",
-    "reference_year": "year of age 0",
+    "reference_year": "ages are counted to",
     "test_size": "share held out",
     "random_state": "seed of the split",
     "groups": "kept on one side",

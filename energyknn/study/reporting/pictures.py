@@ -86,7 +86,7 @@ def draw_validation_curve(results: Results) -> Figure:
     title = f"Best k is {best}: validation R² {mean:.4f}\u00a0±\u00a0{error:.4f}"
     every_k = results.get("curve")
     if every_k and every_k["best"] != best:
-        title += f"; of every k it is {every_k['best']}, which the searches pass by"
+        title += f"; of every k it is {every_k['best']}, which the two searches miss"
     figure, (above, below) = make_axes(5.6, title, heights=(1.35, 1))
     if every_k:
         draw_curve(above, Curve(every_k), label="every k from one search, this run", color=BLUE, marker="")

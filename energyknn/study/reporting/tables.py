@@ -251,9 +251,17 @@ def tabulate_scores(sheet: ScoreSheet, *, title: str) -> Table:
 
 def list_notes(analyses: Analyses) -> list[str]:
     """List what was not compared, what the budget made smaller, and what it or an interrupt left out."""
-    absent = [f"not compared: {name} ({advice})" for name, advice in analyses["missing"].items()]
-    smaller = [f"{name}: {words}" for name, words in analyses["reduced"].items()]
-    return [*absent, *smaller, *(f"left out: {name} ({why})" for name, why in analyses["left_out"].items())]
+    left_out = analyses["left_out"]
+    smaller = [f"{name}: {words}" for name, words in analyses["reduced"].items() if name not in left_out]
+    return [*_group_notes("not compared", analyses["missing"]), *smaller, *_group_notes("left out", left_out)]
+
+
+def _group_notes(what: str, reasons: Mapping[str, str]) -> list[str]:
+    """Return a line for each reason, with all that it is the reason for."""
+    return [
+        f"{what}: {'; '.join(name for name, given in reasons.items() if given == why)} ({why})"
+        for why in dict.fromkeys(reasons.values())
+    ]
 
 
 def tabulate_models(
