@@ -19,6 +19,7 @@ from energyknn.study.comparison.bootstrap import estimate_over_splits
 from energyknn.study.comparison.trees import LIBRARIES
 
 PICTURE = "beyond-differences"
+LOWER, HIGHER, UNCLEAR = "lower error", "higher error", "no clear difference"
 LINE_WIDTH = 58  # letters in a line of a panel's title
 GROUPS = {"none": "rows split at random", "songs": "every song on one side"}
 
@@ -36,7 +37,7 @@ def list_lacking(state: Mapping[str, Any]) -> list[str]:
         for name in MODELS:
             absent = [str(seed) for seed in seeds if (problem, groups, seed, name) not in known]
             if absent:
-                who = "ours" if name == OURS else name
+                who = "the learned distance" if name == OURS else name
                 lacking.append(f"{who} on {PROBLEMS[problem].what}, {GROUPS[groups]}, split {', '.join(absent)}")
     return lacking
 
@@ -129,16 +130,16 @@ def tell_outcome(model: Mapping[str, Any]) -> str:
     difference = model["difference"]
     if difference["low"] is None:
         return "no interval"
-    return "ahead" if difference["high"] < 0 else "behind" if difference["low"] > 0 else "too close to tell"
+    return LOWER if difference["high"] < 0 else HIGHER if difference["low"] > 0 else UNCLEAR
 
 
 def draw_differences(settings: Sequence[Mapping[str, Any]]) -> Any:
-    """Draw the difference of RMSE to tuned trees, a panel for each file and protocol; left of 0, ours errs less."""
+    """Draw the difference of RMSE to tuned trees, a panel for each file and protocol. Left of 0, trees err more."""
     rows = [[model for model in setting["models"] if _is_drawn(model)] for setting in settings]
     shown = [(setting, models) for setting, models in zip(settings, rows, strict=True) if models]
     height = 0.9 + sum(1.2 + 0.27 * len(models) for _, models in shown)
-    figure, panels = make_panels(height, "RMSE of ours less that of tuned trees", rows=len(shown))
-    colors = {"ahead": BLUE, "behind": RED, "too close to tell": GREY}
+    figure, panels = make_panels(height, "RMSE of the learned distance minus that of tuned trees", rows=len(shown))
+    colors = {LOWER: BLUE, HIGHER: RED, UNCLEAR: GREY}
     for axes, (setting, models) in zip(panels, shown, strict=True):
         for place, model in enumerate(models):
             difference, color = model["difference"], colors[tell_outcome(model)]

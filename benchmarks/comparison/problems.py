@@ -1,4 +1,4 @@
-"""The files that are compared on: real tracks, synthetic tracks, and gems, which have nothing to do with music."""
+"""The files that are compared on: real tracks, synthetic tracks, and diamonds, which have nothing to do with music."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GRADES = {
     "color": ("J", "I", "H", "G", "F", "E", "D"),
     "clarity": ("I1", "SI2", "SI1", "VS2", "VS1", "VVS2", "VVS1", "IF"),
 }
-"""Grades of gems, the worst first."""
+"""Grades of diamonds, the worst first."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ PROBLEMS = {
     "tracks": Problem("real tracks", "energy (score, 0 to 1)", SPOTIFY, read_tracks),
     "synthetic": Problem("synthetic tracks", "energy (score, 0 to 1)", SPOTIFY, read_synthetic),
     "diamonds": Problem(
-        "gems, from plotnine",
+        "prices of diamonds",
         "natural logarithm of the price in dollars",
         make_schema(target="log_price", numbers=["carat", "depth", "table", "x", "y", "z", *GRADES]),
         read_gems,
