@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 import numpy as np
 from harness.drawing import BLUE, GREY, encode, make_panels, scale_by_tens
+from matplotlib.ticker import LogLocator
 
 from arena.cell import DEFAULT, TUNED
 from arena.peers import PEERS
@@ -66,16 +67,17 @@ def draw_front(points: Mapping[str, Sequence[Point]]) -> Any:
     for axes, (task, found) in zip(panels, points.items(), strict=True):
         front = [point for point in found if point.is_ahead]
         axes.step([p.seconds for p in front], [p.error for p in front], where="post", color="#c8c8c8", zorder=1)
-        for point in found:
-            color = BLUE if PEERS[point.peer].is_ours else GREY
-            axes.plot([point.seconds], [point.error], "o" if point.mode == DEFAULT else "s", color=color, markersize=5)
-            label = f"{point.peer}{', tuned' if point.mode == TUNED else ''}"
-            axes.annotate(
-                label, (point.seconds, point.error), (4, 3), textcoords="offset points", fontsize=7, color=color
-            )
-        axes.set_xscale("log")
+        for peer in dict.fromkeys(point.peer for point in found):
+            mine = [point for point in found if point.peer == peer]
+            color, place = BLUE if PEERS[peer].is_ours else GREY, (mine[0].seconds, mine[0].error)
+            axes.plot([p.seconds for p in mine], [p.error for p in mine], color=color, linewidth=0.6, alpha=0.6)
+            for point in mine:
+                shape = "o" if point.mode == DEFAULT else "s"
+                axes.plot([point.seconds], [point.error], shape, color=color, markersize=4.5)
+            axes.annotate(peer, place, (4, 4), textcoords="offset points", fontsize=7, color=color)
+        axes.set(xscale="log", xlim=(found[0].seconds / 2, found[-1].seconds * 8))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
         scale_by_tens(axes.xaxis)
-        axes.margins(x=0.25, y=0.1)
         axes.set_title(f"{task} ({TASKS[task]})", loc="left", fontsize=10)
         axes.set_ylabel("error by the least (ratio)", fontsize=9.5)
     panels[-1].set_xlabel("seconds to tune, fit and predict a fold (log scale)", fontsize=9.5)

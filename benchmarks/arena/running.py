@@ -47,20 +47,14 @@ class Plan:
 def list_cells(plan: Plan) -> Iterator[Cell]:
     """Yield what the plan asks of peers that can do it; fold by fold, so that a part of a run compares all."""
     for fold, name, mode, peer in product(range(plan.folds), plan.sets, plan.modes, plan.peers):
-        can = not PEERS[peer].find_missing(SETS[name].task) and SETS[name].task in PEERS[peer].tasks
+        can = SETS[name].task in PEERS[peer].tasks and not PEERS[peer].find_missing()
         if can and (mode == DEFAULT or PEERS[peer].space):
             yield Cell(name, fold, peer, mode)
 
 
 def find_absent(plan: Plan) -> dict[str, str]:
-    """Say for each peer that cannot take part in a task of the plan why."""
-    tasks = sorted({SETS[name].task for name in plan.sets})
-    asked = product((PEERS[name] for name in plan.peers), tasks)
-    absent: dict[tuple[str, str], list[str]] = {}
-    for peer, task in asked:
-        if task in peer.tasks and (why := peer.find_missing(task)):
-            absent.setdefault((peer.name, why), []).append(task)
-    return {f"{name} ({', '.join(lacked)})": why for (name, why), lacked in absent.items()}
+    """Say for each peer of the plan that cannot take part why."""
+    return {name: why for name in plan.peers if (why := PEERS[name].find_missing())}
 
 
 def hash_files(paths: Iterable[Path]) -> str:

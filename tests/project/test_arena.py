@@ -216,7 +216,7 @@ def test_a_peer_learns_from_numbers_gaps_and_categories(name, task):
     peer, rows = PEERS[name], make_rows(task)
     if task not in peer.tasks:
         pytest.skip("it cannot do that task")
-    if why := peer.find_missing(task):
+    if why := peer.find_missing():
         pytest.skip(why)
     train, test = rows.take(np.arange(160)), rows.take(np.arange(160, 240))
     fitted = peer.fit(train, QUICK_SETTINGS.get(name, {}), None, 0)
@@ -234,7 +234,7 @@ def test_a_peer_learns_from_numbers_gaps_and_categories(name, task):
 @pytest.mark.parametrize("name", ["scikit-learn boosting", "LightGBM", "CatBoost"])
 def test_rows_that_are_kept_out_choose_the_number_of_trees(name):
     peer, rows = PEERS[name], make_rows(REGRESSION)
-    if why := peer.find_missing(REGRESSION):
+    if why := peer.find_missing():
         pytest.skip(why)
     (most,) = {"max_iter", "n_estimators", "iterations"} & set(peer.space)
     train, kept_out = rows.take(np.arange(160)), rows.take(np.arange(160, 240))
@@ -333,9 +333,7 @@ def test_a_peer_that_is_missing_is_said(capsys, monkeypatch):
     monkeypatch.setitem(PEERS, LINE, absent)
     monkeypatch.setattr("run_arena.run_plan", lambda *_, **__: None)
     assert main(["--size", "smoke", "--peers", LINE]) == 0
-    said = (
-        "missing: linear (classification, regression): no_such_module: not installed. nox -s arena installs all peers\n"
-    )
+    said = "missing: linear: no_such_module: not installed. nox -s arena installs all peers\n"
     assert capsys.readouterr().err == said
     assert list(list_cells(Plan(["digits"], (LINE,)))) == []
 

@@ -6,7 +6,7 @@ from scipy.stats import loguniform
 
 from arena.encoding import count_numbers, fit_encoder
 from arena.peers.peer import Fitted, Peer, Setting, finish
-from arena.sets import CLASSIFICATION, Rows
+from arena.sets import Rows
 from energyknn import estimators
 from energyknn.fitting import fit_in_groups
 
@@ -17,6 +17,7 @@ SPACE = {
     "n_units": [0, 64, 128],
     "n_neighbors": [50, 100, 200],
     "learning_rate": loguniform(0.004, 0.03),
+    "weight_decay": loguniform(0.1, 10),
     "ridge": loguniform(0.03, 30),
 }
 
@@ -30,12 +31,4 @@ def fit(rows: Rows, setting: Setting, kept_out: Rows | None, seed: int) -> Fitte
     return finish(fit_in_groups(model, X, rows.y, rows.groups), rows, setting, encoder.transform)
 
 
-def lacks(task: str) -> str:
-    if task == CLASSIFICATION and not hasattr(estimators, "make_learned_classifier"):
-        return "energyknn has no make_learned_classifier yet"
-    return ""
-
-
-PEER = Peer(
-    "learned neighbours (ours)", "energyknn", fit, SPACE, ("energyknn",), is_ours=True, file=__file__, lacks=lacks
-)
+PEER = Peer("learned neighbours (ours)", "energyknn", fit, SPACE, ("energyknn",), is_ours=True, file=__file__)

@@ -39,14 +39,11 @@ class Peer:
     tasks: tuple[str, ...] = (REGRESSION, CLASSIFICATION)
     is_ours: bool = False
     file: str = ""  # where it is written: part of what tells results of one code from those of another
-    lacks: Callable[[str], str] = field(default=lambda _: "")  # why it cannot do a task, beside missing modules
 
-    def find_missing(self, task: str) -> str:
-        """Say why it cannot take part in a task; "" where it can."""
+    def find_missing(self) -> str:
+        """Say why it cannot take part; "" where it can."""
         absent = [name for name in self.modules if importlib.util.find_spec(name) is None]
-        if absent:
-            return f"{', '.join(absent)}: not installed. nox -s arena installs all peers"
-        return self.lacks(task)
+        return f"{', '.join(absent)}: not installed. nox -s arena installs all peers" if absent else ""
 
 
 def finish(model: Any, rows: Rows, setting: Setting, encode: Encode = lambda X: X) -> Fitted:
