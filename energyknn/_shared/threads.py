@@ -35,10 +35,9 @@ def count_threads(n_jobs: int | None) -> int:
     ValueError
         If `n_jobs` is 0.
     """
-    from joblib import cpu_count
-    from joblib.parallel import get_active_backend
-
     if n_jobs is None:
+        from joblib import cpu_count
+        from joblib.parallel import get_active_backend
         from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
 
         if get_active_backend()[0].nesting_level:
@@ -49,16 +48,22 @@ def count_threads(n_jobs: int | None) -> int:
     if number == 0:
         message = "n_jobs is 0. It must be a number of threads, -1 for every core, or None."
         raise ValueError(message)
-    return number if number > 0 else max(1, int(cpu_count()) + 1 + number)
+    if number > 0:
+        return number
+    from joblib import cpu_count
+
+    return max(1, int(cpu_count()) + 1 + number)
 
 
-def limiting_pools(n_threads: int) -> AbstractContextManager[Any]:
+def limiting_pools(n_threads: int, *, of: str = "sklearn") -> AbstractContextManager[Any]:
     """Limit the thread pools of BLAS and OpenMP, and give them back as they were.
 
     Parameters
     ----------
     n_threads : int
         At least 1.
+    of : str, default="sklearn"
+        The package that uses them, which is loaded.
 
     Returns
     -------
@@ -67,14 +72,14 @@ def limiting_pools(n_threads: int) -> AbstractContextManager[Any]:
 
     Notes
     -----
-    The pools are looked for once, as that takes longer than a small search. scikit-learn has loaded its own by then.
+    The pools are looked for once for each package, as that takes longer than a small search.
     """
-    limits: AbstractContextManager[Any] = _find_pools().limit(limits=n_threads)
+    limits: AbstractContextManager[Any] = _find_pools(of).limit(limits=n_threads)
     return limits
 
 
 @cache
-def _find_pools() -> Any:
+def _find_pools(_package: str) -> Any:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

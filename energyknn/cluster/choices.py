@@ -144,7 +144,7 @@ def search_choices(
     scoring : None, str or callable, default=None
         One scorer, as scikit-learn takes it; None for R².
     engine : str, default="auto"
-        How neighbours are found: "auto", "blocked", "brute", "sklearn" or "torch".
+        How neighbours are found: "auto", "blocked", "brute", "flat", "sklearn" or "torch".
     random_state : int or None, default=None
         Seed of "random" and "optuna". "optuna" draws one trial for each worker before it reads their scores, so what
         it draws also depends on the number of workers.

@@ -16,7 +16,7 @@ from energyknn.cluster.pool import Outcome, PoolJob, RunReport, Task, Unit, Work
 from energyknn.cluster.session import ClusterOptions, check_object_store
 from energyknn.cluster.sharing import count_bytes, open_array, open_index, share_index
 from energyknn.neighbors import NeighborIndex, Neighbors, build_index
-from energyknn.neighbors.auto import choose_engine, count_work
+from energyknn.neighbors.auto import choose_engine, count_gain, find_server
 from energyknn.neighbors.contract import Search, empty_neighbors
 from energyknn.neighbors.engines import ENGINES, Engine
 from energyknn.neighbors.search import plan_search
@@ -75,7 +75,7 @@ def search_neighbors_on_ray(
     p : {1, 2}, default=2
         Manhattan or Euclidean distance.
     engine : str, default="auto"
-        "auto", "blocked", "brute", "sklearn" or "torch". "auto" is chosen for the size of a shard.
+        "auto", "blocked", "brute", "flat", "sklearn" or "torch". "auto" is chosen for the size of a shard.
     n_shards : int, default=1
         Parts of the training rows, from 1 to n_train. A worker holds one at a time. More shards need less memory, and
         more time, since the neighbours in each shard are found before they are merged.
@@ -168,14 +168,14 @@ def _make_plan(search: Search, engine: Engine, n_shards: int, block_rows: int | 
         block_rows = int(np.clip(-(-n_query // _N_BLOCKS), _FEWEST_ROWS, _MOST_ROWS))
     block_rows = check_integer(block_rows, name="block_rows", rule="an integer of at least 1, or None", least=1)
     blocks: list[Any] = [slice(start, start + block_rows) for start in range(0, n_query, block_rows)]
-    suited = choose_engine(count_work(-(-n_train // n_shards), n_query, search.X_train.shape[1]), 0, is_ready=False)
+    suited = choose_engine(count_gain(-(-n_train // n_shards), n_query, search.X_train.shape[1]), 0, is_ready=False)
     if suited == "blocked" and len(blocks) > 1:  # whatever the engine: the units of a journal are the same for all
         from energyknn.neighbors.engines.blocked.engine import order_queries  # loads Numba
 
         order = order_queries(search.X_query, group_rows=block_rows, n_threads=search.n_threads)
         blocks = [order[block] for block in blocks]
     shards = [slice(n_train * at // n_shards, n_train * (at + 1) // n_shards) for at in range(n_shards)]
-    return _Plan(search, suited if engine == "auto" else engine, shards, block_rows, blocks)
+    return _Plan(search, find_server(suited, search.p) if engine == "auto" else engine, shards, block_rows, blocks)
 
 
 def _describe(plan: _Plan) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def score_candidates_on_ray(
         Whether to score the training rows too, with and without each row as its own neighbour.
     error_score : float or "raise", default=nan
         The score where a candidate's weights or the scorer fail, with a warning; "raise" for the error itself.
-    engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
+    engine : {"auto", "blocked", "brute", "flat", "sklearn", "torch"}, default="auto"
         How workers search. Scores do not depend on it.
     block_rows : int or None, default=None
         Row numbers of a unit, rounded up to whole slices of the sums. None makes 16 units for each side of a fold, of

@@ -40,7 +40,7 @@ class KNNClassifier(ExactNeighbors, KNeighborsClassifier):
         Further parameters of the distance.
     n_jobs : int or None, default=None
         Number of threads. None uses every core, and one inside a joblib worker.
-    engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
+    engine : {"auto", "blocked", "brute", "flat", "sklearn", "torch"}, default="auto"
         Which implementation searches. The neighbours are the same.
 
     Attributes

@@ -83,7 +83,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         Seed of the first map. The other maps take the seeds that follow.
     verbose : int, default=0
         1 shows a progress bar with the remaining time on stderr.
-    engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
+    engine : {"auto", "blocked", "brute", "flat", "sklearn", "torch"}, default="auto"
         Which implementation searches for neighbours. The neighbours are the same.
     n_jobs : int or None, default=None
         Number of threads. None uses every core, and one inside a joblib worker. Several maps are learned side by side,
@@ -226,7 +226,7 @@ class LocalLinearRegressor(NeighborsMixin, RegressorMixin, BaseEstimator):
         possible weight. Infinity uses one sharpness everywhere.
     ridge : float, default=0.3
         Penalty of a squared slope, above 0.
-    engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
+    engine : {"auto", "blocked", "brute", "flat", "sklearn", "torch"}, default="auto"
         Which implementation searches. The neighbours are the same.
     n_jobs : int or None, default=None
         Number of threads. None uses every core, and one inside a joblib worker.

@@ -38,7 +38,7 @@ class KNNRegressor(ExactNeighbors, KNeighborsRegressor):
         distance are searched here, and scikit-learn searches by the others.
     metric_params : dict or None, default=None
         Further parameters of the distance.
-    engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
+    engine : {"auto", "blocked", "brute", "flat", "sklearn", "torch"}, default="auto"
         Which implementation searches. The neighbours are the same.
     n_jobs : int or None, default=None
         Number of threads. None uses every core, and one inside a joblib worker.

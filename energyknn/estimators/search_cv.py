@@ -42,7 +42,7 @@ class KNNSearchCV(OneSearchPerFold, BaseSearchCV):
         The score where a candidate cannot be fitted or scored, with a warning; "raise" for the error itself.
     verbose : int, default=0
         What is printed, as in GridSearchCV. If not 0, a progress bar on stderr shows the time that is left.
-    engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
+    engine : {"auto", "blocked", "brute", "flat", "sklearn", "torch"}, default="auto"
         How to search. No score depends on it.
     n_jobs : int or None, default=None
         Threads; None for every core, and 1 inside a joblib worker.

@@ -131,6 +131,34 @@ def finish_search(search: Search, candidates: Candidates) -> tuple[Neighbors, ND
     return neighbors, np.flatnonzero(~settled)
 
 
+def finish_pairs(
+    search: Search, queries: slice, query: NDArray[np.int64], rows: NDArray[np.int64], found: Neighbors
+) -> None:
+    """Write the neighbours of some queries, from candidates that are certain to hold them.
+
+    Parameters
+    ----------
+    search : Search
+        What was searched for.
+    queries : slice
+        Which queries.
+    query, rows : ndarray of shape (n_pairs,), int64
+        Distinct pairs of a query, counted from the first of the slice and in ascending order, and a training row. Each
+        query has its k nearest rows among them.
+    found : Neighbors
+        Written at the queries.
+    """
+    terms = METRICS[search.p].take_terms(search.X_train[rows] - search.X_query[queries][query])
+    totals = np.zeros(len(rows))
+    for column in terms.T:
+        totals += column
+    order = np.lexsort((rows, totals, query))
+    starts = np.searchsorted(query, np.arange(queries.stop - queries.start))
+    nearest = order[starts[:, np.newaxis] + np.arange(search.n_neighbors)]
+    found.indices[queries] = rows[nearest]
+    found.distances[queries] = METRICS[search.p].take_distances(totals[nearest])
+
+
 def empty_neighbors(search: Search) -> Neighbors:
     """Reserve the arrays of a result."""
     shape = (len(search.X_query), search.n_neighbors)

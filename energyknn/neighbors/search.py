@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from energyknn._shared.checks import check_choice, check_n_neighbors, check_own, check_reach, check_rows, check_width
 from energyknn._shared.memory import require_memory
 from energyknn._shared.threads import count_threads
-from energyknn.neighbors.auto import HISTORY, count_work
+from energyknn.neighbors.auto import HISTORY, count_gain, count_work, find_server
 from energyknn.neighbors.contract import Neighbors, Search, empty_neighbors, finish_search
 from energyknn.neighbors.engines import ENGINES, Engine, brute, find_entry, load_engine
 from energyknn.neighbors.metrics import METRICS
@@ -46,9 +46,10 @@ def search_neighbors(
         From 1 to n_train, or to n_train - 1 if `X_query` is None.
     p : {1, 2}, default=2
         Manhattan (1) or Euclidean (2) distance.
-    engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
-        How to search; every engine returns the same bits. "auto" takes scikit-learn's search for small jobs and while
-        another process compiles the blocked engine, which it takes for large jobs and once this process has loaded it.
+    engine : {"auto", "blocked", "brute", "flat", "sklearn", "torch"}, default="auto"
+        How to search; every engine returns the same bits. "auto" takes the flat engine (for p = 1 scikit-learn's)
+        for small jobs and while another process compiles the blocked engine. It takes the blocked engine for large
+        jobs, and for all once this process has loaded it.
     n_jobs : int or None, default=None
         Threads. None uses every core that the process may use, and one inside a joblib worker; -1 uses every core.
 
@@ -193,7 +194,7 @@ def build_index(X_train: ArrayLike, *, p: int = 2, engine: Engine = "auto", n_jo
         Finite real numbers. Scale the columns first: each counts in its own unit.
     p : {1, 2}, default=2
         Manhattan (1) or Euclidean (2) distance.
-    engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
+    engine : {"auto", "blocked", "brute", "flat", "sklearn", "torch"}, default="auto"
         How to search. "auto" chooses as `search_neighbors` does for as many queries as training rows, and each search
         chooses anew until the blocked engine has taken over.
     n_jobs : int or None, default=None
@@ -263,15 +264,14 @@ def plan_search(
     return Search(train, query, n_neighbors, p, own, reach, 1 if is_small else n_threads)
 
 
-def _count_work(search: Search) -> int:
-    """Count the work of a search."""
-    return count_work(len(search.X_train), len(search.X_query), search.X_train.shape[1])
+def _count_gain(search: Search) -> int:
+    """Count the work of a search that the blocked engine may save."""
+    return count_gain(len(search.X_train), len(search.X_query), search.X_train.shape[1])
 
 
 def _choose_engine(search: Search) -> Engine:
     """Choose the engine that "auto" stands for."""
-    engine = HISTORY.choose(_count_work(search))
-    return engine if find_entry(engine).serves(search.p) else "brute"
+    return find_server(HISTORY.choose(_count_gain(search)), search.p)
 
 
 def _require_metric(engine: Engine, p: int) -> None:
@@ -284,10 +284,10 @@ def _require_metric(engine: Engine, p: int) -> None:
 def _search_by_best(search: Search, find_tree: Callable[[Search, Engine], Tree | None]) -> Neighbors:
     """Search with the engine that "auto" stands for, and go on with another once that is better.
 
-    Queries of a large search take turns, so that scikit-learn's engine serves while the other's kernels are compiled.
+    Queries of a large search take turns, so that another engine serves while the blocked one's kernels are compiled.
     """
     engine, n_query = _choose_engine(search), len(search.X_query)
-    step = max(1, HISTORY.price // (_count_work(search) // n_query))
+    step = max(1, HISTORY.price // (_count_gain(search) // n_query))
     if engine == "blocked" or step >= n_query:
         return _run_search(search, engine, find_tree(search, engine))
     _require_room(search)
@@ -328,9 +328,9 @@ def _run_search(search: Search, engine: Engine, tree: Tree | None) -> Neighbors:
     """Search with an engine. The oracle answers queries for which its candidates do not settle the neighbours."""
     _require_room(search, 8 * (search.X_train.size + search.X_query.size) if find_entry(engine).copies_rows else 0)
     module = load_engine(engine)
-    HISTORY.record(engine, _count_work(search))
-    if tree is not None:
-        found: Neighbors = module.search_tree(tree, search)
+    HISTORY.record(engine, _count_gain(search))
+    if tree is not None or find_entry(engine).is_certain:
+        found: Neighbors = module.find_neighbors(search) if tree is None else module.search_tree(tree, search)
         return found
     neighbors, unsettled = finish_search(search, module.find_candidates(search))
     if len(unsettled):

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
 
 Weights = str | Callable[[NDArray[np.float64]], ArrayLike]
 """``"uniform"``, ``"distance"``, a kernel's name, or a function of the distances."""
@@ -20,7 +19,7 @@ _SCALED_KERNELS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]]
     "triweight": lambda u: 35 / 32 * (1 - u**2) ** 3,
     "cosine": lambda u: np.pi / 4 * np.cos(np.pi / 2 * u),
     "inverse": lambda u: 1 / u,
-    "gaussian": lambda u: np.exp(-0.5 * (u * ndtri(1 - 1 / (2 * (u.shape[1] + 1)))) ** 2) / np.sqrt(2 * np.pi),
+    "gaussian": lambda u: np.exp(-0.5 * (u * _take_quantile(1 - 1 / (2 * (u.shape[1] + 1)))) ** 2) / np.sqrt(2 * np.pi),
 }
 KERNELS: tuple[str, ...] = (*_SCALED_KERNELS, "rank", "optimal")
 """The kernels' names."""
@@ -45,6 +44,13 @@ def needs_bandwidth(weights: Weights) -> bool:
     (True, False)
     """
     return isinstance(weights, str) and weights in _SCALED_KERNELS
+
+
+def _take_quantile(share: float) -> float:
+    """Return the quantile of the normal distribution."""
+    from scipy.special import ndtri  # no search needs it
+
+    return float(ndtri(share))
 
 
 def weigh_neighbors(

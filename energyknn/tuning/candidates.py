@@ -109,7 +109,7 @@ def score_candidates(
         The score where a candidate's weights or the scorer fail, with a warning; "raise" for the error itself.
     shared : bool or None, default=None
         Whether one search over all rows serves all folds; None for whichever is less work. Scores do not depend on it.
-    engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
+    engine : {"auto", "blocked", "brute", "flat", "sklearn", "torch"}, default="auto"
         How to search. Scores do not depend on it.
     n_jobs : int or None, default=None
         Threads; None for every core, and 1 inside a joblib worker. Scores do not depend on it.
@@ -179,7 +179,7 @@ def score_leave_one_out(
         What to score, each with k below n_rows. A transformer is fitted on all rows.
     scoring : None, str, callable, sequence or mapping, default=None
         What GridSearchCV accepts; None for R². One scorer gets the name "score".
-    engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
+    engine : {"auto", "blocked", "brute", "flat", "sklearn", "torch"}, default="auto"
         How to search. Scores do not depend on it.
     n_jobs : int or None, default=None
         Threads; None for every core, and 1 inside a joblib worker.

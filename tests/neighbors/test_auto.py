@@ -1,4 +1,4 @@
-"""The first search of an installation: another process compiles, and scikit-learn's engine serves until it is done."""
+"""The first search of an installation: another process compiles, and the flat engine serves until it is done."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ def assert_exact(found, **options):
 def test_one_search_is_served_by_one_engine_and_ended_by_the_other(installation, p):
     installation.loads, installation.runs = [False, True], [True, True, False]
     assert_exact(search_neighbors(X, None, 4, p=p), p=p)
-    assert installation.used[:-1] == [("sklearn", 2), ("sklearn", 2), ("blocked", 56)]
+    first = {1: "sklearn", 2: "flat"}[p]
+    assert installation.used[:-1] == [(first, 2), (first, 2), ("blocked", 56)]
     assert installation.started == 1
     assert installation.history.is_ready
 
@@ -68,9 +69,9 @@ def test_one_search_is_served_by_one_engine_and_ended_by_the_other(installation,
 def test_an_index_is_taken_over_too(installation):
     installation.loads, installation.runs = [False, True], [True, True, False]
     index = build_index(X)
-    assert (index.engine, index.tree) == ("sklearn", None)
+    assert (index.engine, index.tree) == ("flat", None)
     assert_exact(index.search(None, 4))
-    assert [engine for engine, _ in installation.used[:-1]] == ["sklearn", "blocked"]
+    assert [engine for engine, _ in installation.used[:-1]] == ["flat", "blocked"]
     assert_exact(index.search(None, 4))
     assert installation.used[-2] == ("blocked", 60)
     again = pickle.loads(pickle.dumps(index))  # noqa: S301
@@ -87,7 +88,7 @@ def test_kernels_that_are_there_are_used_at_once(installation):
 def test_a_compilation_that_fails_is_not_started_again(installation):
     installation.loads, installation.runs = [False, False], [False]
     assert_exact(search_neighbors(X, None, 4))
-    assert {engine for engine, _ in installation.used[:-1]} == {"sklearn"}
+    assert {engine for engine, _ in installation.used[:-1]} == {"flat"}
     assert installation.started == 1
     assert installation.history.price == auto._WORTH_COMPILING
 
@@ -98,7 +99,7 @@ def test_where_no_other_process_can_compile_this_one_does_for_much_work(installa
     assert_exact(search_neighbors(X, None, 4))
     assert_exact(search_neighbors(X, None, 4))
     engines = [engine for engine, _ in installation.used]
-    assert engines[0] == "sklearn"
+    assert engines[0] == "flat"
     assert engines[-2] == "blocked"
 
 

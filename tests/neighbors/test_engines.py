@@ -122,7 +122,7 @@ def test_torch_on_the_gpu_gives_the_oracles_bits():
 
 
 @pytest.mark.medium
-@pytest.mark.parametrize("engine", ["brute", "blocked", "sklearn"])
+@pytest.mark.parametrize("engine", ["brute", "blocked", "flat", "sklearn"])
 def test_threads_do_not_change_bits(engine):
     rows = draw_rows(np.random.default_rng(2), 1.0, 3000, 6)
     expected = search_neighbors(rows, None, 12, engine=engine, n_jobs=1)
@@ -132,7 +132,7 @@ def test_threads_do_not_change_bits(engine):
 
 def test_auto_compiles_nothing_until_small_jobs_have_paid_for_it():
     small, large = count_work(1000, 1000, 11), count_work(137_992, 34_499, 27)
-    assert choose_engine(small, 0, is_ready=False) == "sklearn"
+    assert choose_engine(small, 0, is_ready=False) == "flat"
     assert choose_engine(small, large, is_ready=False) == "blocked"
     assert choose_engine(small, 0, is_ready=True) == "blocked"
     assert choose_engine(large, 0, is_ready=False) == "blocked"
@@ -156,7 +156,7 @@ def test_auto_rents_until_it_buys_and_then_keeps(history):
         expected = search_neighbors(rows, None, 4, engine="brute")
         assert_same_bits(search_neighbors(rows, None, 4), expected)
         engines.append(build_index(rows[:2]).engine)
-    assert engines == ["sklearn", "sklearn", "sklearn", "blocked", "blocked"]
+    assert engines == ["flat", "flat", "flat", "blocked", "blocked"]
     assert history == History(work=2 * work, is_ready=True, price=3 * work)
 
 
@@ -164,7 +164,7 @@ def test_auto_rents_until_it_buys_and_then_keeps(history):
 def test_auto_does_not_depend_on_what_was_imported(history, imported):
     if imported:
         import_module("energyknn.neighbors.engines.blocked.engine")
-    assert build_index([[0.0], [1.0]]).engine == "sklearn"
+    assert build_index([[0.0], [1.0]]).engine == "flat"
     build_index([[0.0], [1.0]], engine="blocked")
     assert history.is_ready
     assert build_index([[0.0], [1.0]]).engine == "blocked"
@@ -174,7 +174,8 @@ def test_every_engine_has_an_entry_and_what_its_entry_promises():
     assert set(ENGINES) == {"auto", *_ENTRIES}
     for engine, entry in _ENTRIES.items():
         module = load_engine(engine)
-        names = ("build_tree", "search_tree") if entry.prepares else ("find_candidates",)
+        finds = "find_neighbors" if entry.is_certain else "find_candidates"
+        names = ("build_tree", "search_tree") if entry.prepares else (finds,)
         assert all(callable(getattr(module, name)) for name in names)
 
 
@@ -235,10 +236,11 @@ def test_slices_stop_at_the_first_error():
 
 @pytest.mark.medium
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send a signal to a thread")
-@pytest.mark.parametrize("engine", ["brute", "blocked", "sklearn"])
+@pytest.mark.parametrize("engine", ["brute", "blocked", "flat", "sklearn"])
 def test_an_interrupt_leaves_the_rest_of_a_search_undone(monkeypatch, engine):
     """The interrupt comes after the second slice, and later ones wait until it is noticed: not all of them are run."""
-    monkeypatch.setattr("energyknn.neighbors.engines.sklearn._SLICE_VALUES", 1)
+    for module in ("flat", "sklearn"):
+        monkeypatch.setattr(f"energyknn.neighbors.engines.{module}._SLICE_VALUES", 1)
     index = build_index(np.random.default_rng(0).normal(size=(4000, 3)), engine=engine)
     done, interrupts, noticed = [], [], threading.Event()
 
@@ -308,7 +310,7 @@ def test_a_metric_joins_every_search_by_one_entry():
 
 
 @pytest.mark.usefixtures("cubic")
-@pytest.mark.parametrize("engine", ["blocked", "sklearn"])
+@pytest.mark.parametrize("engine", ["blocked", "flat", "sklearn"])
 def test_an_engine_that_does_not_know_a_metric_is_refused(engine):
     with pytest.raises(ValueError, match=rf"engine is '{engine}', which does not search by p = 3. Use \"auto\" or"):
         search_neighbors([[0.0], [1.0]], n_neighbors=1, p=3, engine=engine)

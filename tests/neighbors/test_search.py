@@ -82,7 +82,7 @@ def test_read_only_input_is_accepted_and_untouched():
     np.testing.assert_array_equal(rows, ROWS)
 
 
-@pytest.mark.parametrize("engine", ["brute", "sklearn"])
+@pytest.mark.parametrize("engine", ["brute", "flat", "sklearn"])
 def test_equals_scikit_learn_without_ties(engine):
     random = np.random.default_rng(1)
     train, query = random.normal(size=(300, 5)), random.normal(size=(50, 5))
@@ -168,7 +168,7 @@ def test_large_values_that_are_close_do_not_overflow():
     assert search_neighbors([[1e300, 0.0]], [[1e300, 3.0]], 1).distances.tolist() == [[3.0]]
 
 
-@pytest.mark.parametrize("engine", ["brute", "blocked", "sklearn"])
+@pytest.mark.parametrize("engine", ["brute", "blocked", "flat", "sklearn"])
 def test_a_self_search_of_some_rows_is_a_part_of_the_whole(engine):
     rows = np.random.default_rng(5).integers(0, 3, size=(90, 4)).astype(float)
     whole = search_neighbors(rows, None, 7, engine="brute")

@@ -11,7 +11,7 @@ GOLDEN = json.loads(PATH.read_text(encoding="utf-8"))
 
 
 @pytest.mark.medium
-@pytest.mark.parametrize("engine", ["blocked", "brute", "sklearn"])
+@pytest.mark.parametrize("engine", ["blocked", "brute", "flat", "sklearn"])
 def test_a_search_has_the_bits_of_every_machine(engine):
     found = hash_searches(engine)
     assert found == {name: GOLDEN[name] for name in found}
