@@ -15,7 +15,7 @@ from harness.peers import BRUTE, PEERS
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#555555"
 DOTS_PER_INCH = 144
 WIDTH = 4.8  # inches: 691 dots, and 10 pt are 20 of them
-VERDICTS = {"faster": (BLUE, "o"), "too close to tell": (GREY, "s"), "slower": (RED, "D")}
+VERDICTS = {"faster": (BLUE, "o"), "no clear difference": (GREY, "s"), "slower": (RED, "D")}
 Cases = Sequence[Mapping[str, Any]]
 _LINE = 66  # letters that find room across a picture
 _FEW_DECADES = 50.0  # a range of ratios so narrow that powers of ten alone would leave its axis bare
@@ -24,7 +24,7 @@ _FEW_DECADES = 50.0  # a range of ratios so narrow that powers of ten alone woul
 def tell_verdict(case: Mapping[str, Any]) -> str:
     """Say what the interval of a case's ratio leaves open."""
     low, high = case["interval"]
-    return "faster" if low > 1 else "slower" if high < 1 else "too close to tell"
+    return "faster" if low > 1 else "slower" if high < 1 else "no clear difference"
 
 
 def make_panels(height: float, title: str, *, rows: int = 1) -> tuple[Figure, list[Axes]]:
@@ -79,7 +79,7 @@ def draw_ratios(cases: Cases, title: str) -> Figure:
     handles = [axes.plot([], [], color=VERDICTS[name][0], marker=VERDICTS[name][1])[0] for name in shown]
     figure.legend(
         handles,
-        [name if " " in name else f"ours is {name}" for name in shown],
+        [name if " " in name else f"energyknn is {name}" for name in shown],
         fontsize=8.5,
         ncols=3,
         loc="outside lower left",

@@ -265,7 +265,7 @@ def draw_pictures(questions: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any
         units = {case["unit"] for case in question["figures"]}
         if len(question["figures"]) > 2 and len(units) == 1:
             drawn = draw_values(question["figures"], title, units.pop())
-            pictures[f"{slug}-values"] = drawn, f"{question['name']}: bars of ours and others"
+            pictures[f"{slug}-values"] = drawn, f"{question['name']}: bars of energyknn and others"
     return pictures
 
 
