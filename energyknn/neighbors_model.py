@@ -310,6 +310,9 @@ class NeighborsModel(BaseEstimator):
         if name in table:
             message = f"X holds the target {name!r}, and y is given too. Give one of both."
             raise ValueError(message)
+        if np.ndim(y) > 1:
+            message = f"y has shape {np.shape(y)}. A model predicts one target: fit one model for each."
+            raise ValueError(message)
         values = pd.Series(y).array  # with its type, such as a category's
         if len(values) != len(table):
             message = f"X has {len(table)} rows and y has {len(values)}. Each row needs a target."

@@ -574,3 +574,10 @@ def test_few_rows_of_many_columns_are_not_learned_by_heart():
     model = make_learned_regressor(range(60), n_rounds=15).fit(X[:300], 2 * X[:300, 0])
     assert model["metricmap"].hidden_ is None
     assert model.score(X[300:], 2 * X[300:, 0]) > 0.3
+
+
+def test_several_targets_are_refused_in_a_line(data):
+    X, y = data
+    with pytest.raises(ValueError, match="1d array") as caught:
+        make_learned_regressor(range(8), **BRIEF).fit(X, np.c_[y, y])
+    assert "\n" not in str(caught.value)

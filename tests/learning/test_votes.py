@@ -12,7 +12,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from energyknn import KNNClassifier, MetricMap, explain_predictions, make_learned_classifier
+from energyknn import (
+    KNNClassifier,
+    MetricMap,
+    explain_predictions,
+    make_learned_classifier,
+)
 from energyknn.estimators import SoftVoteClassifier
 from energyknn.fitting import fit_in_groups
 from energyknn.learning.maps import compose_map, differentiate_parameters, start_parameters

@@ -312,6 +312,9 @@ def test_what_cannot_be_used_is_refused_in_a_line(homes, fitted):
         NeighborsModel("price").fit(homes, homes["price"])
     with pytest.raises(ValueError, match="160 rows and y has 3"):
         NeighborsModel("price").fit(homes.drop(columns="price"), [1, 2, 3])
+    for several in (homes[["area", "price"]], homes[["area", "price"]].to_numpy()):
+        with pytest.raises(ValueError, match=r"y has shape \(160, 2\)\. A model predicts one target"):
+            NeighborsModel().fit(homes, several)
     with pytest.raises(ValueError, match="effort is 'hard'"):
         NeighborsModel("price", effort="hard").fit(homes)
     with pytest.raises(ValueError, match="missing is 'keep'"):

@@ -30,7 +30,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     shared.add_data(command, stdin=True, required=True)
     text = "; ".join(f"{name}: {words}" for name, words in _EFFORTS.items())
-    shared.add_choice(command, "--effort", f"how rows are compared. {text}. Classes: always quick", [*_EFFORTS])
+    shared.add_choice(command, "--effort", f"how rows are compared. {text}", [*_EFFORTS])
     shared.add_option(command, "--top", "N", "how many rows to show", _TOP)
     text = "share of the rows that swap targets for the test; 0 for no test"
     shared.add_option(command, "--spoil", "SHARE", text, 0.05)

@@ -40,7 +40,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     text, usual = "file to write, or a folder for it", Path("model.safetensors")
     shared.add_option(command, "--out", "MODEL", text, usual, type=shared.name_file)
     text = "; ".join(f"{name}: {words}" for name, words in _EFFORTS.items())
-    shared.add_choice(command, "--effort", f"{text}. Classes: the best number of neighbours, always", [*_EFFORTS])
+    shared.add_choice(command, "--effort", text, [*_EFFORTS])
     text = "plain neighbours with the settings that `energyknn tune --out FILE` found best"
     shared.add_option(command, "--from", "FILE", text, type=Path, dest="tuned", shown=None)
     text = f"notebook: the mean of {MICRO_BEST} neighbours, as in the notebook; learned: a learned distance"
