@@ -27,14 +27,18 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, get_tags, indexable
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
+from energyknn._shared.checks import check_choice
 from energyknn._shared.showing import in_one_line
 from energyknn.estimators.base import ROWS_AT_ONCE, Saved
+from energyknn.estimators.distributions import ScoreDistribution
 from energyknn.estimators.neighborhoods import has_neighborhoods, list_neighborhoods, predict_left_out, refill_neighbors
 from energyknn.estimators.regressor import KNNRegressor
 from energyknn.fitting import fit_in_groups
 
 Method = Literal["auto", "leave-one-out", "cv", "split"]
 METHODS: tuple[Method, ...] = ("auto", "leave-one-out", "cv", "split")
+Side = Literal["both", "lower", "upper"]
+SIDES: tuple[Side, ...] = ("both", "lower", "upper")
 
 _FEW_REPEATS = 0.02  # share of rows that repeat others and hardly change the coverage
 _FEW_VALUES = 3  # rows for each different one, from which on equal rows may be what a table of few values has
@@ -82,16 +86,16 @@ def conformal_quantile(scores: ArrayLike, coverage: float) -> float:
     >>> conformal_quantile([1, 2, 3], 0.9)
     inf
     """
-    _check_coverage(coverage)
+    _check_share(coverage)
     ordered = np.sort(np.asarray(scores, dtype=np.float64))
     rank = math.ceil(round((len(ordered) + 1) * coverage, 8))  # rounded, because 100 * 0.55 is more than 55
     return float(ordered[rank - 1]) if rank <= len(ordered) else math.inf
 
 
-def _check_coverage(coverage: float) -> None:
+def _check_share(share: float, *, name: str = "coverage") -> None:
     """Require a probability between 0 and 1."""
-    if not 0 < coverage < 1:
-        message = f"coverage is {coverage!r}. It must be between 0 and 1, such as 0.9."
+    if not 0 < share < 1:
+        message = f"{name} is {share!r}. It must be between 0 and 1, such as 0.9."
         raise ValueError(message)
 
 
@@ -335,7 +339,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
 
     def _check_parameters(self, groups: ArrayLike | None) -> None:
         """Require each parameter to be in its range."""
-        _check_coverage(self.coverage)
+        _check_share(self.coverage)
         rules = {
             f"method is {self.method!r}. It must be one of {', '.join(map(repr, METHODS))}.": self.method in METHODS,
             'method is "leave-one-out", which leaves out rows, not groups. Use "cv" or "split" with groups.': (
@@ -475,13 +479,13 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         return self._cut_off(self.estimator_.predict(X))
 
     @overload
-    def predict_interval(self, X: ArrayLike, *, coverage: float | None = None) -> Intervals: ...
+    def predict_interval(self, X: ArrayLike, *, coverage: float | None = None, side: Side = "both") -> Intervals: ...
 
     @overload
-    def predict_interval(self, X: ArrayLike, *, coverage: Sequence[float]) -> list[Intervals]: ...
+    def predict_interval(self, X: ArrayLike, *, coverage: Sequence[float], side: Side = "both") -> list[Intervals]: ...
 
     def predict_interval(
-        self, X: ArrayLike, *, coverage: float | Sequence[float] | None = None
+        self, X: ArrayLike, *, coverage: float | Sequence[float] | None = None, side: Side = "both"
     ) -> Intervals | list[Intervals]:
         """Give each row an interval for its target, or one of each of several coverages from one search.
 
@@ -492,6 +496,9 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         coverage : float, sequence of float or None, default=None
             Share of targets to cover, or several. None takes the estimator's own. If there were too few rows to
             calibrate that share, the ends are infinite, or at the bounds.
+        side : {"both", "lower", "upper"}, default="both"
+            Which ends to give. With "upper" an interval has no lower end: targets lie below the upper one as often as
+            the coverage says. With "lower" they lie above the lower one. The other end is infinite, or at the bounds.
 
         Returns
         -------
@@ -503,11 +510,137 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         NotFittedError
             If the estimator has not been fitted.
         ValueError
-            If a coverage is not between 0 and 1.
+            If a coverage is not between 0 and 1, or `side` is unknown.
         """
+        check_choice(side, SIDES, name="side")
         if coverage is None or np.ndim(coverage) == 0:
-            return self._find_intervals(X, [self.coverage if coverage is None else cast("float", coverage)])[0]
-        return self._find_intervals(X, cast("Sequence[float]", coverage))
+            return self._find_intervals(X, [self.coverage if coverage is None else cast("float", coverage)], side)[0]
+        return self._find_intervals(X, cast("Sequence[float]", coverage), side)
+
+    def predict_quantiles(self, X: ArrayLike, quantiles: ArrayLike) -> NDArray[np.float64]:
+        """Give quantiles of each row's target.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_query, n_features)
+            Rows, in the form that `estimator` accepts.
+        quantiles : array-like of shape (n_quantiles,)
+            Shares of targets that lie below, each between 0 and 1.
+
+        Returns
+        -------
+        ndarray of shape (n_query, n_quantiles), float64
+            In the target's unit and within `bounds`; never falling from a smaller to a larger quantile. If there were
+            too few rows to calibrate that share, they are infinite, or at the bounds.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        ValueError
+            If a quantile is not between 0 and 1.
+
+        See Also
+        --------
+        predict_cdf : How likely the target is at most some value.
+
+        Notes
+        -----
+        Each is a quantile of prediction + score * difficulty over the calibrating rows. It errs outwards: a target lies
+        below one of less than a half at most as often as it says, and otherwise up to it at least as often. So an
+        interval from one to another covers as often as they say, where that of `predict_interval` has the guarantee.
+        """
+        shares = np.atleast_1d(np.asarray(quantiles, dtype=np.float64))
+        for share in shares:
+            _check_share(float(share), name="A quantile")
+        predictions, difficulty, groups = self._locate(X)
+        found = [[scores.find_quantile(share) for share in shares] for scores in self._distributions()]
+        return self._cut_off(predictions[:, np.newaxis] + np.array(found)[groups] * difficulty[:, np.newaxis])
+
+    def predict_cdf(self, X: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
+        """Give the probability that each row's target is at most some value.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_query, n_features)
+            Rows, in the form that `estimator` accepts.
+        y : float or array-like of shape (n_query,) or (n_query, n_values)
+            Values, in the target's unit: one for all rows, one for each, or several for each. An array of shape
+            (1, n_values) holds several for all.
+
+        Returns
+        -------
+        ndarray of shape (n_query,) or (n_query, n_values), float64
+            Probabilities. Without `bounds` they are never 0 or 1: with n rows that calibrate, the least is half of
+            1 / (n + 1).
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        ValueError
+            If `y` has another number of rows.
+
+        See Also
+        --------
+        predict_quantiles : The inverse.
+        """
+        predictions, difficulty, groups = self._locate(X)
+        values = np.asarray(y, dtype=np.float64)
+        shape = (len(predictions), *values.shape[1:]) if values.ndim > 1 else (len(predictions),)
+        values = np.broadcast_to(values, shape)
+        column = (slice(None), *(np.newaxis,) * (values.ndim - 1))
+        scores = (values - predictions[column]) / difficulty[column]
+        shares = np.empty(shape)
+        for group, distribution in enumerate(self._distributions()):
+            shares[groups == group] = distribution.share_below(scores[groups == group])
+        if self.bounds is None:
+            return shares
+        return np.where(values < self.bounds[0], 0.0, np.where(values >= self.bounds[1], 1.0, shares))
+
+    def measure_crps(self, X: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
+        """Measure how far each row's predictive distribution is from its target.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_query, n_features)
+            Rows that took no part in fitting or calibration.
+        y : array-like of shape (n_query,)
+            Their targets.
+
+        Returns
+        -------
+        ndarray of shape (n_query,), float64
+            The continuous ranked probability score, in the target's unit: smaller is better. Of a distribution that is
+            a single value it is the absolute error. Take the mean, over all rows or by group.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        ValueError
+            If `y` has another number of rows.
+
+        See Also
+        --------
+        measure_coverage : Measure how many targets lie in their intervals, and how wide these are.
+
+        Notes
+        -----
+        It is the integral of the squared difference between the distribution and the step at the target (Gneiting and
+        Raftery, Strictly proper scoring rules, prediction, and estimation, 2007). The distribution holds
+        prediction + score * difficulty of each calibrating row, cut off at `bounds`.
+        """
+        predictions, difficulty, groups = self._locate(X)
+        target = np.asarray(y, dtype=np.float64)
+        check_consistent_length(predictions, target)
+        low, high = self.bounds or (-math.inf, math.inf)
+        outside = np.abs(target - self._cut_off(target))
+        ends = [(value - predictions) / difficulty for value in (low, self._cut_off(target), high)]
+        areas = np.empty(len(target))
+        for group, distribution in enumerate(self._distributions()):
+            areas[groups == group] = distribution.measure_area(*(end[groups == group] for end in ends))
+        return np.asarray(areas * difficulty + outside)
 
     def predict_intervals(self, X: ArrayLike, coverages: Sequence[float]) -> list[Intervals]:
         """Give each row an interval of each coverage: the older name of `predict_interval` with several.
@@ -526,17 +659,32 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         """
         return self.predict_interval(X, coverage=coverages)
 
-    def _find_intervals(self, X: ArrayLike, coverages: Sequence[float]) -> list[Intervals]:
+    def _find_intervals(self, X: ArrayLike, coverages: Sequence[float], side: Side = "both") -> list[Intervals]:
         """Find the intervals of each coverage, from one search."""
-        check_is_fitted(self)
-        sizes = np.abs(self.scores_)
+        predictions, difficulty, groups = self._locate(X)
+        sizes = {"both": np.abs(self.scores_), "upper": self.scores_, "lower": -self.scores_}[side]
         by_group = [sizes[self.groups_ == group] for group in range(len(self.edges_) + 1)]
         factors = [np.array([conformal_quantile(group, coverage) for group in by_group]) for coverage in coverages]
-        predictions = self.estimator_.predict(X)
-        groups = self._find_groups(X, len(predictions))
-        difficulty = self._measure_difficulty(X, np.arange(len(predictions)))
         reaches = [of_group[groups] * difficulty for of_group in factors]
-        return [Intervals(self._cut_off(predictions - reach), self._cut_off(predictions + reach)) for reach in reaches]
+        none = np.full(len(predictions), math.inf)
+        return [
+            Intervals(
+                self._cut_off(predictions - (none if side == "upper" else reach)),
+                self._cut_off(predictions + (none if side == "lower" else reach)),
+            )
+            for reach in reaches
+        ]
+
+    def _locate(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+        """Return the prediction of each row, its difficulty, and the range of `by` that it is in."""
+        check_is_fitted(self)
+        predictions = self.estimator_.predict(X)
+        difficulty = self._measure_difficulty(X, np.arange(len(predictions)))
+        return predictions, difficulty, self._find_groups(X, len(predictions))
+
+    def _distributions(self) -> list[ScoreDistribution]:
+        """Return the distribution of the scores in each range of `by`."""
+        return [ScoreDistribution(self.scores_[self.groups_ == group]) for group in range(len(self.edges_) + 1)]
 
     def _cut_off(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Cut values off at the bounds."""
