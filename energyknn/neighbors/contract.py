@@ -148,10 +148,12 @@ def finish_pairs(
     found : Neighbors
         Written at the queries.
     """
-    terms = METRICS[search.p].take_terms(search.X_train[rows] - search.X_query[queries][query])
-    totals = np.zeros(len(rows))
-    for column in terms.T:
-        totals += column
+    totals, queried = np.zeros(len(rows)), search.X_query[queries]
+    step = max(1, _SLICE_VALUES // search.X_train.shape[1])
+    for start in range(0, len(rows), step):
+        pairs = slice(start, start + step)
+        for column in METRICS[search.p].take_terms(search.X_train[rows[pairs]] - queried[query[pairs]]).T:
+            totals[pairs] += column
     order = np.lexsort((rows, totals, query))
     starts = np.searchsorted(query, np.arange(queries.stop - queries.start))
     nearest = order[starts[:, np.newaxis] + np.arange(search.n_neighbors)]

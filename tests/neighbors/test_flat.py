@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -68,6 +69,17 @@ def test_every_row_may_be_a_neighbour_of_many_queries_in_small_slices(monkeypatc
     X = np.random.default_rng(0).integers(0, 3, size=(90, 4)).astype(float)
     assert_exact(X, None, 89)
     assert_exact(np.tile(X, (40, 1)), X, 7, n_jobs=2)
+
+
+def test_rows_that_are_all_as_near_take_little_memory():
+    X = np.ones((4000, 100))
+    search_neighbors(X, X[:9], 1, engine="flat", n_jobs=1)
+    tracemalloc.start()
+    found = search_neighbors(X, X[:250], 3, engine="flat", n_jobs=1)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.indices.tolist() == [[0, 1, 2]] * 250
+    assert most < 100 << 20  # the differences of all pairs would be 800 MB
 
 
 def test_wide_rows_for_which_norms_are_not_bounded(monkeypatch):
