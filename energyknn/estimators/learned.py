@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
+from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, TargetEncoder
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -369,10 +370,17 @@ class LocalLinearRegressor(NeighborsMixin, RegressorMixin, BaseEstimator):
         return np.minimum(most, np.divide(self.reach, squares, out=most.copy(), where=squares > 0))
 
 
+def encode_levels(categories: Sequence[Any], random_state: int) -> list[tuple[str, Pipeline, list[Any]]]:
+    """Make the part of a ColumnTransformer that turns levels into mean targets, out of fold for training rows."""
+    encoder = TargetEncoder(cv=KFold(shuffle=True, random_state=random_state))
+    return [("categories", make_pipeline(encoder, StandardScaler()), list(categories))] if len(categories) else []
+
+
 def make_learned_regressor(
     numbers: Sequence[Any],
     indicators: Sequence[Any] = (),
     *,
+    categories: Sequence[Any] = (),
     n_maps: int = 4,
     n_waves: int | None = None,
     indicator_weight: float = 0.3,
@@ -387,6 +395,9 @@ def make_learned_regressor(
         Names or positions of the numeric columns, in any unit: they are scaled, and `RankFeatures` makes features.
     indicators : sequence of str or int, default=()
         Names or positions of the indicator columns.
+    categories : sequence of str or int, default=()
+        Names or positions of raw columns with many levels. Each becomes the mean target of its level, or the share of
+        each class, found out of fold by scikit-learn's TargetEncoder. A model file cannot hold such a model.
     n_maps : int, default=4
         Number of maps that are learned and joined to one.
     n_waves : int or None, default=None
@@ -419,6 +430,7 @@ def make_learned_regressor(
     (3,)
     """
     weights, features = ColumnWeights(default=indicator_weight), make_pipeline(StandardScaler(), RankFeatures(n_waves))
-    columns = ColumnTransformer([("numbers", features, list(numbers)), ("indicators", weights, list(indicators))])
+    parts = [("numbers", features, list(numbers)), ("indicators", weights, list(indicators))]
+    columns = ColumnTransformer([*parts, *encode_levels(categories, random_state)])
     chosen: dict[str, Any] = {"n_units": None, "weight_decay": None, **options}
     return make_pipeline(columns, MetricMap(n_maps=n_maps, random_state=random_state, **chosen), LocalLinearRegressor())

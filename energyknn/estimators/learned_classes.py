@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from energyknn.estimators.base import ROWS_AT_ONCE, NeighborsMixin, Saved, has_target_for_each_row
-from energyknn.estimators.learned import MetricMap
+from energyknn.estimators.learned import MetricMap, encode_levels
 from energyknn.estimators.transformers import ColumnWeights
 from energyknn.learning.planes import weigh_softly
 from energyknn.learning.votes import PRIOR, share_votes
@@ -45,7 +45,7 @@ class SoftVoteClassifier(NeighborsMixin, ClassifierMixin, BaseEstimator):
     prior : float, default=0.05
         Number of votes that are added, shared as the classes of the training rows are. So no probability is 0 or 1. At
         least 0.
-    engine : {"auto", "blocked", "brute", "sklearn", "torch"}, default="auto"
+    engine : {"auto", "blocked", "brute", "flat", "sklearn", "torch"}, default="auto"
         Which implementation searches. The neighbours are the same.
     n_jobs : int or None, default=None
         Number of threads. None uses every core, and one inside a joblib worker.
@@ -210,6 +210,7 @@ def make_learned_classifier(
     numbers: Sequence[Any],
     indicators: Sequence[Any] = (),
     *,
+    categories: Sequence[Any] = (),
     n_maps: int = 4,
     n_rounds: int = 20,
     indicator_weight: float = 0.3,
@@ -224,6 +225,9 @@ def make_learned_classifier(
         Names or positions of the numeric columns, in any unit: they are scaled.
     indicators : sequence of str or int, default=()
         Names or positions of the indicator columns.
+    categories : sequence of str or int, default=()
+        Names or positions of raw columns with many levels. Each becomes the mean target of its level, or the share of
+        each class, found out of fold by scikit-learn's TargetEncoder. A model file cannot hold such a model.
     n_maps : int, default=4
         Number of maps that are learned and joined to one.
     n_rounds : int, default=20
@@ -254,9 +258,8 @@ def make_learned_classifier(
     (3, 2)
     """
     weights = ColumnWeights(default=indicator_weight)
-    columns = ColumnTransformer(
-        [("numbers", StandardScaler(), list(numbers)), ("indicators", weights, list(indicators))]
-    )
+    parts = [("numbers", StandardScaler(), list(numbers)), ("indicators", weights, list(indicators))]
+    columns = ColumnTransformer([*parts, *encode_levels(categories, random_state)])
     chosen: dict[str, Any] = {"row_share": 0.6, "n_units": None, "weight_decay": None, **options}
     learned = MetricMap(loss="log_loss", n_maps=n_maps, n_rounds=n_rounds, random_state=random_state, **chosen)
     return make_pipeline(columns, learned, SoftVoteClassifier())

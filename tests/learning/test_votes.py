@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_wine
 from sklearn.metrics import log_loss
@@ -17,6 +18,7 @@ from energyknn import (
     MetricMap,
     explain_predictions,
     make_learned_classifier,
+    make_learned_regressor,
 )
 from energyknn.estimators import SoftVoteClassifier
 from energyknn.fitting import fit_in_groups
@@ -198,3 +200,17 @@ def test_classes_that_are_none_are_refused_in_a_line(data):
 def test_one_class_is_certain(data):
     model = make_learned_classifier(range(8), **BRIEF).fit(data[0], np.zeros(600))
     np.testing.assert_allclose(model.predict_proba(data[0][:5]), 1)
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("classifies", [True, False])
+def test_levels_count_by_their_targets_out_of_fold(classifies):
+    """Sixty levels tell the target. Three hundred levels of chance would tell the training rows if it were in fold."""
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"town": random.integers(0, 60, 900), "chance": random.integers(0, 300, 900)}).astype(str)
+    effects = random.normal(size=60)[table["town"].astype(int)]
+    y = np.where(effects > 0, "dear", "cheap") if classifies else effects
+    make = make_learned_classifier if classifies else make_learned_regressor
+    model = make([], categories=["town", "chance"], n_maps=1, n_rounds=10).fit(table[:600], y[:600])
+    unseen = table[600:].assign(town=["Atlantis", *table["town"][601:]])
+    assert model.score(unseen, y[600:]) > 0.85
