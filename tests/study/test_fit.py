@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import RobustScaler
 
-from energyknn.estimators import KNNClassifier, KNNRegressor
+from energyknn.estimators import KNNClassifier, KNNRegressor, SoftVoteClassifier
 from energyknn.modelfile import load_model
 from energyknn.study.cli import main
 
@@ -79,9 +79,11 @@ def test_quick_takes_the_best_number_of_neighbours(capsys):
 def test_a_target_of_text_gets_a_classifier(capsys):
     columns = ("--target", "town", "--numbers", "price,rooms,built")
     found = read_json(capsys, "fit", "--data", "homes.csv", *columns)
-    assert isinstance(load_model("model.safetensors").estimator, KNNClassifier)
+    assert isinstance(load_model("model.safetensors").estimator[-1], SoftVoteClassifier)
+    assert found["method"] == "votes of neighbours after a learned distance"
     assert 0.25 < found["held_out"]["accuracy"] <= 1
-    assert run("fit", "--data", "homes.csv", *columns) == 0
+    assert run("fit", "--data", "homes.csv", *columns, "--effort", "quick") == 0
+    assert isinstance(load_model("model.safetensors").estimator, KNNClassifier)
     assert "classes are right" in capsys.readouterr().out
 
 
