@@ -81,7 +81,7 @@ def value_rows(
 
     Both cases have a closed form that takes one pass over the rows in the order of their distance (Jia and others,
     Efficient task-specific data valuation for nearest neighbor algorithms, 2019). All n rows are then put in order for
-    each of q queries: q · n · log(n) steps, in blocks that take up to 100 MiB. `depth` makes the search and the pass
+    each of q queries: q · n · log(n) steps, in blocks that take about 130 MiB. `depth` makes the search and the pass
     shorter. The sum of the values stays the same. A value changes by at most 1 / depth for classes, and by
     5 · R² / (depth - 1) for numbers, where R is the range of all targets.
 
