@@ -56,7 +56,7 @@ def render_tuning(results: Mapping[str, Any], *, command: str, saved: str) -> st
     scored = not math.isnan(best["mean_test_score"])
     edges = describe_edges(rows, best, results["rows_in_fold"]) if scored else []
     suggestions = list(_list_suggestions(results, command))
-    named = [_HEADINGS[name].lower() for name in varied]
+    *first, last = ["weights", *(_HEADINGS[name].lower() for name in varied)]
     shown = {
         **results,
         **_list_contents(list(pictures), has_suggestions=bool(suggestions)),
@@ -72,7 +72,7 @@ def render_tuning(results: Mapping[str, Any], *, command: str, saved: str) -> st
         "cards": list(_list_cards(results)) if scored else [],
         "edges": edges,
         "smoothest": describe_smoothest(results, varied) if scored else "",
-        "varied_words": "".join(f", {name}" for name in named),
+        "setting_words": f"{', '.join(first)} and {last}" if first else last,
         "headings": ["Weights", *(_HEADINGS[name] for name in varied)],
         "ranked": [_describe_row(row, varied, results["folds"]) for row in rank(rows)],
         "n_top": _TOP,
