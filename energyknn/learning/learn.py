@@ -205,7 +205,7 @@ def learn_maps(
     0.0925. With Muon, its directions by a singular value decomposition, and a learning rate of 0.006: 40 rounds 0.0917
     and 0.0915 (two seeds), joined 0.0914; 20 rounds 0.0922, with a learning rate of 0.003 0.0923, of 0.012 and 0.024
     0.0925, with a momentum of 0.9 0.0922, with a weight decay of 0.3 0.0926 and of 3 0.0933, and with 5 steps and a
-    learning rate of 0.008 0.0925.
+    learning rate of 0.008 0.0925. With directions by products, as here, 40 rounds of a third seed gave 0.0922, no gain.
     """
     labels = np.arange(len(X)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     _check_groups(labels, len(X))
