@@ -65,12 +65,9 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     n_queries : int, default=20000
         Largest number of rows that are predicted in a round.
     n_steps : int, default=10
-        Steps of the optimiser in a pass over the rows that are predicted.
+        Steps of the optimiser Adam in a pass over the rows that are predicted.
     n_passes : int, default=1
         Passes over these rows in a round. Their neighbours are searched once.
-    optimiser : {"adam", "muon"}, default="adam"
-        Which optimiser takes the steps. Muon goes equally far in all directions of a matrix. It is on trial.
-        The diagonal form has no matrix, so both are the same for it.
     learning_rate : float, default=0.012
         Learning rate of the first round. It falls along a cosine.
     weight_decay : float or None, default=1.0

@@ -35,7 +35,6 @@ from energyknn.learning.maps import (
     start_parameters,
     turn_map,
 )
-from energyknn.learning.orthogonal import orthogonalise
 from energyknn.learning.planes import weigh_locally, weigh_softly
 from energyknn.neighbors import search_neighbors
 
@@ -288,37 +287,6 @@ def test_validation_follows_each_round_where_it_may_be_the_last_and_changes_no_s
     assert [one.leave_one_out_rmse for one in seldom.trace] == [one.leave_one_out_rmse for one in always.trace]
 
 
-@pytest.mark.parametrize("shape", [(8, 8), (40, 17), (17, 40), (5, 1)])
-def test_an_orthogonalised_matrix_keeps_its_directions_and_loses_their_sizes(shape):
-    matrix = np.random.default_rng(9).normal(size=shape) * np.geomspace(1, 30, shape[1])
-    found, (left, _, right) = orthogonalise(matrix), np.linalg.svd(matrix, full_matrices=False)
-    turned = left.T @ found @ right.T
-    assert ((np.diag(turned) > 0.6) & (np.diag(turned) < 1.3)).all()
-    np.testing.assert_allclose(turned, np.diag(np.diag(turned)), atol=1e-9)
-    np.testing.assert_allclose(found, left @ turned @ right, atol=1e-9)
-    np.testing.assert_array_equal(orthogonalise(np.asfortranarray(matrix)), found)
-    np.testing.assert_array_equal(orthogonalise(np.zeros(shape)), 0.0)
-
-
-@pytest.mark.medium
-def test_muon_finds_the_columns_that_tell_the_target(data):
-    learned = learn_map(*data, optimiser="muon", **STRAIGHT)
-    sizes = np.linalg.norm(learned.components, axis=1)
-    assert sizes[:2].min() > 2 * sizes[2:].max()
-    assert learned.trace[-1].validation_rmse < 0.5 * data[1].std()
-
-
-def test_muon_has_the_same_bits_with_any_number_of_threads(data):
-    one, four = (learn_map(*data, optimiser="muon", n_jobs=number, **BRIEF) for number in (1, 4))
-    for found, expected in zip((one.components, *one.hidden), (four.components, *four.hidden), strict=True):
-        np.testing.assert_array_equal(found, expected)
-
-
-def test_the_diagonal_form_has_no_matrix_for_muon(data):
-    adam, muon = (learn_map(*data, form="diagonal", optimiser=name, **BRIEF) for name in ("adam", "muon"))
-    np.testing.assert_array_equal(muon.components, adam.components)
-
-
 def test_seeds_repeat_to_the_bit_and_differ(data):
     first, second = learn_map(*data, random_state=3, **BRIEF), learn_map(*data, random_state=3, **BRIEF)
     np.testing.assert_array_equal(first.components, second.components)
@@ -341,7 +309,6 @@ def test_learning_stops_early(data, monkeypatch):
         ({"row_share": 1.5}, "row_share = 1.5"),
         ({"ridge": 0.0}, "ridge = 0.0"),
         ({"form": "round"}, "form is 'round'"),
-        ({"optimiser": "sgd"}, "optimiser is 'sgd'"),
         ({"n_units": -1, "weight_decay": -0.5}, "n_units = -1, weight_decay = -0.5: each must be at least 0"),
     ],
 )
