@@ -15,6 +15,8 @@ __all__ = [
     "JournalError",
     "MemoryShortageError",
     "ModelFileError",
+    "ParameterError",
+    "UnsupportedError",
 ]
 
 
@@ -24,6 +26,14 @@ class DataFileError(ValueError):
 
 class ModelFileError(ValueError):
     """A model file cannot be used, or a model cannot be put in one."""
+
+
+class ParameterError(ValueError):
+    """A parameter is out of its range, or goes neither with another nor with the data."""
+
+
+class UnsupportedError(TypeError):
+    """A model does not have what is asked of it, such as intervals or neighbours."""
 
 
 class MemoryShortageError(MemoryError):

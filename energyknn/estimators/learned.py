@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from energyknn._shared.checks import check_choice
 from energyknn._shared.threads import count_threads
+from energyknn.errors import ParameterError
 from energyknn.estimators.base import NeighborsMixin, Saved, has_target_for_each_row
 from energyknn.estimators.transformers import ColumnWeights, RankFeatures
 from energyknn.learning.learn import Learner, MapOptions, learn_maps
@@ -172,7 +173,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             target = np.unique(target, return_inverse=True)[1]
         if self.n_maps < 1:
             message = f"n_maps is {self.n_maps!r}. It must be at least 1."
-            raise ValueError(message)
+            raise ParameterError(message)
         track = track_on_stderr if self.verbose else track_silently
         seeds = [None if self.random_state is None else self.random_state + number for number in range(self.n_maps)]
         learned = learn_maps(
@@ -292,10 +293,10 @@ class LocalLinearRegressor(NeighborsMixin, RegressorMixin, BaseEstimator):
         """
         if not self.reach > 0:
             message = f"reach is {self.reach!r}. It must be above 0; infinite for one sharpness everywhere."
-            raise ValueError(message)
+            raise ParameterError(message)
         if not self.ridge > 0:
             message = f"ridge is {self.ridge!r}. It must be above 0: few or equal neighbours need it."
-            raise ValueError(message)
+            raise ParameterError(message)
         X, y = validate_data(self, X, y, dtype=np.float64, order="C", y_numeric=True)
         self.index_ = build_index(X, engine=self.engine, n_jobs=self.n_jobs)
         self.y_ = np.asarray(y, dtype=np.float64)
@@ -370,10 +371,15 @@ class LocalLinearRegressor(NeighborsMixin, RegressorMixin, BaseEstimator):
         return np.minimum(most, np.divide(self.reach, squares, out=most.copy(), where=squares > 0))
 
 
+def list_columns(columns: Sequence[Any]) -> list[Any]:
+    """Return names or positions as ColumnTransformer takes them: a list of Python's own text or numbers."""
+    return list(np.array(list(columns)).tolist())
+
+
 def encode_levels(categories: Sequence[Any], random_state: int) -> list[tuple[str, Pipeline, list[Any]]]:
     """Make the part of a ColumnTransformer that turns levels into mean targets, out of fold for training rows."""
     encoder = TargetEncoder(cv=KFold(shuffle=True, random_state=random_state))
-    return [("categories", make_pipeline(encoder, StandardScaler()), list(categories))] if len(categories) else []
+    return [("categories", make_pipeline(encoder, StandardScaler()), list_columns(categories))] if len(categories) else []
 
 
 def make_learned_regressor(
@@ -430,7 +436,7 @@ def make_learned_regressor(
     (3,)
     """
     weights, features = ColumnWeights(default=indicator_weight), make_pipeline(StandardScaler(), RankFeatures(n_waves))
-    parts = [("numbers", features, list(numbers)), ("indicators", weights, list(indicators))]
+    parts = [("numbers", features, list_columns(numbers)), ("indicators", weights, list_columns(indicators))]
     columns = ColumnTransformer([*parts, *encode_levels(categories, random_state)])
     chosen: dict[str, Any] = {"n_units": None, "weight_decay": None, **options}
     return make_pipeline(columns, MetricMap(n_maps=n_maps, random_state=random_state, **chosen), LocalLinearRegressor())

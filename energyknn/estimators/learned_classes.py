@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from energyknn.estimators.base import ROWS_AT_ONCE, NeighborsMixin, Saved, has_target_for_each_row
-from energyknn.estimators.learned import MetricMap, encode_levels
+from energyknn.estimators.learned import MetricMap, encode_levels, list_columns
 from energyknn.estimators.transformers import ColumnWeights
 from energyknn.learning.planes import weigh_softly
 from energyknn.learning.votes import PRIOR, share_votes
@@ -258,7 +258,7 @@ def make_learned_classifier(
     (3, 2)
     """
     weights = ColumnWeights(default=indicator_weight)
-    parts = [("numbers", StandardScaler(), list(numbers)), ("indicators", weights, list(indicators))]
+    parts = [("numbers", StandardScaler(), list_columns(numbers)), ("indicators", weights, list_columns(indicators))]
     columns = ColumnTransformer([*parts, *encode_levels(categories, random_state)])
     chosen: dict[str, Any] = {"row_share": 0.6, "n_units": None, "weight_decay": None, **options}
     learned = MetricMap(loss="log_loss", n_maps=n_maps, n_rounds=n_rounds, random_state=random_state, **chosen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 from plain_learning import (
     differentiate_by_rows,
@@ -470,6 +471,28 @@ def test_nothing_is_learned_from_rows_that_are_predicted(data):
     model = make_learned_regressor(**options).fit(X[:1000], y[:1000])
     alone, among = model.predict(X[1000:1001]), model.predict(np.concatenate([X[1000:1001], 9 + X[1001:1100]]))[:1]
     np.testing.assert_allclose(alone, among, rtol=1e-12)
+
+
+def test_a_row_has_the_same_prediction_whatever_rows_stand_beside_it(data):
+    """A file of one row, or of three, gets the bits of a file of many."""
+    X, y = data
+    for options in (BRIEF, {**BRIEF, "n_components": 7, "n_units": 5}):
+        model = make_learned_regressor(range(8), n_maps=1, random_state=0, **options).fit(X[:600], y[:600])
+        expected = model.predict(X)
+        for n_rows in (1, 2, 3, 7, 16, 17, 65, 500):
+            np.testing.assert_array_equal(model.predict(X[-n_rows:]), expected[-n_rows:])
+
+
+@pytest.mark.parametrize("kind", [tuple, np.array, pd.Index, pd.Series, dict.fromkeys], ids=lambda kind: kind.__name__)
+def test_columns_are_named_by_any_sequence(data, kind):
+    X, y = data[0][:300], data[1][:300]
+    expected = make_learned_regressor([0, 1, 2], [3], n_maps=1, **BRIEF).fit(X, y).predict(X)
+    for numbers in (kind([0, 1, 2]), range(3)):
+        model = make_learned_regressor(numbers, kind([3]), n_maps=1, **BRIEF)
+        np.testing.assert_array_equal(clone(model).fit(X, y).predict(X), expected)
+    frame = pd.DataFrame(X, columns=list("abcdefgh"))
+    model = make_learned_regressor(kind(["a", "b", "c"]), kind(["d"]), n_maps=1, **BRIEF)
+    np.testing.assert_array_equal(model.fit(frame, y).predict(frame), expected)
 
 
 @pytest.fixture(scope="module")
