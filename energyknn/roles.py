@@ -16,7 +16,7 @@ from pandas.api import types
 from energyknn._shared.dates import read_years
 from energyknn._shared.showing import in_one_line
 from energyknn.errors import DataFileError, suggest_name
-from energyknn.loading.names import MISSING
+from energyknn.loading.names import MISSING, list_some
 from energyknn.loading.written import CURRENCY, read_numbers
 from energyknn.schema import Column, Role, Schema
 
@@ -215,7 +215,7 @@ def guess_schema(
         Column(name, guess.role, unit=unit if name == target else "") for name, guess in guesses.items() if guess.role
     ]
     if not any(column.role in ("number", "year", "category") for column in columns):
-        why = "; ".join(f"{name!r} {reason}" for name, reason in reasons.items() if name != target)
+        why = list_some(f"{name!r} {reason}" for name, reason in reasons.items() if name != target)
         message = f"Nothing to predict {target!r} from: {why or 'it is the only column'}. Name numbers or categories."
         raise DataFileError(message)
     return GuessedSchema(Schema(tuple(columns)), reasons)
@@ -230,7 +230,7 @@ def _list_asked(named: Mapping[Role | None, Sequence[str]], table: pd.DataFrame,
     missing = [name for name in listed if name not in names]
     if missing:
         message = (
-            f"There is no column {missing[0]!r}.{suggest_name(missing[0], names)} The table has {', '.join(names)}."
+            f"There is no column {missing[0]!r}.{suggest_name(missing[0], names)} The table has {list_some(names)}."
         )
         raise DataFileError(message)
     several = sorted({name for name in listed if listed.count(name) > 1})

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from energyknn._shared.dates import read_years
+from energyknn._shared.dates import has_short_years, read_years
 from energyknn.errors import DataFileError
 from energyknn.loading.content import FileContent
 from energyknn.loading.names import SHOWN, check_names, describe_missing, shorten
@@ -127,6 +127,7 @@ def check_content(
         raise DataFileError(message)
     notes = [
         f"Of the dates in {column.name!r} the year is used."
+        + " Of two digits it lies between 1969 and 2068." * has_short_years(table[column.name])
         for column in present
         if column.role == "year" and _holds_dates(table[column.name])
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import pandas as pd
 
@@ -78,13 +78,24 @@ def describe_matches(matches: dict[str, str]) -> list[str]:
 def describe_missing(missing: Sequence[str], columns: Sequence[str]) -> str:
     """Say which columns are missing, what the file has, and which name may be meant."""
     text = f"missing {'column' if len(missing) == 1 else 'columns'} {', '.join(map(repr, missing))}. "
-    listed = ", ".join(shorten(name) for name in columns[:_LISTED])
-    more = f" and {len(columns) - _LISTED} more" if len(columns) > _LISTED else ""
-    text += f"It has {listed}{more}." if columns else "It has no columns."
+    text += f"It has {list_some(map(shorten, columns))}." if columns else "It has no columns."
     meant = {name: close[0] for name in missing if (close := _find_close(name, columns))}
     if meant:
         text += f" Did you mean {', '.join(f'{name!r} for {wanted!r}' for wanted, name in meant.items())}?"
     return text
+
+
+def list_some(parts: Iterable[str]) -> str:
+    """Return the first parts with commas between them, and how many more there are.
+
+    Examples
+    --------
+    >>> list_some(map(str, range(300)))
+    '0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 288 more'
+    """
+    listed = list(parts)
+    more = f" and {len(listed) - _LISTED:,} more" if len(listed) > _LISTED else ""
+    return ", ".join(listed[:_LISTED]) + more
 
 
 def shorten(value: object) -> str:

@@ -17,6 +17,7 @@ from energyknn.errors import DataFileError
 from energyknn.loading.checking import check_content
 from energyknn.loading.columnar import read_feather, read_parquet
 from energyknn.loading.content import FileContent
+from energyknn.loading.doubts import list_doubts
 from energyknn.loading.names import describe_matches, match_names
 from energyknn.loading.records import holds_records, read_records
 from energyknn.loading.sheets import read_sheet
@@ -90,7 +91,7 @@ def read_file(
     with _one_line_errors(Path(path).name):
         source = find_source(path, max_expansion)
         found = _read_source(source, names, texts, sep=sep, decimal=decimal, encoding=encoding)
-    return FileContent(found.table, (*source.notes, *found.notes), found.columns)
+    return FileContent(found.table, (*source.notes, *found.notes, *list_doubts(found.table)), found.columns)
 
 
 def _read_source(

@@ -25,7 +25,8 @@ _GRAMMARS = {
 """Numbers by their decimal sign. Digits are grouped by the other sign, by an apostrophe or by a blank."""
 _GROUPS = {".": "[,' \u00a0\u202f]", ",": "[.' \u00a0\u202f]"}
 _OTHER = {".": ",", ",": "."}
-_UNKNOWN = "?"  # an empty cell in any column
+_UNKNOWN = re.compile(r"\?+|#?n/a|n\.\s?a\.|[-\u2013\u2014]{1,3}", re.IGNORECASE)
+"""An empty cell in any column. A "-" beside a "+" is a level."""
 _MARK = re.compile(r"[^\w\s]{1,3}|#[A-Z0-9/]+[!?]?|(?i:n\.?/?a\.?|n/d|nil|none|null|nan|missing|unknown|k\.\s?a\.)")
 """An empty cell among numbers: signs such as "-" and "..", an error of Excel, or a word."""
 _SAMPLE = 50  # cells that tell whether to look at all
@@ -77,7 +78,7 @@ def _strip_unit(cell: str) -> str:
 def read_written(
     table: pd.DataFrame, kept: Collection[str], *, decimal: str | None = None, likely: str = ""
 ) -> list[str]:
-    """Turn columns of written numbers into numbers, and "?" into a missing cell. It changes the table.
+    """Turn columns of written numbers into numbers, and marks such as "?" into missing cells. It changes the table.
 
     Parameters
     ----------
@@ -140,9 +141,11 @@ def _describe_marks(name: str, marks: dict[str, int]) -> list[str]:
 
 
 def _drop_unknown(values: pd.Series) -> Written | None:
-    """Take "?" for a missing cell in a column of text."""
-    unknown = values.str.strip() == _UNKNOWN
-    return Written(values.where(~unknown), {_UNKNOWN: int(unknown.sum())}) if unknown.any() else None
+    """Take marks such as "?" and "-" for missing cells in a column of text."""
+    texts = values.str.strip()
+    counts = texts[texts.str.fullmatch(_UNKNOWN.pattern, flags=re.IGNORECASE) == True].value_counts()  # noqa: E712 - NaN
+    marks = {str(mark): int(n) for mark, n in counts.items() if mark != "-" or not (texts == "+").any()}
+    return Written(values.where(~texts.isin(list(marks))), marks) if marks else None
 
 
 def read_numbers(

@@ -8,15 +8,20 @@ import io
 import lzma
 import sqlite3
 import zipfile
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn.datasets
 
+from energyknn._shared.dates import read_years
 from energyknn.errors import DataFileError
 from energyknn.loading import FileContent, check_content, check_table, hash_file, load_table, read_file, read_table
+from energyknn.loading.doubts import list_doubts
 from energyknn.loading.texts import find_dialect
 from energyknn.schema import make_schema
+from energyknn.study.cli import main
 
 HOMES = pd.DataFrame(
     {
@@ -208,6 +213,91 @@ def test_a_question_mark_among_texts_is_an_empty_cell(tmp_path):
     content = read_file(write(tmp_path / "h.csv", "a,b\nx,1\n?,2\ny,3\n"))
     assert content.table["a"].isna().tolist() == [False, True, False]
     assert content.notes == ("'a': '?' is taken for an empty cell, in 1 row.",)
+
+
+@pytest.mark.parametrize("mark", ["?", "N/A", "n/a", "#N/A", "n.a.", "-", "--", "\u2014"])
+def test_a_mark_of_an_empty_cell_is_one_among_texts_and_numbers(tmp_path, mark):
+    table = read_file(write(tmp_path / "h.csv", f"a,b\nx,1.5\n{mark},{mark}\ny,3\n", encoding="utf-8")).table
+    assert table.isna().to_numpy().tolist() == [[False, False], [True, True], [False, False]]
+    assert table["b"].dtype == np.float64
+
+
+def test_a_minus_beside_a_plus_is_a_level(tmp_path):
+    assert read_file(write(tmp_path / "h.csv", "a,b\n+,1\n-,2\n?,3\n")).table["a"].tolist()[:2] == ["+", "-"]
+
+
+def make_weather(**columns):
+    random = np.random.default_rng(0)
+    return pd.DataFrame(
+        {"temp": random.normal(12, 6, 200).round(1), "rain": random.gamma(1, 4, 200).round(1)} | columns
+    )
+
+
+@pytest.mark.parametrize("code", [-999, -99, 999, 9999, -9999.9])
+def test_a_number_that_may_mean_missing_is_named_and_stays(tmp_path, code):
+    weather = make_weather()
+    weather.iloc[10:14, 0] = code
+    weather.iloc[12:52, 1] = code
+    weather.to_csv(tmp_path / "w.csv", index=False)
+    content = read_file(tmp_path / "w.csv")
+    assert (content.table == weather).all(axis=None)
+    (note,) = content.notes
+    assert note.startswith(f"{code:.12g} stands far from all else in 'temp' (4 rows, else ")
+    assert "'rain' (40 rows, else " in note
+    assert note.endswith("If it means missing, empty these cells.")
+
+
+def test_two_codes_of_a_column_are_both_named():
+    weather = make_weather()
+    weather.iloc[:5, 1], weather.iloc[5:9, 1], weather.iloc[9:12, 1] = -9999, 9999, -99
+    assert [note.split()[0] for note in list_doubts(weather)] == ["-9999", "-99", "9999"]
+
+
+ORDINARY = {
+    "a lone outlier": {"rain": [*[1.0, 2, 3, 4] * 49, 0, 0, 0, 9999]},
+    "two values": {"rain": [0, 1] * 100},
+    "a majority of zeros": {"rain": [0] * 150 + list(range(1000, 1050))},
+    "an age of 99": {"age": [*range(100), 99, 99, 99, *range(97)]},
+    "a cap": {"income": [*range(0, 99_000, 500), 99_999, 99_999]},
+    "truth": {"rain": [True, False] * 100},
+    "texts": {"rain": ["-999", "x"] * 100},
+    "nothing": {"rain": [np.nan] * 200},
+    "infinite": {"rain": [*[1.0, 2, 3, 4] * 49, *[np.inf] * 4]},
+}
+
+
+@pytest.mark.parametrize("case", ORDINARY)
+def test_ordinary_numbers_are_not_doubted(case):
+    assert list_doubts(make_weather(**ORDINARY[case])) == []
+
+
+@pytest.mark.parametrize("name", ["load_iris", "load_diabetes", "load_wine", "load_breast_cancer"])
+def test_well_known_tables_are_not_doubted(name):
+    assert list_doubts(getattr(sklearn.datasets, name)(as_frame=True).frame) == []
+
+
+@pytest.mark.parametrize("word", ["Total", "SUM", "Grand total:", "Summe", "Average"])
+def test_a_last_row_that_sums_up_is_named_and_stays(tmp_path, word):
+    content = read_file(write(tmp_path / "h.csv", f"town,people\nUlm,1\nBonn,2\n{word},3\n"))
+    assert len(content.table) == 3
+    assert content.notes == (
+        f"The last row is {word!r} in 'town'. If it sums the others up, leave it out of the file.",
+    )
+
+
+@pytest.mark.parametrize("towns", ["Total,Ulm", "Total,Total", "Totalville"])
+def test_other_rows_are_no_sums(tmp_path, towns):
+    rows = "\n".join(f"{town},1" for town in towns.split(","))
+    assert read_file(write(tmp_path / "h.csv", f"town,people\n{rows}\n")).notes == ()
+
+
+def test_the_line_stands_before_a_study_and_in_what_describe_prints(tmp_path, capsys):
+    weather = make_weather()
+    weather.iloc[:5, 1] = -999
+    weather.to_csv(tmp_path / "w.csv", index=False)
+    for command, stream in (("describe", "out"), ("tune", "err")):
+        assert main([command, "--data", str(tmp_path / "w.csv"), "--target", "temp"]) == 0
+        assert "-999 stands far from all else in 'rain' (5 rows, " in getattr(capsys.readouterr(), stream)
 
 
 def test_digits_with_leading_zeros_are_codes(tmp_path):
@@ -587,7 +677,20 @@ def test_a_year_may_come_from_a_date():
     assert check_content(FileContent(pd.DataFrame({"built": [1999, 2004], "price": 1.0})), schema).notes == ()
 
 
-@pytest.mark.parametrize("built", ["1999-5x", "99/05", "soon", "12 1999"])
+SHORT = ["'99", "\u201999", "12/31/99", "31.12.99", "5/1/99 12:30", "31-Dec-99", "1 May 99", "May-99", "May '99"]
+
+
+def test_a_year_of_two_digits_is_that_of_strptime_and_said():
+    schema = make_schema(target="price", years=["built"])
+    checked = check_content(FileContent(pd.DataFrame({"built": SHORT, "price": 1.0})), schema)
+    assert checked.table["built"].eq(1999).all()
+    assert checked.notes == ("Of the dates in 'built' the year is used. Of two digits it lies between 1969 and 2068.",)
+    every = [f"'{year:02}" for year in range(100)]
+    expected = [datetime.strptime(year, "'%y").year for year in every]
+    assert read_years(pd.Series(every)).tolist() == expected
+
+
+@pytest.mark.parametrize("built", ["1999-5x", "99/05", "soon", "12 1999", "13/32/99", "1.0.10", "1/2-99", "May 12"])
 def test_what_is_no_date_is_no_year(built):
     with pytest.raises(DataFileError, match="'built' is text where a number belongs in 1 row"):
         check_table(
