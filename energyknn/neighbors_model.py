@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, get_args
 
@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from energyknn._shared.checks import check_choice
 from energyknn.encoding import MISMATCH_COST, name_features
-from energyknn.errors import DataFileError
+from energyknn.errors import DataFileError, ParameterError, suggest_name
 from energyknn.estimators import (
     IntervalRegressor,
     KNNClassifier,
@@ -34,13 +34,14 @@ from energyknn.estimators import (
 )
 from energyknn.estimators.intervals import Intervals, conformal_quantile, label_repeats
 from energyknn.estimators.neighborhoods import predict_left_out
+from energyknn.fitting import fit_in_groups
 from energyknn.inspection.rows import Explanation
 from energyknn.loading import hash_file, read_file
 from energyknn.modelfile.model import Model, fit_model, load_model, save_model, tabulate_predictions
 from energyknn.neighbors.weighting import Weights
 from energyknn.roles import guess_schema
 from energyknn.scaling import ScalerName
-from energyknn.schema import Schema
+from energyknn.schema import TARGETS, Schema
 from energyknn.splitting import Split
 from energyknn.tuning import Candidate, score_candidates
 
@@ -62,6 +63,7 @@ _FEW_ROWS = 5000  # of which several maps take seconds
 _N_FOLDS = 5
 _MOST_NEIGHBORS = 100
 _VOTERS = (*range(1, 11), 12, 15, 18, 22, 27, 33, 40, 50, 60, 75, 100)  # each setting of a vote is scored by itself
+_ROLES = ("numbers", "categories", "years", "texts", "ignore")
 _WEIGHTS: tuple[Weights, ...] = ("uniform", "distance")
 _POWERS = (1, 2)
 
@@ -86,6 +88,8 @@ class Quality(NamedTuple):
         Share of classes that are right. None where the target is a number.
     seconds : float
         How long the fit took.
+    unit : str
+        Unit of the target, where it is known.
     """
 
     n_rows: int
@@ -95,14 +99,15 @@ class Quality(NamedTuple):
     mean_width: float | None = None
     accuracy: float | None = None
     seconds: float = math.nan
+    unit: str = ""
 
-    def describe(self, unit: str = "") -> str:
+    def describe(self, unit: str | None = None) -> str:
         """Say it in a sentence for people.
 
         Parameters
         ----------
-        unit : str, default=""
-            Unit of the target.
+        unit : str or None, default=None
+            Unit of the target. None takes the one that is known.
 
         Returns
         -------
@@ -116,6 +121,7 @@ class Quality(NamedTuple):
         >>> Quality(150, accuracy=0.9667).describe()
         '96.7 % of the classes are right on 150 rows left out'
         """
+        unit = self.unit if unit is None else unit
         after = f" {unit}" if unit else ""
         if self.accuracy is not None:
             return (
@@ -131,8 +137,9 @@ class Quality(NamedTuple):
         return f"{text}; intervals cover {100 * self.coverage:.1f} % of them and are {width} wide"
 
     def __repr__(self) -> str:
-        held = {name: value for name, value in self._asdict().items() if value is not None}
-        return f"Quality({', '.join(f'{name}={value:.4g}' for name, value in held.items())})"
+        held = {name: value for name, value in self._asdict().items() if value is not None and name != "unit"}
+        figures = [f"{name}={value:.4g}" for name, value in held.items()]
+        return f"Quality({', '.join(figures + [f'unit={self.unit!r}'] * bool(self.unit))})"
 
 
 def _show_amount(amount: float) -> str:
@@ -163,8 +170,10 @@ class NeighborsModel(BaseEstimator):
         Columns to leave out.
     classifies : bool or None, default=None
         Whether the target is a class. None guesses it.
+    unit : str, default=""
+        Unit of the target, such as "EUR". `quality_` says its errors and widths in it, and a model file keeps it.
     schema : Schema or None, default=None
-        All roles, with ranges and levels. Nothing is guessed then.
+        All roles, with units, ranges and levels. Nothing is guessed then.
     estimator : estimator or None, default=None
         An unfitted model to use instead of what `effort` says. It gets encoded rows of about unit variance.
     coverage : float, default=0.9
@@ -230,6 +239,7 @@ class NeighborsModel(BaseEstimator):
     texts: Sequence[str] = ()
     ignore: Sequence[str] = ()
     classifies: bool | None = None
+    unit: str = ""
     schema: Schema | None = None
     estimator: Any = None
     coverage: float = 0.9
@@ -242,7 +252,13 @@ class NeighborsModel(BaseEstimator):
     verbose: int = 0
 
     def fit(
-        self, X: Any, y: ArrayLike | None = None, *, source: str | None = None, source_sha256: str | None = None
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | str | None = None,
+        source: str | None = None,
+        source_sha256: str | None = None,
     ) -> Self:
         """Guess the roles of the columns, fit the model, and measure it.
 
@@ -252,6 +268,10 @@ class NeighborsModel(BaseEstimator):
             A raw table, or the file that holds it, with the target inside or beside it.
         y : array-like of shape (n_rows,) or None, default=None
             The targets. None takes the column `target` of `X`.
+        groups : array-like of shape (n_rows,), str or None, default=None
+            Group of each row, such as the patient that it was measured on, or the column of `X` that holds it, which
+            then predicts nothing. Rows of one group stay on one side wherever the model is tuned, learned, calibrated
+            or measured. So its quality is that for new groups.
         source, source_sha256 : str or None, default=None
             Name and checksum of the file that the rows came from, which a saved model keeps. Of a path they are known.
 
@@ -265,7 +285,7 @@ class NeighborsModel(BaseEstimator):
         DataFileError
             If a column is not there, the target cannot be predicted, a cell is missing or breaks a rule.
         ValueError
-            If a parameter is out of its range, or there are too few rows.
+            If a parameter is out of its range, or there are too few rows or groups.
 
         Warns
         -----
@@ -276,15 +296,17 @@ class NeighborsModel(BaseEstimator):
         check_choice(self.missing, GAPS, name="missing")
         if not 0 < self.coverage < 1:
             message = f"coverage is {self.coverage!r}. It must be between 0 and 1, such as 0.9."
-            raise ValueError(message)
+            raise ParameterError(message)
         start = time.perf_counter()
         table, target = self._join(X, y)
         if isinstance(X, str | Path):
             source, source_sha256 = Path(X).name, hash_file(X)
-        schema, roles = self._find_roles(table, target)
-        kept = drop_gaps(table, schema) if self.missing == "drop" else table
+        schema, roles = self._find_roles(table, target, groups)
+        is_whole = _find_whole(table, schema) if self.missing == "drop" else np.ones(len(table), dtype=bool)
+        kept, labels = table if is_whole.all() else table[is_whole], _label_groups(table, groups)
+        labels = None if labels is None else pd.factorize(labels[is_whole])[0]
         fitted = fit_model(
-            *(kept, schema, self._choose_fit(schema, len(kept))),
+            *(kept, schema, self._choose_fit(schema, len(kept), labels)),
             mismatch_cost=self.mismatch_cost,
             scaler=self.scaler,
             latest_year=self.latest_year,
@@ -294,7 +316,8 @@ class NeighborsModel(BaseEstimator):
         )
         self.roles_, self.n_dropped_ = roles, len(table) - len(kept)
         self._keep(fitted)
-        self.quality_ = _measure(fitted, seconds=time.perf_counter() - start)
+        found = _measure(fitted, labels, seconds=time.perf_counter() - start)
+        self.quality_ = found._replace(unit=schema[schema.target].unit)
         return self
 
     def _join(self, X: Any, y: ArrayLike | None) -> tuple[pd.DataFrame, str]:
@@ -304,30 +327,40 @@ class NeighborsModel(BaseEstimator):
         if y is None:
             if given is None:
                 message = 'There is no target. Name its column: NeighborsModel(target="price"), or give y.'
-                raise ValueError(message)
+                raise ParameterError(message)
             return table, given
         name = given or getattr(y, "name", None) or "target"
         if name in table:
             message = f"X holds the target {name!r}, and y is given too. Give one of both."
-            raise ValueError(message)
+            raise ParameterError(message)
         if np.ndim(y) > 1:
             message = f"y has shape {np.shape(y)}. A model predicts one target: fit one model for each."
-            raise ValueError(message)
+            raise ParameterError(message)
         values = pd.Series(y).array  # with its type, such as a category's
         if len(values) != len(table):
             message = f"X has {len(table)} rows and y has {len(values)}. Each row needs a target."
-            raise ValueError(message)
+            raise ParameterError(message)
         return table.assign(**{name: values}), name
 
-    def _find_roles(self, table: pd.DataFrame, target: str) -> tuple[Schema, pd.DataFrame]:
+    def _find_roles(self, table: pd.DataFrame, target: str, groups: Any) -> tuple[Schema, pd.DataFrame]:
         """Return the schema, and a table of the columns' roles with the reasons."""
         if self.schema is not None:
-            return self.schema, _list_roles(self.schema)
-        named = {role: getattr(self, role) for role in ("numbers", "categories", "years", "texts", "ignore")}
-        guessed = guess_schema(table, target, classifies=self.classifies, **named)
+            schema = self.schema
+            if self.unit:
+                columns = [
+                    replace(found, unit=self.unit) if found.role in TARGETS else found for found in schema.columns
+                ]
+                schema = Schema(tuple(columns))
+            return schema, _list_roles(schema)
+        named = {role: _list_names(getattr(self, role)) for role in _ROLES}
+        if isinstance(groups, str) and not any(groups in names for names in named.values()):
+            named["ignore"].append(groups)
+        guessed = guess_schema(table, target, classifies=self.classifies, unit=self.unit, **named)
         return guessed.schema, guessed.to_frame()
 
-    def _choose_fit(self, schema: Schema, n_rows: int) -> Callable[[pd.DataFrame, NDArray[Any]], Any]:
+    def _choose_fit(
+        self, schema: Schema, n_rows: int, groups: NDArray[np.int64] | None
+    ) -> Callable[[pd.DataFrame, NDArray[Any]], Any]:
         """Return the function that fits encoded rows."""
         learns = self.estimator is None and self.effort != "quick" and n_rows >= FEWEST_TO_LEARN
 
@@ -335,7 +368,8 @@ class NeighborsModel(BaseEstimator):
             if self.estimator is not None:
                 chosen = clone(self.estimator)
                 if isinstance(chosen, BaseSearchCV):
-                    chosen = clone(chosen.fit(X, y).best_estimator_)
+                    told = {} if groups is None else {"groups": groups}
+                    chosen = clone(chosen.fit(X, y, **told).best_estimator_)
             elif learns:
                 numbers = [name for name in X.columns if name in schema.numbers]
                 indicators = [name for name in X.columns if name not in schema.numbers]
@@ -345,8 +379,13 @@ class NeighborsModel(BaseEstimator):
                 make = make_learned_classifier if schema.classifies else make_learned_regressor
                 chosen = make(numbers, indicators, verbose=self.verbose, **options)
             else:
-                chosen = _tune(X, y, schema.classifies, random_state=self.random_state)
-            return self._add_intervals(chosen, schema, len(X), learns=learns).fit(X, y)
+                chosen = _tune(X, y, schema.classifies, groups, random_state=self.random_state)
+            chosen = self._add_intervals(chosen, schema, len(X), learns=learns)
+            if groups is None or not isinstance(chosen, IntervalRegressor):
+                return fit_in_groups(chosen, X, y, groups)
+            n_groups = len(np.unique(groups))
+            cv = min(chosen.cv, n_groups) if isinstance(chosen.cv, int) else chosen.cv
+            return chosen.set_params(cv=cv).fit(X, y, groups=groups)
 
         return fit
 
@@ -614,6 +653,7 @@ class NeighborsModel(BaseEstimator):
         model = load_model(path)
         missing: Gaps = "refuse" if model.fills is None else "median"
         read = cls(model.schema.target, missing=missing, mismatch_cost=model.mismatch_cost)
+        read.unit = model.schema[model.schema.target].unit
         read.roles_, read.n_dropped_ = _list_roles(model.schema), 0
         read._keep(model)
         return read
@@ -640,7 +680,7 @@ def as_table(X: Any) -> pd.DataFrame:
     values = np.asarray(X)
     if values.ndim != 2:
         message = f"X has {values.ndim} dimensions. It must be a table: a frame, or an array of rows and columns."
-        raise ValueError(message)
+        raise ParameterError(message)
     return pd.DataFrame(values, columns=[f"x{number}" for number in range(values.shape[1])])
 
 
@@ -661,24 +701,55 @@ def _find_bounds(schema: Schema) -> tuple[float, float] | None:
 
 def drop_gaps(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """Leave out the rows with a missing cell in a column that is used."""
+    return table[_find_whole(table, schema)]
+
+
+def _list_names(names: Sequence[str] | str) -> list[str]:
+    """Return names of columns, of which one may stand alone."""
+    return [names] if isinstance(names, str) else list(names)
+
+
+def _label_groups(table: pd.DataFrame, groups: ArrayLike | str | None) -> NDArray[np.int64] | None:
+    """Give each row the number of its group, which a column of the table may hold."""
+    if groups is None:
+        return None
+    if isinstance(groups, str) and groups not in table:
+        known = [str(name) for name in table.columns]
+        message = f"There is no column {groups!r}.{suggest_name(groups, known)} Name one for groups, or give an array."
+        raise DataFileError(message)
+    labels, distinct = pd.factorize(table[groups] if isinstance(groups, str) else pd.Series(groups))
+    if len(labels) != len(table):
+        message = f"X has {len(table)} rows and groups has {len(labels)}. Each row needs a group."
+        raise ParameterError(message)
+    if (labels < 0).any() or len(distinct) < 2:
+        what = "a missing value" if (labels < 0).any() else "one group"
+        message = f"groups holds {what}. Each row needs a group, and there must be at least 2."
+        raise ParameterError(message)
+    return labels.astype(np.int64)
+
+
+def _find_whole(table: pd.DataFrame, schema: Schema) -> NDArray[np.bool_]:
+    """Find the rows without a missing cell in the columns that are used."""
     used = [column.name for column in schema.columns if column.role != "text" and column.name in table]
-    kept = table.dropna(subset=used)
-    if kept.empty:
+    is_whole = table[used].notna().all(axis=1).to_numpy(dtype=bool)
+    if not is_whole.any():
         counts = table[used].isna().sum()
         message = (
             f'Every row misses a cell, most of them {counts.idxmax()!r}. Ignore that column, or fill: missing="median".'
         )
         raise DataFileError(message)
-    return kept
+    return is_whole
 
 
-def _tune(X: pd.DataFrame, y: NDArray[Any], classifies: bool, *, random_state: int) -> Any:
+def _tune(
+    X: pd.DataFrame, y: NDArray[Any], classifies: bool, groups: NDArray[np.int64] | None, *, random_state: int
+) -> Any:
     """Choose the number of neighbours, the weighting and the distance by cross-validation, from one search per fold."""
-    n_folds = min(_N_FOLDS, len(X))
+    n_folds = min(_N_FOLDS, len(X) if groups is None else len(np.unique(groups)))
     if n_folds < 2:
         message = f"Found {len(X)} row. A model needs at least 2."
-        raise ValueError(message)
-    splitter, groups = _choose_folds(X, y, classifies, n_folds, random_state)
+        raise ParameterError(message)
+    splitter, groups = _choose_folds(X, y, classifies, groups, n_folds, random_state)
     folds = list(splitter.split(X, y, groups))
     most = min(_MOST_NEIGHBORS, *(len(train) for train, _ in folds))
     if classifies:
@@ -693,12 +764,19 @@ def _tune(X: pd.DataFrame, y: NDArray[Any], classifies: bool, *, random_state: i
 
 
 def _choose_folds(
-    X: pd.DataFrame, y: NDArray[Any], classifies: bool, n_folds: int, random_state: int
+    X: pd.DataFrame,
+    y: NDArray[Any],
+    classifies: bool,
+    groups: NDArray[np.int64] | None,
+    n_folds: int,
+    random_state: int,
 ) -> tuple[Any, Any]:
-    """Choose folds that keep copies of a row on one side, hold each class alike, or are drawn, whichever is needed."""
+    """Choose folds that keep groups or copies on one side, hold each class alike, or are drawn, whichever is needed."""
+    options: dict[str, Any] = {"shuffle": True, "random_state": random_state}
+    if groups is not None:
+        return GroupKFold(n_folds, **options), groups
     codes = np.unique(y, return_inverse=True)[1] if classifies else y
     repeats = label_repeats(X.to_numpy(), np.asarray(codes, dtype=np.float64))
-    options: dict[str, Any] = {"shuffle": True, "random_state": random_state}
     if repeats is not None and len(np.unique(repeats)) >= n_folds:
         return GroupKFold(n_folds, **options), repeats
     if classifies and np.bincount(codes).min() >= n_folds:
@@ -706,7 +784,7 @@ def _choose_folds(
     return KFold(n_folds, **options), None
 
 
-def _measure(model: Model, *, seconds: float) -> Quality:
+def _measure(model: Model, groups: NDArray[np.int64] | None, *, seconds: float) -> Quality:
     """Measure a fitted model on rows that it predicts without having seen them."""
     estimator, found = model.estimator, Quality(0, seconds=seconds)
     if isinstance(estimator, IntervalRegressor):
@@ -717,13 +795,19 @@ def _measure(model: Model, *, seconds: float) -> Quality:
         found = found._replace(coverage=_cross_coverage(sizes, estimator.coverage), mean_width=float(widths.mean()))
         return _add_errors(found, left.targets, np.clip(left.predictions, *ends))
     if isinstance(estimator, KNNRegressor):
-        return _add_errors(found, model.targets, predict_left_out(estimator))
+        if groups is None:
+            return _add_errors(found, model.targets, predict_left_out(estimator))
+        return _add_errors(found, model.targets, _predict_groups_left_out(estimator, model.rows, model.targets, groups))
     if isinstance(estimator, KNNClassifier):
         labels = estimator.classes_[model.targets.astype(np.int64)]
-        predicted = _predict_classes_left_out(estimator, model.rows, labels, model.targets)
+        repeats = label_repeats(model.rows, model.targets) if groups is None else groups
+        if groups is None and (repeats is None or len(np.unique(repeats)) < _N_FOLDS):
+            predicted = estimator.predict(None)
+        else:
+            predicted = _predict_groups_left_out(estimator, model.rows, labels, repeats)
         return found._replace(n_rows=len(labels), accuracy=float(accuracy_score(labels, predicted)))
     if _votes_after_a_map(estimator):
-        return _measure_on_a_fifth(model, found)
+        return _measure_on_a_fifth(model, found, groups)
     return found
 
 
@@ -732,24 +816,24 @@ def _votes_after_a_map(estimator: Any) -> bool:
     return isinstance(estimator, Pipeline) and isinstance(estimator[-1], SoftVoteClassifier)
 
 
-def _measure_on_a_fifth(model: Model, quality: Quality) -> Quality:
+def _measure_on_a_fifth(model: Model, quality: Quality, groups: NDArray[np.int64] | None) -> Quality:
     """Learn once more from four fifths of the rows, and measure the classes of the rest."""
     X = pd.DataFrame(model.rows, columns=list(name_features(model.levels, model.schema)))
     labels = model.estimator.classes_[model.targets.astype(np.int64)]
-    splitter, groups = _choose_folds(X, labels, True, _N_FOLDS, 0)
-    train, test = next(splitter.split(X, labels, groups))
-    predicted = clone(model.estimator).fit(X.iloc[train], labels[train]).predict(X.iloc[test])
+    n_folds = _N_FOLDS if groups is None else min(_N_FOLDS, len(np.unique(groups)))
+    splitter, sides = _choose_folds(X, labels, True, groups, n_folds, 0)
+    train, test = next(splitter.split(X, labels, sides))
+    told = None if groups is None else groups[train]
+    predicted = fit_in_groups(clone(model.estimator), X.iloc[train], labels[train], told).predict(X.iloc[test])
     return quality._replace(n_rows=len(test), accuracy=float(accuracy_score(labels[test], predicted)))
 
 
-def _predict_classes_left_out(
-    model: KNNClassifier, rows: NDArray[np.float64], labels: NDArray[Any], codes: NDArray[np.float64]
+def _predict_groups_left_out(
+    model: KNNClassifier | KNNRegressor, rows: NDArray[np.float64], targets: NDArray[Any], groups: Any
 ) -> NDArray[Any]:
-    """Predict each training row without itself, or without its fold where rows repeat others."""
-    repeats = label_repeats(rows, codes)
-    if repeats is None or len(np.unique(repeats)) < _N_FOLDS:
-        return model.predict(None)
-    return np.asarray(cross_val_predict(clone(model), rows, labels, cv=GroupKFold(_N_FOLDS), groups=repeats))
+    """Predict each training row from the folds that hold no row of its group."""
+    cv = GroupKFold(min(_N_FOLDS, len(np.unique(groups))))
+    return np.asarray(cross_val_predict(clone(model), rows, targets, cv=cv, groups=groups))
 
 
 def _add_errors(quality: Quality, actual: NDArray[np.float64], predicted: NDArray[np.float64]) -> Quality:

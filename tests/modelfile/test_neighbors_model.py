@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -340,3 +341,89 @@ def test_nothing_is_changed_and_a_fit_repeats(homes):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         one.predict(homes)
+
+
+def test_the_unit_stands_in_what_is_said_and_in_the_file(tmp_path):
+    homes = make_homes(120)
+    model = NeighborsModel("price", effort="quick", unit="EUR").fit(homes)
+    assert model.model_.schema["price"].unit == model.quality_.unit == "EUR"
+    said = model.quality_.describe()
+    assert re.search(r"RMSE [\d,.]+ EUR on 120 rows left out; .* [\d,.]+ EUR wide$", said)
+    assert model.quality_.describe("kEUR").count("kEUR") == 2
+    assert repr(model.quality_).endswith("unit='EUR')")
+    model.save(tmp_path)
+    assert NeighborsModel.load(tmp_path).unit == "EUR"
+    schema = make_schema(target="price", numbers=["area"], unit="USD")
+    for unit, expected in (("", "USD"), ("EUR", "EUR")):
+        fitted = NeighborsModel(schema=schema, effort="quick", unit=unit).fit(homes)
+        assert fitted.quality_.unit == fitted.model_.schema["price"].unit == expected
+
+
+def make_patients(n_patients=40, n_visits=6, seed=0):
+    """Make visits: what is measured tells the patient, and the target is the patient's own but for a quarter."""
+    random = np.random.default_rng(seed)
+    patients = np.repeat(np.arange(n_patients), n_visits)
+    own = random.normal(size=(n_patients, 3))
+    measured = (own - own.mean(axis=0))[patients] + 0.01 * random.normal(size=(len(patients), 3))
+    target = random.normal(size=n_patients)[patients] + 0.25 * random.normal(size=len(patients))
+    table = pd.DataFrame(measured, columns=["a", "b", "c"]).assign(patient=patients, y=target)
+    return table.sample(frac=1, random_state=seed).reset_index(drop=True)
+
+
+@pytest.mark.parametrize("options", [{}, {"intervals": False}, {"estimator": KNNRegressor(2)}], ids=repr)
+def test_groups_stay_on_one_side(options):
+    """Nothing tells a new patient's target. With groups the model says so, and its intervals cover new patients."""
+    visits, new = make_patients(120), make_patients(120, seed=1)
+    alone = NeighborsModel("y", effort="quick", ignore=["patient"], **options).fit(visits)
+    model = NeighborsModel("y", effort="quick", **options).fit(visits, groups="patient")
+    assert alone.quality_.r2 > 0.8
+    assert model.quality_.r2 < 0.2
+    assert "patient" not in model.feature_names_in_
+    assert model.roles_.loc["patient", "why"] == "left out, as asked"
+    actual = np.sqrt(np.mean((model.predict(new) - new["y"]) ** 2))
+    assert model.quality_.rmse == pytest.approx(actual, rel=0.3)
+    if not options.get("intervals", True):
+        return
+    covered = [((lower <= new["y"]) & (new["y"] <= upper)).mean() for lower, upper in
+               (fitted.predict_interval(new) for fitted in (alone, model))]  # fmt: skip
+    assert covered[0] < 0.6
+    assert covered[1] > 0.8
+    again = NeighborsModel("y", effort="quick", ignore=["patient"], **options).fit(visits, groups=visits["patient"])
+    np.testing.assert_array_equal(again.predict(new), model.predict(new))
+
+
+def test_groups_of_classes_and_of_rows_that_are_kept():
+    visits = make_patients().assign(y=lambda table: np.where(table["patient"] % 2, "odd", "even"))
+    alone = NeighborsModel("y", effort="quick", ignore=["patient"]).fit(visits)
+    model = NeighborsModel("y", effort="quick").fit(visits, groups="patient")
+    assert alone.quality_.accuracy > 0.95
+    assert model.quality_.accuracy < 0.75
+    gaps = make_patients().assign(a=lambda table: table["a"].where(table.index % 5 > 0)).set_index(pd.Index([0] * 240))
+    model = NeighborsModel("y", effort="quick", missing="drop").fit(gaps, groups="patient")
+    whole = gaps[gaps["a"].notna()]
+    expected = NeighborsModel("y", effort="quick").fit(whole, groups="patient")
+    assert model.n_dropped_ == 48
+    assert (model.quality_.n_rows, model.quality_.r2) == (192, expected.quality_.r2)
+
+
+@pytest.mark.slow
+def test_groups_are_held_out_of_a_learned_distance():
+    visits, new = make_patients(120), make_patients(120, seed=1)
+    model = NeighborsModel("y").fit(visits, groups="patient")
+    lower, upper = model.predict_interval(new)
+    assert model.quality_.r2 < 0.2
+    assert ((lower <= new["y"]) & (new["y"] <= upper)).mean() > 0.8
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        ("patients", "There is no column 'patients'. Did you mean 'patient'?"),
+        ([1, 2], "X has 240 rows and groups has 2"),
+        ([1] * 240, "groups holds one group"),
+        ([None, *[1] * 120, *[2] * 119], "groups holds a missing value"),
+    ],
+)
+def test_groups_that_cannot_be_are_refused_in_a_line(groups, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        NeighborsModel("y", effort="quick").fit(make_patients(), groups=groups)
