@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from energyknn._shared.showing import in_one_line
+from energyknn.errors import ParameterError
 from energyknn.estimators import IntervalRegressor
 from energyknn.inspection import audit_rows
 from energyknn.neighbors_model import NeighborsModel, as_table, drop_gaps
@@ -93,7 +94,7 @@ def audit_table(X: Any, model: NeighborsModel, *, spoil: float = 0.05, random_st
     """
     if not 0 <= spoil <= 0.5:
         message = f"spoil is {spoil!r}. It must be from 0 to 0.5, such as 0.05."
-        raise ValueError(message)
+        raise ParameterError(message)
     table = as_table(X).reset_index(drop=True)
     fitted, rows = _audit(table, model)
     schema = fitted.model_.schema

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from energyknn.errors import ParameterError
 from energyknn.schema import Schema
 
 __all__ = ["encode_features", "fit_levels", "name_features", "target_values"]
@@ -174,7 +175,7 @@ def encode_features(
     """
     if not (np.isfinite(mismatch_cost) and mismatch_cost >= 0):
         message = f"mismatch_cost is {mismatch_cost!r}. It must be a finite number of at least 0, such as 8."
-        raise ValueError(message)
+        raise ParameterError(message)
     high = float(np.sqrt(mismatch_cost / MISMATCH_COST))
     encoded: dict[str, NDArray[np.float64]] = {}
     for name in schema.numbers:

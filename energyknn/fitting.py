@@ -11,6 +11,7 @@ from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.utils.metadata_routing import get_routing_for_object
 
+from energyknn.errors import ParameterError
 from energyknn.progress import Track, track_silently
 
 __all__ = ["Scores", "evaluate", "fit_in_groups", "fit_knn", "predict", "predict_without_self"]
@@ -97,7 +98,7 @@ def fit_knn(
     n_train = len(np.asarray(y_train))
     if not 1 <= n_neighbors <= n_train:
         message = f"n_neighbors is {n_neighbors} for {n_train} training rows. It must be 1 to {n_train}."
-        raise ValueError(message)
+        raise ParameterError(message)
     model = KNeighborsRegressor(n_neighbors=n_neighbors, weights=weights, n_jobs=n_jobs)
     return model.fit(np.asarray(X_train), np.asarray(y_train))
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from energyknn._shared.showing import in_one_line
+from energyknn.errors import ParameterError
 
 __all__ = ["Scale", "apply_scale", "fit_scale"]
 
@@ -115,7 +116,7 @@ def _measure(numbers: NDArray[np.float64], scaler: str) -> tuple[NDArray[np.floa
         fitted = MinMaxScaler().fit(numbers)
         return fitted.data_min_, 1 / fitted.scale_
     message = f"Scaler {scaler!r} is unknown. Known are {', '.join(get_args(ScalerName))}."
-    raise ValueError(message)
+    raise ParameterError(message)
 
 
 def apply_scale(X: pd.DataFrame, scale: Scale) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from energyknn._shared.showing import in_one_line
+from energyknn.errors import ParameterError
 
 __all__ = ["Column", "Schema", "make_schema"]
 
@@ -84,14 +85,14 @@ class Schema:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             message = f"Column named twice: {', '.join(map(repr, twice))}. Give each column one role."
-            raise ValueError(message)
+            raise ParameterError(message)
         targets = self._named(*TARGETS)
         if len(targets) != 1:
             message = f"{len(targets)} target columns: {list(targets)}. A schema has exactly one target."
-            raise ValueError(message)
+            raise ParameterError(message)
         if not self.numbers and not self.categories:
             message = "No feature columns: name at least one number or category."
-            raise ValueError(message)
+            raise ParameterError(message)
 
     def _named(self, *roles: Role) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns if column.role in roles)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit, KFold, StratifiedKFold, train_test_split
 
 from energyknn._shared.showing import in_one_line
+from energyknn.errors import ParameterError
 
 __all__ = ["Split", "fold_classes", "fold_groups", "fold_rows", "split_classes", "split_groups", "split_rows"]
 
@@ -136,6 +137,7 @@ def fold_rows(n_rows: int, *, n_splits: int = 4) -> tuple[Split, ...]:
     >>> [fold.test.tolist() for fold in fold_rows(5, n_splits=2)]
     [[0, 1, 2], [3, 4]]
     """
+    _check_folds(n_splits, n_rows, "rows")
     return tuple(_as_split(*pair) for pair in KFold(n_splits).split(np.arange(n_rows)))
 
 
@@ -169,6 +171,7 @@ def fold_classes(labels: ArrayLike, *, n_splits: int = 4) -> tuple[Split, ...]:
     [[0, 2], [1, 3]]
     """
     labels = np.asarray(labels)
+    _check_folds(n_splits, int(np.unique(labels, return_counts=True)[1].max(initial=0)), "rows in the largest class")
     return tuple(_as_split(*pair) for pair in StratifiedKFold(n_splits).split(labels, labels))
 
 
@@ -240,7 +243,17 @@ def fold_groups(groups: ArrayLike, *, n_splits: int = 4) -> tuple[Split, ...]:
     [[2, 3], [0, 1]]
     """
     labels = np.asarray(groups)
+    _check_folds(n_splits, len(np.unique(labels)), "groups")
     return tuple(_as_split(*pair) for pair in GroupKFold(n_splits).split(labels, groups=labels))
+
+
+def _check_folds(n_splits: int, most: int, what: str) -> None:
+    """Require at least two folds, and no more than there is to share out."""
+    if not 2 <= n_splits <= most:
+        message = (
+            f"{n_splits} folds are asked for, and there are {most} {what}. Give 2 folds or more, and at most as many."
+        )
+        raise ParameterError(message)
 
 
 def _as_split(train: NDArray[np.int64], test: NDArray[np.int64]) -> Split:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from energyknn.errors import ParameterError
+
 _N_NAMED = 5
 
 
@@ -58,7 +60,7 @@ def check_width(X_query: NDArray[np.float64], n_features: int) -> None:
             f"X_query has {X_query.shape[1]} columns and X_train has {n_features}. "
             "Both need the same columns in the same order."
         )
-        raise ValueError(message)
+        raise ParameterError(message)
 
 
 def check_n_neighbors(n_neighbors: Any, *, n_train: int, excludes_self: bool) -> int:
@@ -79,7 +81,7 @@ def check_n_neighbors(n_neighbors: Any, *, n_train: int, excludes_self: bool) ->
             f"n_neighbors is {number}. It must be from 1 to {n_available}, {why}: "
             "lower n_neighbors or give more training rows."
         )
-        raise ValueError(message)
+        raise ParameterError(message)
     return number
 
 
@@ -97,13 +99,13 @@ def check_own(own: ArrayLike, *, n_query: int, n_train: int) -> NDArray[np.int64
             f"own has shape {numbers.shape} and dtype {numbers.dtype} for {n_query} queries. "
             "It must hold one row number, an integer, for each."
         )
-        raise ValueError(message)
+        raise ParameterError(message)
     if not (numbers.min() >= 0 and numbers.max() < n_train):
         message = (
             f"own holds row numbers from {numbers.min()} to {numbers.max()}. "
             f"They must be from 0 to {n_train - 1}, the training rows."
         )
-        raise ValueError(message)
+        raise ParameterError(message)
     return np.ascontiguousarray(numbers, dtype=np.int64)
 
 
@@ -125,7 +127,7 @@ def check_integer(value: Any, *, name: str, rule: str, least: int | None = None)
     except TypeError:
         raise TypeError(message) from None
     if least is not None and number < least:
-        raise ValueError(message)
+        raise ParameterError(message)
     return number
 
 
@@ -167,7 +169,7 @@ def check_reach(
             f"summed; the widest columns are {worst}, the widest difference is {widths.max():g}. "
             "Divide the columns by a scale first."
         )
-        raise ValueError(message)
+        raise ParameterError(message)
     return float(widths.max())
 
 
@@ -181,7 +183,7 @@ def check_choice(value: Any, choices: tuple[Any, ...], *, name: str) -> None:
     """
     if isinstance(value, bool) or value not in choices:
         message = f"{name} is {value!r}. It must be one of {', '.join(map(repr, choices))}."
-        raise ValueError(message)
+        raise ParameterError(message)
 
 
 def _check_dtype(array: NDArray[Any], values: ArrayLike, *, name: str) -> None:
@@ -206,13 +208,13 @@ def _check_shape(array: NDArray[Any], *, name: str) -> None:
             f"{name} has shape {array.shape}. It must have two dimensions, rows and columns: "
             "reshape one row with .reshape(1, -1), one column with .reshape(-1, 1)."
         )
-        raise ValueError(message)
+        raise ParameterError(message)
     if 0 in array.shape:
         message = (
             f"{name} has {array.shape[0]} rows and {array.shape[1]} columns. It needs at least one row and "
             "one column: check how it was selected."
         )
-        raise ValueError(message)
+        raise ParameterError(message)
 
 
 def _describe_not_finite(matrix: NDArray[np.float64], *, name: str) -> str:

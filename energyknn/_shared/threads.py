@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from energyknn._shared.checks import check_integer
+from energyknn.errors import ParameterError
 
 
 def count_threads(n_jobs: int | None) -> int:
@@ -47,7 +48,7 @@ def count_threads(n_jobs: int | None) -> int:
     number = check_integer(n_jobs, name="n_jobs", rule="an integer or None")
     if number == 0:
         message = "n_jobs is 0. It must be a number of threads, -1 for every core, or None."
-        raise ValueError(message)
+        raise ParameterError(message)
     if number > 0:
         return number
     from joblib import cpu_count

@@ -22,7 +22,7 @@ from energyknn._shared.checks import check_choice, check_integer
 from energyknn._shared.showing import in_one_line
 from energyknn.cluster.pool import Outcome, Task, Unit, WorkerPool, use_pool
 from energyknn.cluster.session import ClusterOptions
-from energyknn.errors import ClusterError, import_extra
+from energyknn.errors import ClusterError, ParameterError, import_extra
 from energyknn.neighbors.engines import Engine
 from energyknn.neighbors.metrics import METRICS
 from energyknn.neighbors.weighting import Weights
@@ -186,7 +186,7 @@ def search_choices(
     check_sizes(n_neighbors, folds)
     if len(resolve_scoring(scoring)) != 1 or isinstance(scoring, Mapping | list | tuple | set | frozenset):
         message = f"scoring is {scoring!r}. A search for the best choice needs one scorer."
-        raise ValueError(message)
+        raise ParameterError(message)
     known = {name: values if isinstance(values, Range) else tuple(values) for name, values in choices.items()}
     size, n_trials = _count_choices(known, method, n_trials)
     chooser = _Chooser(known, method, random_state)
@@ -230,25 +230,25 @@ def _count_choices(choices: _Choices, method: Method, n_trials: int | None) -> t
     """
     if not choices:
         message = "choices is empty. Name at least one thing to choose, such as p=(1, 2)."
-        raise ValueError(message)
+        raise ParameterError(message)
     distances = choices.get("p", (2,))
     if isinstance(distances, Range) or not set(distances) <= METRICS.keys():
         message = f"p is {distances!r}. It can be chosen from 1 (Manhattan) and 2 (Euclidean)."
-        raise ValueError(message)
+        raise ParameterError(message)
     for name, values in choices.items():
         if isinstance(values, Range):
             if not (values.low < values.high and (values.low > 0 or not values.log)):
                 message = f"{name!r} is {values}. low must be less than high, and above 0 where log is set."
-                raise ValueError(message)
+                raise ParameterError(message)
             if method == "grid":
                 message = f"{name!r} is a range, and a grid cannot try all of its values. List the values to try."
-                raise ValueError(message)
+                raise ParameterError(message)
             if n_trials is None:
                 message = f"n_trials is None, but {name!r} is a range. Say how many choices to try."
-                raise ValueError(message)
+                raise ParameterError(message)
         elif not values:
             message = f"{name!r} has no values. Give at least one."
-            raise ValueError(message)
+            raise ParameterError(message)
     size = prod(inf if isinstance(values, Range) else len(values) for values in choices.values())
     if n_trials is None:
         return size, int(size)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.neighbors import KNeighborsClassifier
 
+from energyknn.errors import ParameterError
 from energyknn.estimators.base import Saved, has_target_for_each_row
 from energyknn.estimators.exact import ExactNeighbors
 from energyknn.neighbors.engines import Engine
@@ -175,14 +176,14 @@ def _check_votes(weights: NDArray[np.float64]) -> None:
             "All neighbors of some sample is getting zero weights. Please modify 'weights' to avoid this case if you "
             f"are using a user-defined function. It is so for {n_empty} of {len(weights)} rows."
         )  # the first two sentences are scikit-learn's
-        raise ValueError(message)
+        raise ParameterError(message)
     if (weights < 0).any() or not np.isfinite(totals).all():
         n_wrong = np.count_nonzero((weights < 0).any(axis=1) | ~np.isfinite(totals))
         message = (
             f"The weights of {n_wrong} rows are negative or not finite. Votes need weights of at least 0, one of them "
             "above it: correct the function of the distances."
         )
-        raise ValueError(message)
+        raise ParameterError(message)
 
 
 def add_votes(codes: NDArray[Any], weights: NDArray[np.float64], n_classes: int) -> NDArray[np.float64]:

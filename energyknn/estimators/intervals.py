@@ -29,6 +29,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 
 from energyknn._shared.checks import check_choice
 from energyknn._shared.showing import in_one_line
+from energyknn.errors import ParameterError
 from energyknn.estimators.base import ROWS_AT_ONCE, Saved
 from energyknn.estimators.distributions import ScoreDistribution
 from energyknn.estimators.neighborhoods import has_neighborhoods, list_neighborhoods, predict_left_out, refill_neighbors
@@ -96,7 +97,7 @@ def _check_share(share: float, *, name: str = "coverage") -> None:
     """Require a probability between 0 and 1."""
     if not 0 < share < 1:
         message = f"{name} is {share!r}. It must be between 0 and 1, such as 0.9."
-        raise ValueError(message)
+        raise ParameterError(message)
 
 
 def measure_spread(
@@ -355,7 +356,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         }
         for message, holds in rules.items():
             if not holds:
-                raise ValueError(message)
+                raise ParameterError(message)
 
     def _hold_out(
         self, target: NDArray[np.float64], groups: NDArray[Any] | None
@@ -440,7 +441,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
                 f"Found n_samples={n_samples} to calibrate by{where}. A coverage of {self.coverage} needs at least "
                 f"{needed}."
             )
-            raise ValueError(message)
+            raise ParameterError(message)
 
     def _read_column(self, X: Any) -> NDArray[np.float64]:
         """Return the values of the column `by`."""
@@ -448,7 +449,7 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             column = _safe_indexing(np.asarray(X) if isinstance(X, list) else X, self.by, axis=1)
         except Exception:  # each library of frames has an error of its own
             message = f"by is {self.by!r}, which X does not have. Name one of its columns, or give its position."
-            raise ValueError(message) from None
+            raise ParameterError(message) from None
         return np.asarray(column, dtype=np.float64)
 
     def _find_groups(self, X: Any, n_rows: int) -> NDArray[np.int64]:
@@ -730,7 +731,7 @@ def _check_rows(model: Any, n_rows: int, *, name: str) -> None:
             f"{name} holds {', '.join(map(str, sizes))} rows, but is to hold the {n_rows} of this fit. A "
             'FrozenEstimator must have been fitted on the same rows; "split" leaves fewer of them.'
         )
-        raise ValueError(message)
+        raise ParameterError(message)
 
 
 def measure_coverage(

@@ -379,7 +379,9 @@ def list_columns(columns: Sequence[Any]) -> list[Any]:
 def encode_levels(categories: Sequence[Any], random_state: int) -> list[tuple[str, Pipeline, list[Any]]]:
     """Make the part of a ColumnTransformer that turns levels into mean targets, out of fold for training rows."""
     encoder = TargetEncoder(cv=KFold(shuffle=True, random_state=random_state))
-    return [("categories", make_pipeline(encoder, StandardScaler()), list_columns(categories))] if len(categories) else []
+    return (
+        [("categories", make_pipeline(encoder, StandardScaler()), list_columns(categories))] if len(categories) else []
+    )
 
 
 def make_learned_regressor(

@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from energyknn.errors import ParameterError
 from energyknn.estimators.base import ROWS_AT_ONCE, NeighborsMixin, Saved, has_target_for_each_row
 from energyknn.estimators.learned import MetricMap, encode_levels, list_columns
 from energyknn.estimators.transformers import ColumnWeights
@@ -117,7 +118,7 @@ class SoftVoteClassifier(NeighborsMixin, ClassifierMixin, BaseEstimator):
                 f"n_neighbors is {self.n_neighbors!r}, sharpness {self.sharpness!r} and prior {self.prior!r}. The "
                 "first must be at least 1, the others finite and at least 0."
             )
-            raise ValueError(message)
+            raise ParameterError(message)
         X, y = validate_data(self, X, y, dtype=np.float64, order="C")
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)

@@ -15,6 +15,7 @@ from sklearn.utils import Bunch, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from energyknn._shared.showing import in_one_line
+from energyknn.errors import UnsupportedError
 from energyknn.estimators.base import ROWS_AT_ONCE, NeighborsMixin
 from energyknn.neighbors.weighting import average_targets
 
@@ -74,7 +75,7 @@ def list_neighborhoods(model: Any) -> list[Neighborhood]:
         f"{type(model).__name__} has no neighbours. Give a KNNRegressor, a LocalLinearRegressor or another model of "
         "neighbours: alone, at the end of a pipeline, or in a VotingRegressor."
     )
-    raise TypeError(message)
+    raise UnsupportedError(message)
 
 
 def _share_out(model: VotingRegressor) -> list[tuple[Any, float]]:

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import QuantileTransformer
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from energyknn.errors import ParameterError
 from energyknn.estimators.base import Saved
 
 _FARTHEST = 5.0  # values and scores are cut off here, so that no row stands alone
@@ -88,14 +89,14 @@ class ColumnWeights(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 f"weights names {', '.join(map(repr, unknown))}, which X does not have. Its columns are "
                 f"{', '.join(map(str, names))}."
             )
-            raise ValueError(message)
+            raise ParameterError(message)
         weights = np.array([given.get(name, self.default) for name in names], dtype=np.float64)
         if not (np.isfinite(weights).all() and weights.min() >= 0 and weights.max() > 0):
             message = (
                 f"The weights are {weights.tolist()}. Each must be finite and at least 0, and one more than 0: "
                 "a distance needs a column."
             )
-            raise ValueError(message)
+            raise ParameterError(message)
         self.weights_ = weights
         return self
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.utils import _safe_indexing
 
+from energyknn.errors import ParameterError
 from energyknn.estimators.neighborhoods import Neighborhood, WeightedRows, list_neighborhoods, weigh_training_rows
 from energyknn.inspection.shares import ROUNDING, TOLERANCE, Columns, change_by_orders, resolve_columns, split_rows
 from energyknn.neighbors.metrics import METRICS
@@ -157,20 +158,20 @@ def _check_neighborhoods(neighborhoods: list[Neighborhood], X_train: Any, n_neig
                 f"The model measures distance by {getattr(found.model, 'metric', None)!r}. Columns share in Manhattan "
                 "and Euclidean distances only: fit the model with p = 1 or p = 2."
             )
-            raise ValueError(message)
+            raise ParameterError(message)
     if len({found.model.index_.p for found in neighborhoods}) > 1:
         message = "The models of the mean measure distance with different p. Explain them one by one."
-        raise ValueError(message)
+        raise ParameterError(message)
     n_train = len(neighborhoods[0].model.y_)
     if len(X_train) != n_train:
         message = f"X_train has {len(X_train)} rows, but the model was fitted on {n_train}."
-        raise ValueError(message)
+        raise ParameterError(message)
     most = max(min(found.model.n_neighbors, n_train) for found in neighborhoods)
     if n_neighbors is None:
         return min(most, _SHOWN)
     if not 1 <= n_neighbors <= most:
         message = f"n_neighbors is {n_neighbors!r}. The model predicts from {most} rows: show 1 to {most} of them."
-        raise ValueError(message)
+        raise ParameterError(message)
     return n_neighbors
 
 
@@ -202,7 +203,7 @@ def _split_distances(
     stored, p = neighborhood.model.index_.X_train[used], neighborhood.model.index_.p
     if not np.allclose(neighborhood.map_rows(rows), stored, rtol=0, atol=TOLERANCE * np.abs(stored).max()):
         message = "X_train is not what the model was fitted on: its mapped rows differ from those that the model holds."
-        raise ValueError(message)
+        raise ParameterError(message)
     pairs = inverse.reshape(indices.shape)
     of_training, of_queries = (split_rows(neighborhood, part, X_train, groups) for part in (rows, X))
     if of_training is None or of_queries is None:

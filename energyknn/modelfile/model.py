@@ -29,7 +29,7 @@ from energyknn.encoding import (
     name_features,
     target_values,
 )
-from energyknn.errors import DataFileError, ModelFileError
+from energyknn.errors import DataFileError, ModelFileError, UnsupportedError
 from energyknn.estimators import IntervalRegressor, KNNClassifier, KNNRegressor
 from energyknn.estimators.intervals import Intervals
 from energyknn.filling import Fills, apply_fills, fit_fills
@@ -312,7 +312,7 @@ class Model:
         """Give encoded rows intervals, if the model has them."""
         if not isinstance(self.estimator, IntervalRegressor):
             message = "The model was fitted without intervals. Fit an IntervalRegressor, as `energyknn fit` does."
-            raise TypeError(message)
+            raise UnsupportedError(message)
         return self.estimator.predict_interval(X, coverage=coverage)
 
     def explain(

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from energyknn._shared.checks import check_choice, check_n_neighbors, check_own, check_reach, check_rows, check_width
 from energyknn._shared.memory import require_memory
 from energyknn._shared.threads import count_threads
+from energyknn.errors import ParameterError
 from energyknn.neighbors.auto import HISTORY, count_gain, count_work, find_server
 from energyknn.neighbors.contract import Neighbors, Search, empty_neighbors, finish_search
 from energyknn.neighbors.engines import ENGINES, Engine, brute, find_entry, load_engine
@@ -278,7 +279,7 @@ def _require_metric(engine: Engine, p: int) -> None:
     """Require an engine that searches by a metric."""
     if not find_entry(engine).serves(p):
         message = f'engine is {engine!r}, which does not search by p = {p}. Use "auto" or "brute" for that.'
-        raise ValueError(message)
+        raise ParameterError(message)
 
 
 def _search_by_best(search: Search, find_tree: Callable[[Search, Engine], Tree | None]) -> Neighbors:

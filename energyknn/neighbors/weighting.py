@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from energyknn.errors import ParameterError
+
 Weights = str | Callable[[NDArray[np.float64]], ArrayLike]
 """``"uniform"``, ``"distance"``, a kernel's name, or a function of the distances."""
 
@@ -147,7 +149,7 @@ def weigh_neighbors(
             f"weights is {weights!r}. It must be 'uniform', 'distance', one of {', '.join(map(repr, KERNELS))}, "
             "or a function of the distances."
         )
-        raise ValueError(message)
+        raise ParameterError(message)
     return _SCALED_KERNELS[weights](_scale_distances(matrix, bandwidth))
 
 
@@ -183,7 +185,7 @@ def average_targets(targets: NDArray[np.float64], weights: NDArray[np.float64]) 
             f"The weights of {len(bad)} queries have a sum that is zero or not finite, the first of them "
             f"{bad[:5].tolist()}. Each query needs a finite sum other than zero: correct the function of the distances."
         )
-        raise ValueError(message)
+        raise ParameterError(message)
     sums = np.einsum("qk...,qk->q...", targets, weights)
     return np.asarray(sums / totals.reshape(-1, *[1] * (targets.ndim - 2)))
 
@@ -193,10 +195,10 @@ def _check_distances(distances: ArrayLike) -> NDArray[np.float64]:
     matrix = np.asarray(distances, dtype=np.float64)
     if matrix.ndim != 2 or 0 in matrix.shape:
         message = f"distances has shape {matrix.shape}. It needs a row for each query and a column for each neighbour."
-        raise ValueError(message)
+        raise ParameterError(message)
     if not (np.isfinite(matrix).all() and matrix.min() >= 0):
         message = "distances contains NaN, infinity or negative numbers. It must hold finite distances from 0 on."
-        raise ValueError(message)
+        raise ParameterError(message)
     return matrix
 
 
@@ -210,7 +212,7 @@ def _call_weights(
             f"The weights function returned shape {found.shape} for distances of shape {matrix.shape}. "
             "It must return one weight for each distance."
         )
-        raise ValueError(message)
+        raise ParameterError(message)
     return found
 
 
@@ -226,7 +228,7 @@ def _weigh_optimally(n_neighbors: int, n_features: int | None) -> NDArray[np.flo
     """Compute Samworth's weights of the neighbours by position."""
     if n_features is None or n_features < 1:
         message = f"n_features is {n_features!r}. The weights 'optimal' need the number of columns, at least 1."
-        raise ValueError(message)
+        raise ParameterError(message)
     powers = np.arange(n_neighbors + 1.0) ** (1 + 2 / n_features)
     spread = n_features / (2 * n_neighbors ** (2 / n_features))
     return np.asarray((1 + n_features / 2 - spread * np.diff(powers)) / n_neighbors)
@@ -240,6 +242,6 @@ def _scale_distances(matrix: NDArray[np.float64], bandwidth: ArrayLike | None) -
             f"bandwidth has shape {widths.shape} for {len(matrix)} queries, or is less than a distance. "
             "Give the distance of each query's (k + 1)-th neighbour."
         )
-        raise ValueError(message)
+        raise ParameterError(message)
     relative = np.divide(matrix, widths[:, np.newaxis], out=np.zeros_like(matrix), where=widths[:, np.newaxis] > 0)
     return np.asarray(np.clip(relative, _EDGE, 1 - _EDGE))

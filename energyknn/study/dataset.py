@@ -14,14 +14,12 @@ import pandas as pd
 from energyknn._shared.showing import in_one_line
 from energyknn.errors import DataFileError
 from energyknn.loading import FileContent, check_content, hash_file, load_table, read_file, sample_path
-from energyknn.loading.names import describe_matches, match_names
+from energyknn.loading.names import describe_matches, list_some, match_names
 from energyknn.roles import guess_schema
 from energyknn.schema import Schema, make_schema
 from energyknn.study.column_choices import ROLES, ColumnChoices, Missing
 from energyknn.study.notebook import SPOTIFY
 from energyknn.study.spotify_files import TEXT_COLUMNS, recognise_tracks
-
-_SHOWN = 12  # names of columns in a message
 
 
 @in_one_line
@@ -180,11 +178,9 @@ def _find_tracks(raw: pd.DataFrame, choices: ColumnChoices, source: str) -> Colu
         raise DataFileError(message)
     found = recognise_tracks(raw)
     if found is None:
-        names = [repr(str(name)) for name in raw.columns]
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         message = (
             f"{source!r} does not hold tracks with an energy, as the notebook's file does. Name the column to predict: "
-            f"--target NAME. The file has {', '.join(names[:_SHOWN])}{more}."
+            f"--target NAME. The file has {list_some(repr(str(name)) for name in raw.columns)}."
         )
         raise DataFileError(message)
     return Columns(found.table, found.schema, found.notes)
@@ -198,7 +194,7 @@ def _treat_empty(
     counts = empty.sum().loc[lambda count: count > 0]
     if not len(counts):
         return table, ()
-    listed = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    listed = list_some(f"{name} {count:,}" for name, count in counts.items())
     n_rows = int(empty.any(axis=1).sum())
     if missing == "refuse":
         message = (
@@ -218,7 +214,7 @@ def _treat_empty(
         table, empty = table[~without], empty[~without]
     filled = [(name, empty[name].sum()) for name in empty if empty[name].any()]
     if filled:
-        listed = ", ".join(f"{name} {count:,}" for name, count in filled)
+        listed = list_some(f"{name} {count:,}" for name, count in filled)
         notes.append(
             f"Empty cells ({listed}) take the median of the training rows; a category is then none of its levels."
         )

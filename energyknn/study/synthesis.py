@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from energyknn._shared.checks import check_integer
+from energyknn.errors import ParameterError
 from energyknn.study.notebook import SPOTIFY
 
 _ID_PREFIX = "synthetic"
@@ -213,10 +214,10 @@ def _check_missing_keys(missing_keys: object) -> tuple[int, ...]:
     wrong = [key for key in missing if key not in levels]
     if wrong:
         message = f"missing_keys has {wrong}. A key is one of 0 to 11: leave the others out."
-        raise ValueError(message)
+        raise ParameterError(message)
     if len(missing) == len(levels):
         message = "missing_keys has all 12 keys. At least one must remain: leave one out."
-        raise ValueError(message)
+        raise ParameterError(message)
     return tuple(missing)
 
 

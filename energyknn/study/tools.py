@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.neighbors import KNeighborsRegressor
 
 from energyknn._shared.showing import in_one_line
+from energyknn.errors import ParameterError
 from energyknn.progress import Track, track_silently
 from energyknn.study.notebook import RANDOM_STATE
 from energyknn.study.protocol import Prepared
@@ -93,10 +94,10 @@ def choose_tool(
     """
     if name not in TOOLS:
         message = f"Search tool {name!r} is unknown. Known are {', '.join(TOOLS)}."
-        raise ValueError(message)
+        raise ParameterError(message)
     if use_gpu and name in {"one-search", "grid"}:
         message = f"use_gpu is for 'tune-sklearn' and 'ray'; {name!r} runs on the CPU only."
-        raise ValueError(message)
+        raise ParameterError(message)
 
     def search_once(data: Prepared, n_neighbors: Sequence[int]) -> Scored:
         candidates = [Candidate(k) for k in n_neighbors]

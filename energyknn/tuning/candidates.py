@@ -21,7 +21,7 @@ from sklearn.exceptions import FitFailedWarning
 
 from energyknn._shared.checks import check_choice, check_integer, check_rows
 from energyknn._shared.showing import in_one_line
-from energyknn.errors import suggest_name
+from energyknn.errors import ParameterError, suggest_name
 from energyknn.neighbors.engines import Engine
 from energyknn.neighbors.metrics import METRICS
 from energyknn.neighbors.weighting import KERNELS, Weights, needs_bandwidth
@@ -210,7 +210,7 @@ def score_leave_one_out(
     largest = max((candidate.n_neighbors for candidate in candidates), default=1)
     if largest >= len(everything):
         message = f"n_neighbors is {largest} for {len(everything)} rows. It is at most one less: a row is left out."
-        raise ValueError(message)
+        raise ParameterError(message)
     folds = [Split(everything, everything)]
     job = Job(X, y, candidates, folds, scoring, with_train=True, engine=engine, n_jobs=n_jobs)
     scores = run_job(job, partial(run_here, track=track)).train_without_self or {}
@@ -366,11 +366,11 @@ def _check_candidate(candidate: Any) -> None:
             f"weights {weights!r} is unknown.{suggest_name(weights, known)} Known are {', '.join(known)}, "
             "and functions of the distances."
         )
-        raise ValueError(message)
+        raise ParameterError(message)
     check_choice(candidate.p, tuple(METRICS), name="p")
     if transformer is not None and not (hasattr(transformer, "fit") and hasattr(transformer, "transform")):
         message = f"transformer is {transformer!r}. It must have fit and transform, as scikit-learn's have."
-        raise ValueError(message)
+        raise ParameterError(message)
 
 
 def check_sizes(n_neighbors: Sequence[int], folds: Sequence[Split]) -> None:
@@ -383,7 +383,7 @@ def check_sizes(n_neighbors: Sequence[int], folds: Sequence[Split]) -> None:
     """
     if len(n_neighbors) == 0 or len(folds) == 0:
         message = f"{len(n_neighbors)} candidates and {len(folds)} folds. A search needs at least one of each."
-        raise ValueError(message)
+        raise ParameterError(message)
     sizes = [len(fold.train) for fold in folds]
     limit = min(sizes)
     wrong = [int(k) for k in n_neighbors if not 1 <= k <= limit]
@@ -392,7 +392,7 @@ def check_sizes(n_neighbors: Sequence[int], folds: Sequence[Split]) -> None:
             f"n_neighbors holds {', '.join(map(str, wrong[:5]))} ({len(wrong)} in all). A candidate is at least 1 and "
             f"at most {limit}, the training rows of fold {sizes.index(limit)}. Change it, or use fewer folds."
         )
-        raise ValueError(message)
+        raise ParameterError(message)
 
 
 def _check_folds(folds: Sequence[Split], n_rows: int) -> None:
@@ -401,11 +401,11 @@ def _check_folds(folds: Sequence[Split], n_rows: int) -> None:
         for side, rows in zip(("training", "validation"), fold, strict=True):
             if len(rows) == 0:
                 message = f"Fold {number} has no {side} rows. Each fold needs both; use other folds."
-                raise ValueError(message)
+                raise ParameterError(message)
             if not (rows.min() >= 0 and rows.max() < n_rows):
                 message = f"Fold {number} names row {rows.max()} of {n_rows} rows. Make the folds from these rows."
-                raise ValueError(message)
+                raise ParameterError(message)
         both = np.intersect1d(fold.train, fold.test)
         if 0 < len(both) < len(fold.train):  # all rows on both sides is a resubstitution, asked for on purpose
             message = f"Fold {number} has {len(both)} rows on both sides, row {both[0]} first. Take them from one side."
-            raise ValueError(message)
+            raise ParameterError(message)

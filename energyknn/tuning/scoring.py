@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import get_scorer, get_scorer_names
 
-from energyknn.errors import suggest_name
+from energyknn.errors import ParameterError, suggest_name
 
 Scorer = str | Callable[[Any, Any, Any], float]
 """A name that `sklearn.metrics.get_scorer` knows, or a scorer: ``scorer(estimator, X, y)``, better when larger."""
@@ -50,14 +50,14 @@ def resolve_scoring(scoring: Any = None) -> dict[str, Scorer]:
         raise TypeError(message)
     if not scoring:
         message = "No scoring: the collection is empty. Name at least one scorer, or give None for R²."
-        raise ValueError(message)
+        raise ParameterError(message)
     known = get_scorer_names()
     for scorer in scoring.values():
         if not callable(scorer) and scorer not in known:
             message = (
                 f"scoring {scorer!r} is unknown.{suggest_name(scorer, known)} See sklearn.metrics.get_scorer_names()."
             )
-            raise ValueError(message)
+            raise ParameterError(message)
     return {str(name): scorer for name, scorer in scoring.items()}
 
 

@@ -25,7 +25,7 @@ from sklearn.model_selection import cross_validate
 from sklearn.model_selection._validation import _score
 from sklearn.utils import get_tags
 
-from energyknn.errors import import_extra
+from energyknn.errors import ParameterError, import_extra
 from energyknn.tuning.ray_tune import open_tune
 
 
@@ -71,7 +71,7 @@ def _find_early_stop_type(estimator: Any, early_stopping: bool) -> Any:
             f"early_stopping is set, but {type(estimator).__name__} has neither partial_fit nor a warm start, so no "
             "trial can be stopped half-way. Set early_stopping=False."
         )
-        raise ValueError(message)
+        raise ParameterError(message)
     return kind
 
 
@@ -180,5 +180,5 @@ class TuneSearchCV(_OnTodaysRay, tune_search.TuneSearchCV):
                 "search_optimization='bayesian' needs a searcher that Ray 2.11 removed. "
                 "Use 'random', 'optuna' or 'hyperopt'."
             )
-            raise ValueError(message)
+            raise ParameterError(message)
         super()._try_import_required_libraries(search_optimization)

@@ -93,3 +93,24 @@ def test_public_names_are_documented_and_listed(path):
     defined = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     public = {name for name in defined if not name.startswith("_")}
     assert all(ast.get_docstring(defined[name]) for name in public.union(*listed) & defined.keys())
+
+
+CLOCKS = re.compile(r"\b(?:perf_counter|monotonic|process_time|time\.time)\(\)")
+LIMIT = re.compile(
+    r"^\s*assert\b.*(?:\b(?:took|elapsed|duration)\b|(?:perf_counter|monotonic|time\.time)\(\)).*[<>]", re.MULTILINE
+)
+
+
+def find_limits(text: str) -> list[str]:
+    """Find assertions that limit how long something took."""
+    timed = re.findall(r"^\s*(\w+) = .*" + CLOCKS.pattern + r" - ", text, re.MULTILINE)
+    named = [line for name in timed for line in re.findall(rf"^\s*assert .*\b{name}\b.*[<>].*$", text, re.MULTILINE)]
+    return [*(found[0] for found in LIMIT.finditer(text)), *named]
+
+
+def test_no_test_asserts_a_duration() -> None:
+    """A busy machine would fail it."""
+    assert find_limits("    took = perf_counter() - start\n    assert took < 2.0\n")
+    assert find_limits("    seconds = time.monotonic() - start\n    assert seconds <= 5\n")
+    tests = [path for path in Path(__file__).parents[1].rglob("test_*.py") if path.name != Path(__file__).name]
+    assert [(path.name, found) for path in tests if (found := find_limits(path.read_text(encoding="utf-8")))] == []

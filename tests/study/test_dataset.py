@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 
 import numpy as np
@@ -226,3 +227,35 @@ def test_a_target_that_may_be_a_class_names_the_option_that_makes_it_one(tmp_pat
     (tmp_path / "h.csv").write_text("grade,area\n" + "".join(f"{row % 3},{row * 7 % 31}\n" for row in range(40)))
     reason = recognise_dataset(tmp_path / "h.csv", ColumnChoices("grade")).reasons["grade"]
     assert reason.endswith("a number; --task classify makes it a class")
+
+
+def test_the_table_of_many_columns_is_folded_before_a_study_and_whole_in_describe(tmp_path, capsys):
+    """300 columns do not push the result off the screen: the first and the target are shown, the others counted."""
+    names = [f"c{number}" for number in range(300)]
+    wide = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 300)), columns=names).assign(c299="same", y=range(60))
+    wide.to_csv(tmp_path / "wide.csv", index=False)
+    where = ["--data", str(tmp_path / "wide.csv"), "--target", "y"]
+    assert main(["tune", *where, "--n-neighbors", "3"]) == 0
+    told = capsys.readouterr().err
+    assert len(told.splitlines()) < 40
+    lines = told.splitlines()
+    assert [line.split()[0] for line in lines[1:33]] == [*names[:30], "y", "and"]
+    assert lines[32].split(maxsplit=3)[:3] == ["and", "270", "more"]
+    assert lines[32].endswith("269 number, 1 left out: `energyknn describe` shows all")
+    assert main(["describe", *where]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"\n{name} " in shown for name in [*names, "y"])
+    assert main(["describe", *where, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["columns"]) == 301
+
+
+@pytest.mark.parametrize("words", [["--target", "z"], ["--target", "y", "--numbers", "d9"], ["--target", "y"], []])
+def test_a_message_names_the_first_of_many_columns(tmp_path, capsys, words):
+    wide = pd.DataFrame(np.full((60, 300), np.nan), columns=[f"c{number}" for number in range(300)])
+    wide.loc[:50] = np.random.default_rng(0).normal(size=(51, 300))
+    wide.assign(y=range(60)).to_csv(tmp_path / "wide.csv", index=False)
+    assert main(["tune", "--data", str(tmp_path / "wide.csv"), *words]) == 2
+    said = capsys.readouterr().err
+    assert "c11" in said
+    assert "c12" not in said
+    assert re.search(r"and 28\d more", said)

@@ -10,9 +10,12 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from children import leave_out_coverage
 
+from energyknn.loading import sample_path
 from energyknn.study.cli import main
 from energyknn.study.cli.ending import ending_when_told
 
@@ -101,6 +104,17 @@ def test_a_reader_that_goes_away_ends_the_command_quietly():
 
 @POSIX
 @pytest.mark.medium
+@pytest.mark.parametrize("streams", ["", "2>&1"])
+def test_tables_end_so_too(tmp_path, streams):
+    wide = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 3000)))  # more than a pipe holds
+    wide.rename(columns=lambda number: f"column {number}").to_csv(tmp_path / "wide.csv", index=False)
+    done = run_shell(f"energyknn describe --data {tmp_path / 'wide.csv'} {streams} | head -n 1")
+    assert (done.returncode, done.stderr) == (141, "")
+    assert done.stdout.count("\n") == 1
+
+
+@POSIX
+@pytest.mark.medium
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
 @pytest.mark.parametrize("rows", [5, 20_000])
 def test_a_full_disk_under_stdout_takes_one_line(rows):
@@ -132,3 +146,66 @@ def test_an_interrupt_while_commands_are_imported_ends_as_one_while_they_run(mon
     monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
     assert begin() == 130
     assert capsys.readouterr().err == "energyknn: interrupted; no file was written.\n"
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("shapes differ"), KeyError("price"), OSError("no number"), ImportError("m")]
+)
+def test_a_fault_of_the_program_is_told_from_a_mistake(tmp_path, monkeypatch, capsys, error):
+    """A command never ends in a traceback. What the user cannot mend is said to be ours, and its details are kept."""
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for command in ("sample.synthesise_tracks", "jobs.reproduce.reproduce", "jobs.tune.tune", "jobs.describe.describe"):
+        place = "energyknn.study.synthesis.synthesise_tracks" if "sample" in command else f"energyknn.study.{command}"
+        monkeypatch.setattr(place, fail)
+        name = command.split(".")[-2]
+        words = {"sample": ["--rows", "5"], "reproduce": ["--no-report"]}.get(name, ["--data", str(sample_path())])
+        assert main([name, *words, "--quiet"]) == 1
+        said = capsys.readouterr().err
+        assert said.startswith(f"energyknn: fault: {type(error).__name__}: ")
+        assert "not of your file" in said
+        assert said.count("\n") == 1
+        kept = next(tmp_path.glob("energyknn-fault-*.txt"))
+        assert str(kept) in said
+        assert "in fail" in kept.read_text(encoding="utf-8")
+        kept.unlink()
+
+
+def test_where_no_details_can_be_kept_a_fault_is_still_one_line(monkeypatch, capsys):
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    monkeypatch.setattr("energyknn.study.cli.sample.run", lambda _: 1 / 0)
+    assert main(["sample", "--rows", "5"]) == 1
+    said = capsys.readouterr().err
+    assert "ZeroDivisionError: division by zero" in said
+    assert "Set TMPDIR" in said
+    assert said.count("\n") == 1
+
+
+WITHOUT_SEMAPHORES = """
+import _multiprocessing, sys
+
+def refuse(*_, **__):
+    raise OSError(30, "Read-only file system")
+
+_multiprocessing.SemLock = refuse
+sys.argv = ["energyknn", "sample", "--rows", "5"]
+from energyknn.__main__ import main
+sys.exit(main())
+"""
+
+
+@POSIX
+@pytest.mark.medium
+def test_no_shared_memory_is_no_word():
+    """Where there is no /dev/shm, joblib warns while it is imported. Nobody can mend that, and it moves no figure."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_SEMAPHORES],
+        env=leave_out_coverage(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

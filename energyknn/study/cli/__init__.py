@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from functools import cache
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import shtab
@@ -43,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         0 when done; 2 for what the user can mend, with one line on stderr; 128 and the signal's number when it was
-        interrupted or terminated, or when what reads its output went away. A bug ends in a traceback and status 1.
+        interrupted or terminated, or when what reads its output went away; 1 for a fault of the program, with one line
+        that names the file where its details are.
     """
     try:
         with ending_when_told() as signals, warnings.catch_warnings():
@@ -56,11 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return READER_LEFT
     except (*_MENDABLE, ImportError, ConnectionError) as error:
         if isinstance(error, ImportError) and "energyknn[" not in str(error):
-            raise
+            return _tell_fault(error)
         return _complain(str(error))
     except UnicodeEncodeError as error:
         if error.encoding != sys.stdout.encoding:
-            raise
+            return _tell_fault(error)
         leave_out_rest()
         return _complain(
             f"The output holds {error.object[error.start]!r}, which {error.encoding!r} cannot encode. "
@@ -68,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except OSError as error:
         if error.filename is None and error.errno is None:
-            raise
+            return _tell_fault(error)
         leave_out_rest()
         where = f" at {str(error.filename)!r}" if error.filename is not None else ""
         return _complain(
@@ -77,15 +80,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stopped:
         return _tell_end(signals[0] if signals else signal.SIGINT, str(stopped))
     except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # rich ends so
+            leave_out_rest()
+            return READER_LEFT
         if error.code != signal.SIGTERM:  # Ray takes over SIGTERM, and exits with its number
             raise
         return _tell_end(signal.SIGTERM)
+    except Exception as error:  # a fault of ours, which no user can mend
+        if type(error).__name__ == "InvalidParameterError":  # scikit-learn's, which is not imported for that
+            return _complain(str(error))
+        leave_out_rest()
+        return _tell_fault(error)
     return 128 + signals[0] if signals else 0
 
 
 def _complain(message: str) -> int:
     sys.stderr.write(f"energyknn: error: {' '.join(message.split())}\n")
     return 2
+
+
+def _tell_fault(error: Exception) -> int:
+    """Say in a line what went wrong inside of the program, and write the details to a file in the temporary folder."""
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    try:
+        with NamedTemporaryFile("w", prefix="energyknn-fault-", suffix=".txt", encoding="utf-8", delete=False) as file:
+            file.writelines([f"energyknn {__version__}, {sys.version}\n", *traceback.format_exception(error)])
+        details = f"The details are in {file.name}: please report it with them."
+    except OSError:
+        details = "No file can be written for the details. Set TMPDIR to a folder that can, and run it again."
+    sys.stderr.write(f"energyknn: fault: {what}. This is a fault of energyknn, and not of your file. {details}\n")
+    return 1
 
 
 def _tell_end(number: int, kept: str = "") -> int:

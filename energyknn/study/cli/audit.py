@@ -28,7 +28,7 @@ EXAMPLES = (
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    shared.add_data(command, stdin=True, required=True)
+    shared.add_data(command, required=True)
     text = "; ".join(f"{name}: {words}" for name, words in _EFFORTS.items())
     shared.add_choice(command, "--effort", f"how rows are compared. {text}", [*_EFFORTS])
     shared.add_option(command, "--top", "N", "how many rows to show", _TOP)
@@ -58,10 +58,7 @@ def run(options: argparse.Namespace) -> None:
         latest_year=date.today().year,
         verbose=int(not options.quiet),
     )
-    try:
-        found = audit_table(dataset.table, model, spoil=options.spoil)
-    except ValueError as error:
-        raise shared.UserError(str(error)) from error
+    found = audit_table(dataset.table, model, spoil=options.spoil)
     out = options.out or Path("audit.csv")
     save_table(found.rows, out)
     results = {

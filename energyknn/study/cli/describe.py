@@ -13,7 +13,10 @@ DESCRIPTION = (
     "Read a data file and show how it was read, what each column is and why, and how many cells are empty. With --out, "
     "write the roles to a small TOML file, which the other commands take with --columns."
 )
-EXAMPLES = ("energyknn describe --data homes.csv --target price --out homes.toml",)
+EXAMPLES = (
+    "energyknn describe --data homes.csv --target price --out homes.toml",
+    "energyknn describe --data - < homes.csv",
+)
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -30,11 +33,14 @@ def run(options: argparse.Namespace) -> None:
     from energyknn.study.column_choices import write_column_choices
     from energyknn.study.jobs.describe import describe
 
-    found = describe(options.data, shared.read_choices(options), **shared.read_format(options))
+    with shared.take_data(options):
+        found = describe(options.data, shared.read_choices(options), **shared.read_format(options))
+    found.results["path"] = str(options.data)
     if options.out is not None:
         with staged_file(options.out) as staged:
             reasons = {column["name"]: column["why"] for column in found.results["columns"]}
-            staged.write_text(write_column_choices(found.choices, reasons, source=options.data.name), encoding="utf-8")
+            source = "standard input" if shared.is_stdin(options.data) else options.data.name
+            staged.write_text(write_column_choices(found.choices, reasons, source=source), encoding="utf-8")
     if options.json:
         write_json(found.results)
         return

@@ -36,7 +36,7 @@ _EFFORTS = {
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    shared.add_data(command, stdin=True, shown="that of --from")
+    shared.add_data(command, shown="that of --from")
     text, usual = "file to write, or a folder for it", Path("model.safetensors")
     shared.add_option(command, "--out", "MODEL", text, usual, type=shared.name_file)
     text = "; ".join(f"{name}: {words}" for name, words in _EFFORTS.items())
@@ -99,10 +99,7 @@ def run(options: argparse.Namespace) -> None:
         verbose=int(not options.quiet),
         **{"schema": dataset.schema, **plan},
     )
-    try:
-        model.fit(dataset.table, source=Path(dataset.path).name, source_sha256=dataset.sha256)
-    except ValueError as error:
-        raise shared.UserError(str(error)) from error
+    model.fit(dataset.table, source=Path(dataset.path).name, source_sha256=dataset.sha256)
     model.save(options.out)
     results = {
         "model": str(options.out),
@@ -110,7 +107,7 @@ def run(options: argparse.Namespace) -> None:
         "unit": dataset.schema[dataset.schema.target].unit,
         "method": model.method_,
         "rows": len(dataset.table),
-        "held_out": model.quality_._asdict(),
+        "held_out": {name: value for name, value in model.quality_._asdict().items() if name != "unit"},
         "coverage": None if dataset.schema.classifies else model.coverage,
     }
     if options.json:
@@ -189,16 +186,17 @@ def _show(results: dict[str, Any]) -> None:
     from energyknn.study.reporting.words import write_number
 
     console, held = open_console(), results["held_out"]
+    unit = f" {results['unit']}" if results["unit"] else ""
     named = f"{results['target']} ({results['unit']})" if results["unit"] else results["target"]
     console.print(f"{named} by {results['method']}, fitted on {results['rows']} rows.", soft_wrap=True)
     if held["accuracy"] is not None:
         console.print(f"Held out: {held['accuracy']:.1%} of {held['n_rows']:,} classes are right.", soft_wrap=True)
     if held["rmse"] is not None:
-        line = f"Held out ({held['n_rows']:,} rows): RMSE {write_number(held['rmse'])}, R² {held['r2']:.4f}."
+        line = f"Held out ({held['n_rows']:,} rows): RMSE {write_number(held['rmse'])}{unit}, R² {held['r2']:.4f}."
         console.print(line, soft_wrap=True)
     if held["coverage"] is not None:
         line = f"Intervals for {results['coverage']:.0%} cover {held['coverage']:.1%} of them"
-        console.print(f"{line}; mean width {write_number(held['mean_width'])}.", soft_wrap=True)
+        console.print(f"{line}; mean width {write_number(held['mean_width'])}{unit}.", soft_wrap=True)
     console.print(f"{held['seconds']:.1f} seconds. Written to {results['model']}", soft_wrap=True)
     command = shlex.join(["energyknn", "predict", "--model", results["model"], "--data", "NEW.csv"])
     console.print(f"Predict with it: {command}", soft_wrap=True)

@@ -71,13 +71,9 @@ def add_choice(command: argparse.ArgumentParser, flag: str, text: str, choices: 
     add_option(command, flag, "WORD", listed, choices[0], choices=choices)
 
 
-def add_data(command: argparse.ArgumentParser, *, stdin: bool = False, **options: Any) -> None:
-    """Add the options that name the data file and say how its text is written.
-
-    A command that takes standard input reads it inside `take_data`.
-    """
-    text = "data file: CSV, Parquet, Excel, JSON, compressed or not"
-    text += "; - reads CSV from standard input" if stdin else ""
+def add_data(command: argparse.ArgumentParser, **options: Any) -> None:
+    """Add the options that name the data file and say how its text is written. Inside `take_data` the file is there."""
+    text = "data file: CSV, Parquet, Excel, JSON, compressed or not; - reads one from standard input"
     add_option(command, "--data", "FILE", text, type=Path, **options)
     text = "what separates the cells of a text file, such as ';' or tab"
     add_option(command, "--sep", "CHARACTER", text, shown="found out", type=_name_separator)
@@ -90,10 +86,15 @@ def _name_separator(text: str) -> str:
     return _SEPARATORS.get(text, text)
 
 
+def is_stdin(data: Path | None) -> bool:
+    """Tell whether the data file is what stands on standard input."""
+    return data == _STDIN
+
+
 @contextmanager
 def take_data(options: argparse.Namespace) -> Iterator[None]:
     """Put what stands on standard input into a file, and name that, where the data file is "-"."""
-    if options.data != _STDIN:
+    if not is_stdin(options.data):
         yield
         return
     with tempfile.TemporaryDirectory(prefix="energyknn-") as folder:
@@ -218,7 +219,7 @@ def _show_dataset(dataset: Dataset) -> None:
     if dataset.reasons:
         roles = {column.name: column.role for column in dataset.schema.columns}
         rows = [{"name": name, "role": roles.get(name), "why": why} for name, why in dataset.reasons.items()]
-        console.print(tabulate_columns(rows, dataset.schema.target))
+        console.print(tabulate_columns(rows, dataset.schema.target, folded=True))
 
 
 def parse_sizes(text: str) -> list[int]:

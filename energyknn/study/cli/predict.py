@@ -32,7 +32,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     text = "a model's file, or a folder with model.safetensors"
     shared.add_option(command, "--model", "MODEL", text, type=Path, required=True)
-    shared.add_data(command, stdin=True, required=True)
+    shared.add_data(command, required=True)
     shared.add_table_out(command, "CSV to stdout")
     text = "share of targets that the intervals cover"
     shared.add_option(command, "--coverage", "C", text, type=float, shown="that of the model, 0.9 as a rule")
@@ -47,11 +47,8 @@ def run(options: argparse.Namespace) -> None:
     from energyknn.modelfile import load_model
 
     model = load_model(options.model)
-    try:
-        with shared.take_data(options):
-            predictions, reasons = _predict(model, options)
-    except (ValueError, TypeError) as error:
-        raise shared.UserError(str(error)) from error
+    with shared.take_data(options):
+        predictions, reasons = _predict(model, options)
     if options.out is not None:
         save_table(predictions, options.out)
         write_note(options, f"Predictions of {count(len(predictions), 'row')} written to {options.out}")

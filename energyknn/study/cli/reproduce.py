@@ -27,6 +27,7 @@ EXAMPLES = (
     "energyknn reproduce --out results",
     "energyknn reproduce --data tracks.csv --no-honest --no-report --out results",
     "energyknn reproduce --data homes.csv --target price --unit EUR --out results",
+    "energyknn reproduce --data - --target price < homes.csv",
 )
 
 
@@ -81,25 +82,24 @@ def run(options: argparse.Namespace) -> None:
         require_packages()
     rich.reconfigure(stderr=True)
     showing = sys.stderr.isatty() and not options.quiet
-    try:
-        outcome = reproduce(
-            shared.read_data(options),
-            options.out,
-            scaling=options.scaling,
-            reference_year=options.reference_year,
-            latest_year=date.today().year,
-            n_neighbors=options.n_neighbors,
-            tool=options.search,
-            use_gpu=options.use_gpu,
-            honest=not options.no_honest,
-            beyond=options.beyond,
-            budget=options.budget,
-            report=not options.no_report,
-            track=choose_track(options),
-            callbacks=(ProgressBar(max_propagation_depth=0),) if showing else (),
-        )
-    except ValueError as error:
-        raise shared.UserError(str(error)) from error
+    with shared.take_data(options):
+        dataset = shared.read_data(options)
+    outcome = reproduce(
+        dataset,
+        options.out,
+        scaling=options.scaling,
+        reference_year=options.reference_year,
+        latest_year=date.today().year,
+        n_neighbors=options.n_neighbors,
+        tool=options.search,
+        use_gpu=options.use_gpu,
+        honest=not options.no_honest,
+        beyond=options.beyond,
+        budget=options.budget,
+        report=not options.no_report,
+        track=choose_track(options),
+        callbacks=(ProgressBar(max_propagation_depth=0),) if showing else (),
+    )
     results = outcome.results
     if options.json:
         write_json(results)
@@ -130,5 +130,5 @@ def _name_prediction(options: argparse.Namespace, model: str) -> list[str]:
     """Return the words of the command that predicts with the model that was written."""
     from energyknn.loading import sample_path
 
-    data = sample_path() if options.data is None else options.data
+    data = sample_path() if options.data is None else "NEW.csv" if shared.is_stdin(options.data) else options.data
     return ["energyknn", "predict", "--model", str(options.out / model), "--data", str(data)]

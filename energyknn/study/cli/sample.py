@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from energyknn.study.cli.options import UserError, add_json, add_option, add_table_out
+from energyknn.study.cli.options import add_json, add_option, add_table_out
 from energyknn.study.cli.showing import write_json, write_note
 
 SUMMARY = "make synthetic tracks of any size"
@@ -31,10 +31,7 @@ def run(options: argparse.Namespace) -> None:
     from energyknn._shared.saving import save_table
     from energyknn.study.synthesis import synthesise_tracks
 
-    try:
-        tracks = synthesise_tracks(options.rows, random_state=options.random_state, missing_keys=options.missing_key)
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    tracks = synthesise_tracks(options.rows, random_state=options.random_state, missing_keys=options.missing_key)
     if options.out is not None:
         save_table(tracks, options.out)
         write_note(options, f"{len(tracks):,} synthetic tracks written to {options.out}")

@@ -35,7 +35,7 @@ EXAMPLES = (
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    shared.add_data(command, required=True, stdin=True)
+    shared.add_data(command, required=True)
     text, whole = "candidates: 1:51, 1:51:10 or 5,7,9", shared.parse_sizes("1:51")
     shared.add_option(command, "--n-neighbors", "K", text, whole, type=shared.parse_sizes, shown="1:51")
     shared.add_option(command, "--weights", "NAMES", "uniform, distance or a kernel", _ONE["weights"])
@@ -107,8 +107,6 @@ def run(options: argparse.Namespace) -> None:
     except SearchInterrupted as interrupt:
         _show_finished(interrupt)
         raise
-    except ValueError as error:
-        raise shared.UserError(str(error)) from error
     if options.out is not None:
         with staged_file(options.out) as path:
             path.write_text(format_json(results), encoding="utf-8")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from energyknn._shared.showing import in_one_line
+from energyknn.loading.names import list_some
 from energyknn.roles import guess_roles
 from energyknn.study.column_choices import ColumnChoices
 from energyknn.study.dataset import find_columns, read_rows
@@ -77,7 +78,7 @@ def describe(data: Path, choices: ColumnChoices, **reading: Any) -> Description:
     empty = raw.isna().sum()
     gaps = [f"{name} {empty[name]:,}" for name, role in roles.items() if role not in (None, "text") and empty[name]]
     if gaps and choices.missing == "refuse":
-        listed = ", ".join(gaps)
+        listed = list_some(gaps)
         notes.append(f"Empty cells ({listed}): add --missing median to fill them, or --missing drop to leave rows out.")
     rows = [
         {"name": str(name), "role": role, "why": reasons[name], "empty": int(empty[name])}

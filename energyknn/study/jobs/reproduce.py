@@ -6,6 +6,7 @@ import json
 import shlex
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, cast
@@ -15,7 +16,7 @@ from rich.console import Group
 
 from energyknn._shared.saving import staged_folder
 from energyknn._shared.showing import in_one_line
-from energyknn.errors import DataFileError
+from energyknn.errors import DataFileError, ParameterError
 from energyknn.estimators import IntervalRegressor, KNNClassifier, KNNRegressor
 from energyknn.modelfile import fit_model, save_model
 from energyknn.modelfile.model import MODEL_FILE
@@ -171,6 +172,8 @@ def reproduce(
         before = _list_earlier_files(Path(out_dir))
     for name in before.difference(results["files"]):
         (Path(out_dir) / name).unlink(missing_ok=True)
+        with suppress(OSError):  # it holds more, or is the folder itself
+            (Path(out_dir) / name).parent.rmdir()
     return Outcome(results, Group(*list_tables(results)), tuple(results["files"]))
 
 
@@ -184,7 +187,7 @@ def _check_choices(dataset: Dataset, choices: Choices) -> None:
     if dataset.schema.classifies and choices.tool != "one-search":
         message = f"Search {choices.tool!r} scores numbers, and {dataset.schema.target!r} is a class. Leave it out."
     if message is not None:
-        raise ValueError(message)
+        raise ParameterError(message)
 
 
 def _require_comparable(schema: Schema, budget: float | None) -> None:
@@ -197,7 +200,7 @@ def _require_comparable(schema: Schema, budget: float | None) -> None:
         raise DataFileError(message)
     if budget is not None and not budget > 0:
         message = f"budget is {budget!r} seconds. It must be above 0, or None to take as long as it takes."
-        raise ValueError(message)
+        raise ParameterError(message)
 
 
 def _save_tuned(

@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from energyknn.encoding import MISMATCH_COST
-from energyknn.errors import suggest_name
+from energyknn.errors import ParameterError, suggest_name
 from energyknn.estimators import KNNClassifier, from_grid_search
 from energyknn.estimators.search_units import run_units_here
 from energyknn.estimators.transformers import ColumnWeights
@@ -183,7 +183,7 @@ def _check_scoring(scoring: str, y: Any, schema: Schema) -> None:
             f"scoring {scoring!r} cannot score {schema.target!r}, which is {what}{reason}. Take another, such as "
             f"{usual}, or say with --task what the target is."
         )
-        raise ValueError(message)
+        raise ParameterError(message)
 
 
 def _score_classes(
@@ -217,13 +217,13 @@ def _make_transformer(
     if unknown:
         asked = suggest_name(unknown[0], known)
         message = f"Cannot leave out {', '.join(map(repr, unknown))}.{asked} The columns are {', '.join(known)}."
-        raise ValueError(message)
+        raise ParameterError(message)
     if scaler not in SCALERS:
         message = f"Scaler {scaler!r} is unknown.{suggest_name(scaler, SCALERS)} Known are {', '.join(SCALERS)}."
-        raise ValueError(message)
+        raise ParameterError(message)
     if not (np.isfinite(mismatch_cost) and mismatch_cost >= 0):
         message = f"mismatch_cost is {mismatch_cost!r}. It must be a finite number of at least 0; the notebook's is 8."
-        raise ValueError(message)
+        raise ParameterError(message)
     numbers = list(schema.numbers)
     weights = {name: float(np.sqrt(mismatch_cost / MISMATCH_COST)) for name in columns if name not in numbers}
     grouped = group_columns(columns, schema)
