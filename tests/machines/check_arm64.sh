@@ -27,6 +27,7 @@ rm -rf "$root/src/tests"
 mkdir -p "$root/src"
 git ls-files -z | tar --create --null --files-from=- | tar --extract --directory="$root/src"
 mount -t proc proc "$root/proc"
+mount -t sysfs sysfs "$root/sys"
 mount --rbind /dev "$root/dev"
 
 run_tests() {
