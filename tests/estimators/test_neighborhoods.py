@@ -41,7 +41,9 @@ MODELS = {
     "planes": LocalLinearRegressor(12),
     "pipeline": make_pipeline(StandardScaler(), KNNRegressor(4)),
     "mean": MEAN,
-    "learned": make_learned_regressor(["a", "b"], ["c"], n_maps=2, n_rounds=2, n_components=2, n_neighbors=9),
+    "learned": make_learned_regressor(
+        ["a", "b"], ["c"], n_maps=2, n_rounds=2, n_components=2, n_neighbors=9, n_units=4
+    ),
 }
 
 

@@ -39,6 +39,7 @@ y = X["a"].to_numpy() ** 2 + X["b"].to_numpy() + 0.1 * RANDOM.normal(size=120)
 NEW = pd.DataFrame(RANDOM.normal(size=(6, 5)), columns=NAMES)
 GROUPS = {"a": ["a"], "b": ["b"], "c": ["c"], "d": ["d_0", "d_1"]}
 QUICK = {"n_rounds": 3, "n_components": 3, "n_neighbors": 15}
+BENT_MAP = {**QUICK, "n_units": 128, "weight_decay": 1.0, "n_waves": 4}  # few rows are given none by default
 BENT = [
     "polynomial",
     "one map",
@@ -52,11 +53,11 @@ MODELS = {
     "rotated": make_pipeline(StandardScaler(), PCA(3), LocalLinearRegressor(15)),
     "linear map": make_learned_regressor(NAMES[:3], NAMES[3:], n_maps=1, n_units=0, **QUICK),
     "polynomial": make_pipeline(PolynomialFeatures(2), KNNRegressor(12)),
-    "one map": make_learned_regressor(NAMES[:3], NAMES[3:], n_maps=1, learning_rate=0.1, **QUICK),
-    "joined maps": make_learned_regressor(NAMES[:3], NAMES[3:], n_maps=3, learning_rate=0.1, **QUICK),
+    "one map": make_learned_regressor(NAMES[:3], NAMES[3:], n_maps=1, learning_rate=0.1, **BENT_MAP),
+    "joined maps": make_learned_regressor(NAMES[:3], NAMES[3:], n_maps=3, learning_rate=0.1, **BENT_MAP),
     "mean of maps": VotingRegressor(
         [
-            (f"seed{seed}", make_learned_regressor(NAMES[:3], NAMES[3:], n_maps=1, random_state=seed, **QUICK))
+            (f"seed{seed}", make_learned_regressor(NAMES[:3], NAMES[3:], n_maps=1, random_state=seed, **BENT_MAP))
             for seed in range(3)
         ]
     ),
@@ -371,7 +372,7 @@ def test_importance_is_scikit_learns():
 
 @pytest.mark.medium
 def test_a_column_that_is_not_used_has_no_importance_and_no_weight():
-    model = make_learned_regressor(["a", "b"], ["c"], n_maps=2, **QUICK)
+    model = make_learned_regressor(["a", "b"], ["c"], n_maps=2, **BENT_MAP)
     found = explain_columns(model, X, y, folds=fold_rows(120, n_splits=2), columns=GROUPS, n_repeats=1)
     assert found.loc["d"].tolist() == [0.0] * 6
     assert (found.loc[["a", "b"], ["weight", "share", "importance"]] > 0).all(axis=None)

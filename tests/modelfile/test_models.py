@@ -65,7 +65,7 @@ ESTIMATORS = {
     "a function": KNNRegressor(7, weights=weigh_softly),
     "the blocked engine": KNNRegressor(7, engine="blocked"),
     "one learned map": make_learned_regressor(NUMBERS, INDICATORS, n_maps=1, **QUICK),
-    "learned maps": make_learned_regressor(NUMBERS, INDICATORS, n_maps=2, **QUICK),
+    "learned maps": make_learned_regressor(NUMBERS, INDICATORS, n_maps=2, n_units=16, **QUICK),
     "weights of columns": make_pipeline(MetricMap(form="diagonal", n_rounds=2), KNNRegressor(5)),
     "scalers": make_pipeline(
         ColumnTransformer(
