@@ -30,7 +30,7 @@ from energyknn.neighbors import search_neighbors
 from energyknn.neighbors.engines.torch import find_device_name
 
 _SENT_AHEAD = 2  # units of a worker: one that it does, and one that waits for it
-_SECONDS_ALONE = 60.0  # without any worker, until the job is given up
+_SECONDS_ALONE = 300.0  # without any worker, until the job is given up: on a busy machine one starts in a minute
 _SECONDS_TO_END = 5.0  # for workers without a unit to end by themselves, until they are killed
 _OWN_VERSIONS = (f"energyknn {energyknn.__version__}", f"numpy {np.__version__}")
 _LOSSES = 3  # of a unit with its worker, beyond those that a lost node explains
@@ -379,7 +379,7 @@ class PoolJob:
         Exception
             What a unit itself raised each time that it was tried; a note names the unit.
         ClusterError
-            If there is no worker for a minute, a unit ends its worker too often, or nodes have other releases of
+            If there is no worker for five minutes, a unit ends its worker too often, or nodes have other releases of
             energyknn or NumPy.
         JournalError
             If the journal cannot be written.
