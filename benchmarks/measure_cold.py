@@ -4,7 +4,7 @@
     python benchmarks/measure_cold.py --shapes 500x5x0,8000x27x2000 --runs 7
 
 Each run is a fresh process, ours and scikit-learn's in turns. A shape is training rows x columns x queries, and 0
-queries search the training rows. Prints a table: how many times faster ours is than the faster of scikit-learn's
+queries search the training rows. Prints a table: how many times faster energyknn is than the faster of scikit-learn's
 algorithms, and the milliseconds of both; of elapsed and of processor time, which other work on the machine disturbs
 less. Neighbours are compared before anything is printed.
 """

@@ -1,1 +1,1 @@
-"""The arena: ours and others, by default and tuned for the same seconds, on many sets that ship inside packages."""
+"""The arena: energyknn and other models, by default and tuned for the same seconds, on sets that ship in packages."""

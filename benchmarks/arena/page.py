@@ -26,11 +26,11 @@ TO_BEAT = {
     DEFAULT: ("LightGBM", "scikit-learn boosting", "random forest"),
     TUNED: ("LightGBM", "CatBoost", "scikit-learn boosting", "ChimeraBoost"),
 }
-"""Trees that ours is meant to rank before on regression."""
+"""Trees that energyknn should rank before on regression."""
 
 
 def tell_result(tables: Mapping[tuple[str, str], Table | None]) -> str:
-    """Say in a line how ours ranks on regression, by default and tuned, beside the trees that it is meant to beat."""
+    """Say in a line how energyknn ranks on regression, by default and tuned, beside the trees it should beat."""
     parts = [_tell_ranks(table, mode) for (task, mode), table in tables.items() if task == REGRESSION and table]
     return " ".join(parts) or "The arena was not run on regression yet."
 

@@ -66,7 +66,7 @@ def hash_files(paths: Iterable[Path]) -> str:
 
 
 def hash_code(peer: Peer) -> str:
-    """Return a digest of the code that a result of a peer depends on; of ours, the library too, without the study."""
+    """Return a digest of the code that a result depends on, for energyknn the library too, without the study."""
     paths = [Path(peer.file), Path(trees.__file__), *(FOLDER / f"{name}.py" for name in SHARED)]
     if peer.is_ours:
         library = Path(energyknn.__file__).parent

@@ -16,18 +16,18 @@ from energyknn.study.comparison.bootstrap import Estimate, estimate_mean
 
 
 class Standing(NamedTuple):
-    """How a peer stands. `wins` and `ratio` are those of ours over it, None for ours itself; seconds are means."""
+    """How a peer stands; seconds are means. `wins` and `ratio` compare energyknn with it, and itself has None."""
 
     peer: str
     rank: Estimate
     wins: Estimate | None  # share of sets
-    ratio: Estimate | None  # error of ours by its error, geometric mean over sets that neither failed on
+    ratio: Estimate | None  # energyknn's error by its error, geometric mean over sets that neither failed on
     seconds: float  # to tune, fit and predict a fold
     peak_bytes: float  # the largest
 
 
 class Table(NamedTuple):
-    """The peers that ran on every set that ours ran on, best first; others by the sets that they lack."""
+    """The peers that ran on every set that energyknn ran on, best first; others by the sets that they lack."""
 
     ours: str
     errors: pd.DataFrame  # sets by peers
@@ -69,7 +69,7 @@ def average_folds(cells: pd.DataFrame, figure: str) -> pd.DataFrame:
 
 
 def make_table(records: Sequence[Record], task: str, mode: str) -> Table | None:
-    """Rank the peers of a task and mode; None where ours did not run."""
+    """Rank the peers of a task and mode; None where energyknn did not run."""
     cells = choose_records(records, task, mode)
     if cells.empty:
         return None
@@ -91,7 +91,7 @@ def make_table(records: Sequence[Record], task: str, mode: str) -> Table | None:
 
 
 def compare(errors: pd.DataFrame, ours: str, peer: str) -> tuple[Estimate | None, Estimate | None]:
-    """Return the share of sets on which ours errs less, a tie as a half, and the ratio of errors."""
+    """Return the share of sets on which energyknn has the smaller error, a tie as a half, and the ratio of errors."""
     if peer == ours:
         return None, None
     mine, theirs = errors[ours], errors[peer]
@@ -110,7 +110,7 @@ def estimate(values: pd.Series) -> Estimate:
 
 
 def list_losses(table: Table) -> list[dict[str, Any]]:
-    """Set ours beside the best other on each set, the worst ratio first."""
+    """Set energyknn beside the best other on each set, the worst ratio first."""
     rows = []
     for name, errors in table.errors.iterrows():
         others = errors.drop([peer for peer in errors.index if PEERS[peer].is_ours])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,6 +69,15 @@ class NeighborsMixin:
         for block in gen_batches(len(queries), block_rows):
             left_out = None if own is None else own[block]
             yield queries[block], self.index_.search(queries[block], k, own=left_out, n_jobs=self.n_jobs)
+
+
+def join_blocks(
+    blocks: Iterable[tuple[Neighbors, NDArray[np.float64]]],
+) -> tuple[Neighbors, NDArray[np.float64]]:
+    """Join the neighbours of blocks of rows, and their weights."""
+    found, weights = zip(*blocks, strict=True)
+    distances, indices = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Neighbors(distances, indices), np.concatenate(weights)
 
 
 def has_target_for_each_row(model: NeighborsMixin) -> bool:

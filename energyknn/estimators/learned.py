@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from energyknn._shared.checks import check_choice
 from energyknn._shared.threads import count_threads
 from energyknn.errors import ParameterError
-from energyknn.estimators.base import NeighborsMixin, Saved, has_target_for_each_row
+from energyknn.estimators.base import NeighborsMixin, Saved, has_target_for_each_row, join_blocks
 from energyknn.estimators.transformers import ColumnWeights, RankFeatures
 from energyknn.learning.learn import Learner, MapOptions, learn_maps
 from energyknn.learning.maps import RowMap, join_maps, map_rows
@@ -349,9 +349,7 @@ class LocalLinearRegressor(NeighborsMixin, RegressorMixin, BaseEstimator):
         NotFittedError
             If the estimator has not been fitted.
         """
-        found, weights = zip(*self._weigh_blocks(X, rows), strict=True)
-        distances, indices = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return Neighbors(distances, indices), np.concatenate(weights)
+        return join_blocks(self._weigh_blocks(X, rows))
 
     def _weigh_blocks(
         self, X: ArrayLike | None, rows: NDArray[np.int64] | None = None

@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from energyknn.errors import ParameterError
-from energyknn.estimators.base import ROWS_AT_ONCE, NeighborsMixin, Saved, has_target_for_each_row
+from energyknn.estimators.base import ROWS_AT_ONCE, NeighborsMixin, Saved, has_target_for_each_row, join_blocks
 from energyknn.estimators.learned import MetricMap, encode_levels, list_columns
 from energyknn.estimators.transformers import ColumnWeights
 from energyknn.learning.planes import weigh_softly
@@ -195,9 +195,7 @@ class SoftVoteClassifier(NeighborsMixin, ClassifierMixin, BaseEstimator):
             If the estimator has not been fitted.
         """
         check_is_fitted(self)
-        found, weights = zip(*self._weigh_blocks(X, rows), strict=True)
-        distances, indices = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return Neighbors(distances, indices), np.concatenate(weights)
+        return join_blocks(self._weigh_blocks(X, rows))
 
     def _weigh_blocks(
         self, X: ArrayLike | None, rows: NDArray[np.int64] | None = None

@@ -537,7 +537,7 @@ def test_the_first_line_says_how_ours_ranks_and_losses_come_before_ranks():
         "(1.50). Tuned, learned neighbours (ours) has a mean rank of 2.00 of 3 on 1 regression set: behind LightGBM "
         "(1.00)."
     )
-    assert text.index("## Where ours loses") < text.index("## Ranks") < text.index("## Failures")
+    assert text.index("## Where energyknn loses") < text.index("## Ranks") < text.index("## Failures")
     assert f"| energy | 0 | {LINE} | default | no |" in text
     assert "| houses | 3 | LightGBM | 2 | 1.500 |" in text
     assert set(pictures) == {"arena-front"}

@@ -76,6 +76,9 @@ def find_neighbors(search: Search) -> Neighbors:
     D - |q|² ≤ w + 2e|x|² + e|q|². If k rows have a value of at most t, the k-th distance is bounded by the largest
     norm r among them, and a row whose value is above t + 2e(r² + |q|²) is farther. All others are measured.
 
+    Scaled coordinates are below 2²⁵, so no limit overflows. A row behind the last has the largest number as its value,
+    and the query's own row has infinity: neither is within a limit.
+
     Time n_query * n_train * (n_features + 22). Memory a copy of all rows in float32.
     """
     screen = _make_screen(search)
@@ -88,11 +91,7 @@ def find_neighbors(search: Search) -> Neighbors:
             values[np.arange(len(values)), search.own[queries]] = np.inf
         groups = _take_smallest(values, search.n_neighbors)
         limits = _bound_values(groups, queries, screen, search.n_neighbors)
-        query, row = _find_at_most(values, groups, limits)
-        may_be = row < n_train  # only where a limit is infinite
-        if search.own is not None:
-            may_be &= row != search.own[queries][query]
-        finish_pairs(search, queries, query[may_be], row[may_be], found)
+        finish_pairs(search, queries, *_find_at_most(values, groups, limits), found)
 
     step = max(_FEWEST_QUERIES, _SLICE_VALUES // n_train)
     slices = (slice(start, min(start + step, n_query)) for start in range(0, n_query, step))
