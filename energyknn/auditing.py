@@ -29,21 +29,31 @@ class Audit(NamedTuple):
         columns and the target follow. Then come `neighbors_`, `misfit_` and `value_` with the target's name: what the
         neighbours say, how little the target fits, and what the row is worth, see
         `energyknn.inspection.audit_rows`.
-    n_spoilt : int
-        Number of rows that got another target on purpose.
-    n_found : int
-        How many of these were among the first `n_spoilt` rows when the table was audited with them.
-    chance : float
-        Share of them that a list in random order would find.
+    spoilt_ranks : ndarray of shape (n_spoilt,)
+        At which places, from 0, the rows that got another target on purpose stood when the table was audited with them.
+        Ascending; empty without a test.
     model : NeighborsModel
         The model of the table as it is.
     """
 
     rows: pd.DataFrame
-    n_spoilt: int
-    n_found: int
-    chance: float
+    spoilt_ranks: NDArray[np.int64]
     model: NeighborsModel
+
+    @property
+    def n_spoilt(self) -> int:
+        """Number of rows that got another target on purpose."""
+        return len(self.spoilt_ranks)
+
+    @property
+    def n_found(self) -> int:
+        """How many of these were among the first `n_spoilt` rows."""
+        return int((self.spoilt_ranks < self.n_spoilt).sum())
+
+    @property
+    def chance(self) -> float:
+        """Share of them that a list in random order would find."""
+        return self.n_spoilt / len(self.rows)
 
 
 def audit_table(X: Any, model: NeighborsModel, *, spoil: float = 0.05, random_state: int = 0) -> Audit:
@@ -63,7 +73,7 @@ def audit_table(X: Any, model: NeighborsModel, *, spoil: float = 0.05, random_st
     Returns
     -------
     Audit
-        `rows`, `n_spoilt`, `n_found`, `chance` and `model`.
+        `rows`, `spoilt_ranks` and `model`, with `n_spoilt`, `n_found` and `chance`.
 
     Raises
     ------
@@ -105,11 +115,8 @@ def audit_table(X: Any, model: NeighborsModel, *, spoil: float = 0.05, random_st
     rows.columns = [schema.target, *(f"{word}_{schema.target}" for word in ("neighbors", "misfit", "value"))]
     listed = pd.concat([part.reset_index(drop=True) for part in (numbers, named, rows) if part.shape[1]], axis=1)
     spoilt, swapped = _swap_targets(kept, schema.target, spoil, random_state)
-    if not len(spoilt):
-        return Audit(listed, 0, 0, 0.0, fitted)
-    _, again = _audit(swapped, model)
-    n_found = int(np.isin(again.index[: len(spoilt)], spoilt).sum())
-    return Audit(listed, len(spoilt), n_found, len(spoilt) / len(kept), fitted)
+    order = _audit(swapped, model)[1].index if len(spoilt) else []
+    return Audit(listed, np.flatnonzero(np.isin(order, spoilt)), fitted)
 
 
 def _audit(table: pd.DataFrame, model: NeighborsModel) -> tuple[NeighborsModel, pd.DataFrame]:

@@ -33,6 +33,13 @@ def test_wrong_rows_come_first_beside_their_names():
     assert found.chance == pytest.approx(0.05)
 
 
+def test_the_test_says_at_which_places_the_spoilt_rows_stand():
+    ranks = audit_table(make_table(), QUICK).spoilt_ranks
+    assert ranks.tolist() == sorted(set(ranks))
+    assert 0 <= ranks[0] < ranks[-1] < 400
+    assert (ranks < 20).sum() > 10
+
+
 def test_rows_keep_their_numbers_where_others_are_dropped():
     table = make_table()
     table.loc[3, "area"] = np.nan

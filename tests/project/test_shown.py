@@ -78,7 +78,7 @@ MAKERS = {
     "data set": lambda: Dataset("x" * 400, "0" * 64, SPOTIFY, WIDE),
     "guess": lambda: Guess("text", "it names rows " * 90),
     "quality": lambda: Quality(400, 0.5, 1e9, 0.9, 3e9, None, 4.0),
-    "audit": lambda: Audit(WIDE, 30, 12, 0.05, energyknn.NeighborsModel("y", effort="quick")),
+    "audit": lambda: Audit(WIDE, np.arange(30), energyknn.NeighborsModel("y", effort="quick")),
     "protocol": Protocol,
     "range": lambda: Range(1.0, 5.0),
     "regressor": lambda: KNNRegressor(3, weights="distance").fit(X, Y),

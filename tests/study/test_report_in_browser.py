@@ -43,6 +43,12 @@ def write_tuning(out: Path) -> Path:
     return out / "tuning.html"
 
 
+def write_audit(out: Path) -> Path:
+    audited = ["audit", "--data", str(sample_path()), "--effort", "quick", "--quiet", "--out", str(out / "audit.csv")]
+    assert main([*audited, "--report", str(out / "audit.html")]) == 0
+    return out / "audit.html"
+
+
 SORT = """
 document.querySelectorAll("details").forEach(part => { part.open = true; });
 const tables = [...document.querySelectorAll(".scroll > table")].filter(table => table.querySelector(".sort"));
@@ -60,7 +66,7 @@ document.getElementById("found").textContent = JSON.stringify(sorted);
 """
 
 
-@pytest.fixture(scope="module", params=[write_study, write_tuning], ids=["study", "tuning"])
+@pytest.fixture(scope="module", params=[write_study, write_tuning, write_audit], ids=["study", "tuning", "audit"])
 def page(request, tmp_path_factory) -> Path:
     return request.param(tmp_path_factory.mktemp("sample"))
 

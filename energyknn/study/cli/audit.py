@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import time
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from energyknn.study.cli import options as shared
 from energyknn.study.cli.showing import count, open_console, write_json, write_note
+
+if TYPE_CHECKING:
+    from energyknn.auditing import Audit
+    from energyknn.study.dataset import Dataset
 
 _TOP = 20  # rows
 _EFFORTS = {"normal": "a learned distance, in a minute or more", "quick": "the best plain distance, in seconds"}
@@ -23,6 +29,7 @@ DESCRIPTION = (
 EXAMPLES = (
     "energyknn audit --data tracks.csv --effort quick --top 10",
     "energyknn audit --data homes.csv --target price --out doubtful.xlsx",
+    "energyknn audit --data homes.csv --target price --report audit.html",
 )
 
 
@@ -35,6 +42,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     text = "share of the rows that swap targets for the test; 0 for no test"
     shared.add_option(command, "--spoil", "SHARE", text, 0.05)
     shared.add_table_out(command, "audit.csv")
+    shared.add_page(command, "HTML page to write: the rows that fit least, with pictures", "audit.html")
     shared.add_json(command)
     shared.add_columns(command)
 
@@ -44,10 +52,13 @@ def run(options: argparse.Namespace) -> None:
     from energyknn._shared.saving import save_table
     from energyknn.auditing import audit_table
     from energyknn.neighbors_model import NeighborsModel
+    from energyknn.study.reporting.needs import require_packages
 
     if options.top < 1:
         message = f"--top is {options.top}. It must be at least 1 row"
         raise shared.UserError(message)
+    if options.report is not None:
+        require_packages()
     start = time.perf_counter()
     with shared.take_data(options):
         dataset = shared.read_data(options)
@@ -61,6 +72,8 @@ def run(options: argparse.Namespace) -> None:
     found = audit_table(dataset.table, model, spoil=options.spoil)
     out = options.out or Path("audit.csv")
     save_table(found.rows, out)
+    if options.report is not None:
+        _write_page(found, dataset, out, options)
     results = {
         "target": dataset.schema.target,
         "rows": len(found.rows),
@@ -75,6 +88,24 @@ def run(options: argparse.Namespace) -> None:
     else:
         _show(results)
         write_note(options, f"All {count(len(found.rows), 'row')} written to {out}, the worst first.")
+        if options.report is not None:
+            write_note(options, f"Written: {options.report}")
+
+
+def _write_page(found: Audit, dataset: Dataset, out: Path, options: argparse.Namespace) -> None:
+    """Write the page, which names the command that writes it again."""
+    from energyknn._shared.saving import staged_file
+    from energyknn.study.describing import describe_dataset
+    from energyknn.study.reporting.audit_page import render_audit
+    from energyknn.study.reporting.needs import keeping_fonts
+
+    words = ["--effort", options.effort, "--top", str(options.top), "--spoil", f"{options.spoil:g}"]
+    words += ["--out", os.fspath(out), "--report", os.fspath(options.report)]
+    command = shlex.join(["energyknn", "audit", *dataset.arguments, *words])
+    with staged_file(options.report) as path, keeping_fonts(path.parent):
+        described = describe_dataset(dataset)
+        page = render_audit(found, described, top=options.top, command=command, saved=os.fspath(out))
+        path.write_text(page, encoding="utf-8")
 
 
 def _show(results: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -150,6 +151,12 @@ def add_table_out(command: argparse.ArgumentParser, shown: str) -> None:
     """Add the option that names a table to write. `shown` says where it goes without."""
     text = "table to write, as its ending says: .csv, .tsv, .json, .jsonl, .parquet, .feather, .xlsx, .csv.gz and alike"
     add_option(command, "--out", "FILE", text, type=name_table, shown=shown)
+
+
+def add_page(command: argparse.ArgumentParser, text: str, usual: str) -> None:
+    """Add the option that names an HTML page to write. `usual` is its name where none is given."""
+    named, shown = partial(name_file, kind="page", endings=(".html",)), f"{usual}, if no FILE is given"
+    add_option(command, "--report", "FILE", text, type=named, nargs="?", const=Path(usual), shown=shown)
 
 
 def add_reference_year(command: argparse.ArgumentParser) -> None:

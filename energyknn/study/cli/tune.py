@@ -7,7 +7,6 @@ import os
 import shlex
 import sys
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from energyknn.study.cli import options as shared
@@ -15,7 +14,6 @@ from energyknn.study.cli.showing import choose_track, format_json, open_console,
 from energyknn.study.column_choices import split_names
 
 _TOP = 20  # candidates
-_REPORT = Path("tuning.html")
 _ONE = {"weights": "uniform", "p": "2", "mismatch_cost": "8", "scaler": "as it is"}
 """What is tried where an option does not say more."""
 
@@ -60,10 +58,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         command, "--out", "FILE", text, type=partial(shared.name_file, kind="JSON file", endings=(".json",))
     )
     text = "HTML page to write: the candidates as curves and tables. Without --out, the JSON file is written beside it"
-    named = partial(shared.name_file, kind="page", endings=(".html",))
-    shared.add_option(
-        command, "--report", "FILE", text, type=named, nargs="?", const=_REPORT, shown=f"{_REPORT}, if no FILE is given"
-    )
+    shared.add_page(command, text, "tuning.html")
     ray = command.add_argument_group("on a Ray cluster", "The same bits as on one machine, for files past one machine.")
     text = (
         "score on the Ray cluster at host:port, or at 'auto' on the one of this machine. Without an address, "

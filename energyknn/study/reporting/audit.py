@@ -25,9 +25,8 @@ def tabulate_audit(rows: Sequence[Mapping[str, Any]], target: str) -> Table:
     rich.table.Table
         One line for each row. The columns that name it come last: a track's name and artists, or all there are.
     """
-    number, *named = list(rows[0])[:-4]
+    number, named = next(iter(rows[0])), choose_names(list(rows[0]))
     figures = [target, *(f"{word}_{target}" for word in ("neighbors", "misfit", "value"))]
-    named = [name for name in ("name", "artists") if name in named] or named
     table = Table(box=None, pad_edge=False)
     for heading in ("row", target, "neighbours say", "misfit", "value"):
         table.add_column(heading, justify="right", overflow="fold")
@@ -37,6 +36,12 @@ def tabulate_audit(rows: Sequence[Mapping[str, Any]], target: str) -> Table:
         shown = (str(row[number]), *(show_value(row[name]) for name in figures[:3]), f"{row[figures[3]]:.3g}")
         table.add_row(*shown, *(" ".join(str(row[name]).split()) for name in named))
     return table
+
+
+def choose_names(columns: Sequence[str]) -> list[str]:
+    """Choose the columns of the list that name a row: a track's name and artists, or all that there are."""
+    named = list(columns)[1:-4]
+    return [name for name in ("name", "artists") if name in named] or named
 
 
 def describe_test(spoilt: Mapping[str, Any]) -> str:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from energyknn.errors import import_extra
-from energyknn.study.reporting.axes import Picture, escape, label_axes, make_axes, mark_values
-from energyknn.study.reporting.colors import BLUE, GREEN, GREY, INK, PAPER, RED, SHADES
+from energyknn.study.reporting.axes import Picture, label_axes, make_axes, mark_values
+from energyknn.study.reporting.cells import draw_matrix, shorten
+from energyknn.study.reporting.colors import BLUE, GREEN, GREY, PAPER, RED
 from energyknn.study.reporting.curves import describe_bars, draw_every_k
 from energyknn.study.reporting.pictures import draw_sides
 from energyknn.study.reporting.svg import say_values
@@ -20,22 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_SHOWN = 20  # classes
-_MOST_WRITTEN = 10  # classes of a matrix whose counts can be read
-_PALE = 100 * 4 / len(SHADES)  # % up to which ink is read on a cell
-_LONGEST_NAME = 18  # letters of a class beside an axis
-_END = 8  # of them, its last, by which long names often differ
-
-
-def shorten(label: str) -> str:
-    """Return a label that fits beside an axis, without the middle of a long one.
-
-    Examples
-    --------
-    >>> shorten("the first of many classes")
-    'the first… classes'
-    """
-    fits = len(label) <= _LONGEST_NAME
-    return escape(label if fits else f"{label[: _LONGEST_NAME - _END - 1]}…{label[-_END:]}")
 
 
 def draw_confusion(confusion: ConfusionPart, *, accuracy: float, words: Words) -> Figure:
@@ -66,29 +50,8 @@ def draw_confusion(confusion: ConfusionPart, *, accuracy: float, words: Words) -
     if wrong.any():
         actual, predicted = np.unravel_index(int(wrong.argmax()), wrong.shape)
         title += f": most often {labels[actual]} is taken for {labels[predicted]}"
-    figure, (axes,) = make_axes(4.6 if len(labels) <= _MOST_WRITTEN else 5.8, title)
-    shares = 100 * counts / counts.sum(axis=1, keepdims=True).clip(1)
-    shades = import_extra("matplotlib.colors", extra="report").ListedColormap(SHADES)
-    image = axes.pcolormesh(shares, vmin=0, vmax=100, cmap=shades, edgecolors=PAPER, linewidth=0.5)
-    axes.set_aspect("equal")
-    axes.invert_yaxis()
-    pairs = ((actual, predicted) for actual in labels for predicted in labels)
-    said = zip(pairs, counts.ravel(), shares.ravel(), strict=True)
-    say_values(image, (f"{a} predicted as {p}: {count:,}, {share:.1f} %" for (a, p), count, share in said))
-    axes.grid(visible=False)
-    names = [shorten(label) for label in labels]
-    centres = np.arange(len(labels)) + 0.5
-    axes.set_xticks(centres, names, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(centres, names)
-    if len(labels) <= _MOST_WRITTEN:
-        for (row, column), count in np.ndenumerate(counts):
-            color = PAPER if shares[row, column] > _PALE else INK
-            axes.text(column + 0.5, row + 0.5, f"{count:,}", ha="center", va="center", color=color, fontsize=9)
-    label_axes(axes, f"predicted {words.target}", f"actual {words.target}")
-    bar = figure.colorbar(image, ax=axes, shrink=0.85)
-    bar.set_label("rows (% of the actual class)", fontsize=10)
-    bar.ax.tick_params(labelsize=9.5)
-    return figure
+    names = (f"actual {words.target}", f"predicted {words.target}")
+    return draw_matrix(title, counts, labels, names, pair="{} predicted as {}")
 
 
 def draw_reliability(groups: Sequence[ReliabilityPart]) -> Figure:

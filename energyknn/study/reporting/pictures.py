@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from energyknn._shared.showing import in_one_line
-from energyknn.errors import import_extra
 from energyknn.study.reporting.axes import Picture, label_axes, make_axes, mark_values, write_ticks
-from energyknn.study.reporting.colors import BLUE, GREEN, GREY, LINES, PAPER, PURPLE, RED, SHADES
+from energyknn.study.reporting.cells import draw_pairs, find_limits
+from energyknn.study.reporting.colors import BLUE, GREEN, GREY, LINES, PAPER, PURPLE, RED
 from energyknn.study.reporting.comparison_pictures import draw_beyond
 from energyknn.study.reporting.curves import Curve, describe_bars, draw_curve, draw_every_k, draw_points, mark_best
 from energyknn.study.reporting.svg import say_values
@@ -26,15 +26,12 @@ from energyknn.study.results import NumberResults, Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.collections import PolyCollection
     from matplotlib.figure import Figure
 
 
 FloatArray = NDArray[np.float64]
 
 _MOST_POINTS = 30_000
-UNIT_INTERVAL = "0 to 1"
-"""The unit of scores such as shares."""
 
 
 @in_one_line
@@ -145,44 +142,11 @@ def draw_predicted_against_actual(
     actual, predicted = np.asarray(y_test, dtype=np.float64), np.asarray(predicted_test, dtype=np.float64)
     rmse = float(np.sqrt(np.mean((actual - predicted) ** 2)))
     title = f"Predicted {words.target} misses actual {words.target} by {write_number(rmse)} (RMSE, test rows)"
-    figure, (axes,) = make_axes(4.5, title)
     if len(actual) > n_points:
         chosen = np.random.default_rng(random_state).choice(len(actual), n_points, replace=False)
         actual, predicted = actual[chosen], predicted[chosen]
-    low, high = _find_limits(words, actual, predicted)
-    cells = _draw_cells(axes, (actual, predicted), (low, high))
-    axes.plot([low, high], [low, high], color=RED, linewidth=1.6, label="predicted = actual")
-    axes.set_aspect("equal")
-    for axis in (axes.xaxis, axes.yaxis):
-        write_ticks(axis, max(abs(low), abs(high)))
-    label_axes(axes, words.with_unit(f"actual {words.target}"), words.with_unit(f"predicted {words.target}"))
-    axes.legend(fontsize=9, loc="upper left")
-    bar = figure.colorbar(cells, ax=axes, shrink=0.85, format="{x:g}")
-    bar.set_label("test rows in a cell (count, log scale)", fontsize=10)
-    bar.ax.tick_params(labelsize=9.5)
-    return figure
-
-
-def _find_limits(words: Words, *values: FloatArray) -> tuple[float, float]:
-    """Return the ends of an axis for targets: those of a score from 0 to 1 stay there."""
-    low, high = min(part.min() for part in values), max(part.max() for part in values)
-    if words.unit == UNIT_INTERVAL:
-        low, high = min(low, 0.0), max(high, 1.0)
-    return (low, high) if low < high else (low - 0.5, high + 0.5)
-
-
-def _draw_cells(axes: Axes, points: tuple[FloatArray, FloatArray], limits: tuple[float, float]) -> PolyCollection:
-    """Draw counts in hexagonal cells, light for one row and dark for many, on a log scale up to 10 or more."""
-    colors = import_extra("matplotlib.colors", extra="report")
-    shades = colors.ListedColormap(SHADES)
-    cells = axes.hexbin(
-        *points, gridsize=40, mincnt=1, norm=colors.LogNorm(vmin=1), cmap=shades, extent=(*limits, *limits)
-    )
-    cells.set_clim(1, max(10.0, float(np.asarray(cells.get_array(), dtype=np.float64).max())))
-    counts = np.asarray(cells.get_array(), dtype=np.int64)
-    near = (" and ".join(map(write_number, place)) for place in np.asarray(cells.get_offsets()).tolist())
-    say_values(cells, (f"{count:,} near {place}" for count, place in zip(counts, near, strict=True)))
-    return cells
+    names = (f"actual {words.target}", f"predicted {words.target}")
+    return draw_pairs(title, (actual, predicted), names, words=words, of="test rows")
 
 
 def _count_bins(n_rows: int) -> int:
@@ -341,7 +305,7 @@ def draw_target_distribution(y_train: ArrayLike, y_test: ArrayLike, *, words: Wo
     mean, spread = (write_number(float(value)) for value in (everything.mean(), everything.std()))
     title = f"Spread of {words.target} over {len(everything):,} {words.row}s: mean {mean}, sd {spread}"
     figure, (axes,) = make_axes(3.4, title)
-    low, high = _find_limits(words, everything)
+    low, high = find_limits(words, everything)
     edges = np.linspace(low, high, _count_bins(len(test)) + 1)
     shares = [100 * np.histogram(values, edges)[0] / len(values) for values in (everything, train, test)]
     axes.stairs(shares[0], edges, fill=True, color=LINES, label=f"all rows ({len(everything):,})")
