@@ -115,7 +115,7 @@ def audit_table(X: Any, model: NeighborsModel, *, spoil: float = 0.05, random_st
     rows.columns = [schema.target, *(f"{word}_{schema.target}" for word in ("neighbors", "misfit", "value"))]
     listed = pd.concat([part.reset_index(drop=True) for part in (numbers, named, rows) if part.shape[1]], axis=1)
     spoilt, swapped = _swap_targets(kept, schema.target, spoil, random_state)
-    order = _audit(swapped, model)[1].index if len(spoilt) else []
+    order = _audit(swapped, model)[1].index if len(spoilt) else np.empty(0, dtype=np.int64)
     return Audit(listed, np.flatnonzero(np.isin(order, spoilt)), fitted)
 
 

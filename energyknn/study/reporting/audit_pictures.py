@@ -81,17 +81,17 @@ def draw_disagreements(rows: pd.DataFrame, *, words: Words) -> Figure:
     """
     own, said = (rows.iloc[:, place].astype(str) for place in (-4, -3))
     counts = pd.crosstab(own, said)
-    labels = counts.index.union(counts.columns)
+    labels = sorted({*counts.index, *counts.columns})
     counts = counts.reindex(index=labels, columns=labels, fill_value=0)
     table = counts.to_numpy()
     wrong = table - np.diag(np.diag(table))
     title = f"{wrong.sum():,} of {len(rows):,} {words.row}s have another {words.target} than most of their neighbours"
     if wrong.any():
-        first, second = np.unravel_index(int(wrong.argmax()), wrong.shape)
+        first, second = divmod(int(wrong.argmax()), len(labels))
         title += f": most often {labels[first]} among {labels[second]}"
     shown = np.sort(np.argsort(-(wrong.sum(axis=0) + wrong.sum(axis=1)), kind="stable")[:_MOST_CLASSES])
     names = (f"own {words.target}", f"{words.target} of most neighbours")
-    return draw_matrix(title, table[np.ix_(shown, shown)], labels[shown], names, pair="{} among {}")
+    return draw_matrix(title, table[np.ix_(shown, shown)], [labels[place] for place in shown], names, pair="{} among {}")
 
 
 def draw_misfits(misfits: NDArray[np.float64], n_named: int, *, words: Words) -> Figure:
