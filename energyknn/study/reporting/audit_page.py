@@ -71,7 +71,7 @@ def render_audit(found: Audit, described: Mapping[str, Any], *, top: int, comman
         "n_rows": len(found.rows),
         "top": top,
         "n_most": _MOST,
-        "text_columns": choose_names(list(found.rows)),
+        "text_columns": choose_names(found.rows.columns.tolist()),
         "test": describe_test({"rows": found.n_spoilt, "found": found.n_found, "by_chance": found.chance}),
         "classifies": classifies,
         "command": command,

@@ -91,7 +91,8 @@ def draw_disagreements(rows: pd.DataFrame, *, words: Words) -> Figure:
         title += f": most often {labels[first]} among {labels[second]}"
     shown = np.sort(np.argsort(-(wrong.sum(axis=0) + wrong.sum(axis=1)), kind="stable")[:_MOST_CLASSES])
     names = (f"own {words.target}", f"{words.target} of most neighbours")
-    return draw_matrix(title, table[np.ix_(shown, shown)], [labels[place] for place in shown], names, pair="{} among {}")
+    table, labels = table[np.ix_(shown, shown)], [labels[place] for place in shown]
+    return draw_matrix(title, table, labels, names, pair="{} among {}")
 
 
 def draw_misfits(misfits: NDArray[np.float64], n_named: int, *, words: Words) -> Figure:
