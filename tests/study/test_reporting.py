@@ -470,12 +470,29 @@ def test_errors_are_drawn_for_each_model_and_group(with_beyond):
     assert bars["neighbours, learned"][1] == pytest.approx([0.2, *[0.1] * 11])
     assert bars["neighbours, learned"][2] == pytest.approx([0.01] * 12)
     assert errorbars(below)["neighbours, learned"][1][0] == pytest.approx(0.05)
-    assert "largest RMSE 0.2000, at 1910s" in " ".join(figure.get_suptitle().split())
+    title = " ".join(figure.get_suptitle().split())
+    assert title == "Largest RMSE of neighbours, learned: 0.2000 (1910s)"
+
+
+def make_point(n_train, rmse):
+    return {"n_train": n_train, "rmse": {"value": rmse, "low": rmse, "high": rmse}}
+
+
+def test_a_learning_curve_that_rises_says_so():
+    curve = {"one": [make_point(n, n / 1000) for n in (100, 200)]}
+    title = " ".join(draw_learning_curve(curve, words=ENERGY).get_suptitle().split())
+    assert title == "Twice the rows add 0.1000 to the RMSE of one"
+
+
+def test_a_unit_is_never_broken_between_lines():
+    figure = draw_learning_curve({"one": [make_point(9, 0.1)]}, words=ENERGY)
+    assert "(0\u00a0to\u00a01)" in figure.axes[0].get_ylabel()
 
 
 def test_the_learning_curve_says_what_the_last_doubling_brings(with_beyond):
     figure = draw_learning_curve(with_beyond["beyond_analyses"]["learning_curve"], words=ENERGY)
-    assert "takes 0.02000 off the RMSE" in " ".join(figure.get_suptitle().split())
+    title = " ".join(figure.get_suptitle().split())
+    assert title == "Twice the rows take 0.02000 off the RMSE of one"
     assert list(errorbars(figure.axes[0])["one"][0]) == [100, 200]
     assert figure.axes[0].get_xscale() == "log"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -71,7 +72,8 @@ def make_axes(height: float, title: str, *, heights: tuple[float, ...] = (1,)) -
 
 
 def label_axes(axes: Axes, x: str, y: str, *, title: str = "") -> None:
-    """Name both axes, with their units, and perhaps the panel."""
+    """Name both axes, with their units, and perhaps the panel. A short unit is not broken between lines."""
+    x, y = (re.sub(r"\([^()]{,12}\)", lambda unit: unit[0].replace(" ", "\u00a0"), name) for name in (x, y))
     axes.set_xlabel(escape(textwrap.fill(x, 56)), fontsize=10)
     axes.set_ylabel(escape(y if "\n" in y else textwrap.fill(y, 30)), fontsize=10)
     if title:

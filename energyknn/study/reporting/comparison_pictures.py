@@ -123,7 +123,7 @@ def draw_errors(errors: Mapping[str, Sequence[GroupPart]], *, by: str, words: Wo
     """
     last = list(errors)[-1]
     worst = max(errors[last], key=lambda row: row["rmse"]["value"])
-    title = f"{last}: largest RMSE {write_number(worst['rmse']['value'])}, at {worst['group']}"
+    title = f"Largest RMSE of {last}: {write_number(worst['rmse']['value'])} ({worst['group']})"
     figure, (above, below) = make_axes(5.6, title, heights=(1.2, 1))
     groups = list(dict.fromkeys(row["group"] for rows in errors.values() for row in rows))
     places = {
@@ -162,7 +162,8 @@ def draw_learning_curve(curves: Mapping[str, Sequence[CurvePart]], *, words: Wor
     """
     name = min(curves, key=lambda model: curves[model][-1]["rmse"]["value"])
     *_, before, last = (point["rmse"]["value"] for point in (curves[name][0], *curves[name]))
-    title = f"{name}: the last doubling of rows takes {write_number(before - last)} off the RMSE"
+    change = f"take {write_number(before - last)} off" if last <= before else f"add {write_number(last - before)} to"
+    title = f"Twice the rows {change} the RMSE of {name}"
     figure, (axes,) = make_axes(4.2, title)
     sizes = {model: [point["n_train"] for point in points] for model, points in curves.items()}
     _plot_each(axes, {model: (sizes[model], [point["rmse"] for point in points]) for model, points in curves.items()})
