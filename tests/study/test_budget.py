@@ -108,7 +108,7 @@ def test_a_plan_keeps_to_its_budget_and_says_what_it_takes_away(data, models, bu
     for name, settings in plan.models.items():
         own = models[name].get_params()
         assert (name in plan.reduced) == any(own[key] != value for key, value in settings.items()), name
-    assert ("cv RMSE" in plan.reduced) == (plan.n_folds < 4)
+    assert ("RMSE over folds" in plan.reduced) == (plan.n_folds < 4)
 
 
 def test_a_larger_budget_never_takes_a_model_away(data, models):

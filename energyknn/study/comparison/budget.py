@@ -391,7 +391,7 @@ def _describe_sizes(data: Prepared, n_folds: int, n_tested: int) -> dict[str, st
     """Say where the models are scored on fewer folds or rows than there are."""
     n_test, words = len(data.y_test), {}
     if n_folds < len(data.folds):
-        words["cv RMSE"] = f"{n_folds} of {len(data.folds)} folds"
+        words["RMSE over folds"] = f"{n_folds} of {len(data.folds)} folds"
     if n_tested < n_test:
         words["test rows"] = f"{n_tested:,} of {n_test:,}, drawn at random"
     return words
