@@ -457,6 +457,64 @@ class NeighborsModel(BaseEstimator):
         check_is_fitted(self)
         return self.model_.predict_interval(as_table(X), coverage=coverage, latest_year=self.latest_year)
 
+    def predict_quantiles(self, X: Any, quantiles: ArrayLike) -> NDArray[np.float64]:
+        """Give quantiles of each raw row's target.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_rows, n_columns), array-like or path
+            Raw rows with the columns that predict.
+        quantiles : array-like of shape (n_quantiles,)
+            Shares of targets that lie below, each between 0 and 1.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_quantiles), float64
+            In the target's unit, see `IntervalRegressor.predict_quantiles`.
+
+        Raises
+        ------
+        NotFittedError
+            If the model has not been fitted.
+        DataFileError
+            If a column is missing, there is no row, or a value breaks a rule.
+        TypeError
+            If the target is a class, or there were too few rows for intervals.
+        ValueError
+            If a quantile is not between 0 and 1.
+        """
+        check_is_fitted(self)
+        return self.model_.predict_quantiles(as_table(X), quantiles, latest_year=self.latest_year)
+
+    def predict_cdf(self, X: Any, y: ArrayLike) -> NDArray[np.float64]:
+        """Give the probability that each raw row's target is at most some value.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_rows, n_columns), array-like or path
+            Raw rows with the columns that predict.
+        y : float or array-like of shape (n_rows,) or (n_rows, n_values)
+            Values, in the target's unit. An array of shape (1, n_values) holds several for all.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,) or (n_rows, n_values), float64
+            Probabilities, see `IntervalRegressor.predict_cdf`.
+
+        Raises
+        ------
+        NotFittedError
+            If the model has not been fitted.
+        DataFileError
+            If a column is missing, there is no row, or a value breaks a rule.
+        TypeError
+            If the target is a class, or there were too few rows for intervals.
+        ValueError
+            If `y` has another number of rows.
+        """
+        check_is_fitted(self)
+        return self.model_.predict_cdf(as_table(X), y, latest_year=self.latest_year)
+
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Give each raw row the probability of each class.
 
@@ -486,7 +544,14 @@ class NeighborsModel(BaseEstimator):
         encoded = self.model_.encode(self.model_.check(as_table(X), latest_year=self.latest_year))
         return np.asarray(self.model_.estimator.predict_proba(encoded), dtype=np.float64)
 
-    def tabulate(self, X: Any, *, coverage: float | None = None) -> pd.DataFrame:
+    def tabulate(
+        self,
+        X: Any,
+        *,
+        coverage: float | None = None,
+        quantiles: Sequence[float] = (),
+        at_most: Sequence[float] = (),
+    ) -> pd.DataFrame:
         """Predict raw rows, and lay the predictions out beside the rows' text columns.
 
         Parameters
@@ -495,11 +560,15 @@ class NeighborsModel(BaseEstimator):
             Raw rows with the columns that predict.
         coverage : float or None, default=None
             Share of targets that intervals cover. None takes the model's own.
+        quantiles : sequence of float, default=()
+            Shares of targets, each between 0 and 1. Each gets a column of the value that they lie below.
+        at_most : sequence of float, default=()
+            Values, in the target's unit. Each gets a column of the probability that the target is at most that.
 
         Returns
         -------
-        DataFrame of shape (n_rows, n_texts + 1 to 3)
-            Text columns, the prediction, and its interval or its probability.
+        DataFrame of shape (n_rows, n_texts + 1 or more)
+            Text columns, the prediction, and its interval or its probability, then the columns that were asked for.
 
         Raises
         ------
@@ -509,7 +578,8 @@ class NeighborsModel(BaseEstimator):
             If a column is missing, there is no row, or a value breaks a rule.
         """
         check_is_fitted(self)
-        return tabulate_predictions(self.model_, as_table(X), coverage=coverage, latest_year=self.latest_year)
+        asked: dict[str, Any] = {"coverage": coverage, "quantiles": quantiles, "at_most": at_most}
+        return tabulate_predictions(self.model_, as_table(X), **asked, latest_year=self.latest_year)
 
     def explain(self, X: Any, *, n_neighbors: int | None = None) -> Explanation:
         """Find the training rows that count most in each prediction, and the columns that make them near.

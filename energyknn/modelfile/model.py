@@ -6,7 +6,7 @@ import hashlib
 import math
 import platform
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -306,14 +306,77 @@ class Model:
         ValueError
             If `coverage` is not between 0 and 1.
         """
-        return self._ask_intervals(self.encode(self.check(raw, latest_year=latest_year)), coverage)
+        X = self.encode(self.check(raw, latest_year=latest_year))
+        return self._require_intervals().predict_interval(X, coverage=coverage)
 
-    def _ask_intervals(self, X: pd.DataFrame, coverage: float | None) -> Intervals:
-        """Give encoded rows intervals, if the model has them."""
+    def predict_quantiles(
+        self, raw: pd.DataFrame, quantiles: ArrayLike, *, latest_year: int | None = None
+    ) -> NDArray[np.float64]:
+        """Give quantiles of each raw row's target.
+
+        Parameters
+        ----------
+        raw : DataFrame of shape (n_rows, n_columns)
+            Raw rows with the columns of `input_schema`.
+        quantiles : array-like of shape (n_quantiles,)
+            Shares of targets that lie below, each between 0 and 1.
+        latest_year : int or None, default=None
+            Last calendar year that a year column may hold. None sets no limit.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_quantiles), float64
+            In the target's unit, see `IntervalRegressor.predict_quantiles`.
+
+        Raises
+        ------
+        DataFileError
+            If a column is missing, there is no row, or a value breaks a rule.
+        TypeError
+            If the model was fitted without intervals.
+        ValueError
+            If a quantile is not between 0 and 1.
+        """
+        X = self.encode(self.check(raw, latest_year=latest_year))
+        return self._require_intervals().predict_quantiles(X, quantiles)
+
+    def predict_cdf(self, raw: pd.DataFrame, y: ArrayLike, *, latest_year: int | None = None) -> NDArray[np.float64]:
+        """Give the probability that each raw row's target is at most some value.
+
+        Parameters
+        ----------
+        raw : DataFrame of shape (n_rows, n_columns)
+            Raw rows with the columns of `input_schema`.
+        y : float or array-like of shape (n_rows,) or (n_rows, n_values)
+            Values, in the target's unit. An array of shape (1, n_values) holds several for all.
+        latest_year : int or None, default=None
+            Last calendar year that a year column may hold. None sets no limit.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,) or (n_rows, n_values), float64
+            Probabilities, see `IntervalRegressor.predict_cdf`.
+
+        Raises
+        ------
+        DataFileError
+            If a column is missing, there is no row, or a value breaks a rule.
+        TypeError
+            If the model was fitted without intervals.
+        ValueError
+            If `y` has another number of rows.
+        """
+        return self._require_intervals().predict_cdf(self.encode(self.check(raw, latest_year=latest_year)), y)
+
+    def _require_intervals(self) -> IntervalRegressor:
+        """Return the estimator, if it has intervals."""
+        if self.schema.classifies:
+            message = f"{self.schema.target!r} is a class. It has probabilities, and no intervals or quantiles."
+            raise UnsupportedError(message)
         if not isinstance(self.estimator, IntervalRegressor):
             message = "The model was fitted without intervals. Fit an IntervalRegressor, as `energyknn fit` does."
             raise UnsupportedError(message)
-        return self.estimator.predict_interval(X, coverage=coverage)
+        return self.estimator
 
     def explain(
         self, raw: pd.DataFrame, *, n_neighbors: int | None = None, latest_year: int | None = None
@@ -710,6 +773,8 @@ def tabulate_predictions(
     raw: pd.DataFrame,
     *,
     coverage: float | None = None,
+    quantiles: Sequence[float] = (),
+    at_most: Sequence[float] = (),
     latest_year: int | None = None,
     source: str = "table",
 ) -> pd.DataFrame:
@@ -723,6 +788,10 @@ def tabulate_predictions(
         Raw rows with the columns of `model.input_schema`.
     coverage : float or None, default=None
         Share of targets that intervals should cover. None takes the coverage that the model was fitted with.
+    quantiles : sequence of float, default=()
+        Shares of targets, each between 0 and 1. Each gets a column of the value that they lie below.
+    at_most : sequence of float, default=()
+        Values, in the target's unit. Each gets a column of the probability that the target is at most that.
     latest_year : int or None, default=None
         Last calendar year that a year column may hold. None sets no limit.
     source : str, default="table"
@@ -730,18 +799,19 @@ def tabulate_predictions(
 
     Returns
     -------
-    DataFrame of shape (n_rows, n_texts + 1 or n_texts + 3)
+    DataFrame of shape (n_rows, n_texts + 1 or more)
         The text columns of `raw`, then ``predicted_`` with the target's name, in the target's unit. If the model has
-        intervals, ``lower_`` and ``upper_`` follow; where the target is a class, ``probability_`` does.
+        intervals, ``lower_`` and ``upper_`` follow; where the target is a class, ``probability_`` does. The columns of
+        `quantiles` and `at_most` are called as ``quantile_0.9_price`` and ``at_most_300000_price``.
 
     Raises
     ------
     DataFileError
         If a column is missing, there is no row, or a value breaks a rule.
     TypeError
-        If `coverage` is given for a model without intervals.
+        If `coverage`, `quantiles` or `at_most` is given for a model without intervals.
     ValueError
-        If `coverage` is not between 0 and 1.
+        If `coverage` or a quantile is not between 0 and 1.
 
     See Also
     --------
@@ -762,8 +832,14 @@ def tabulate_predictions(
     if model.schema.classifies:
         columns[f"probability_{target}"] = model.estimator.predict_proba(X).max(axis=1)
     if coverage is not None or isinstance(model.estimator, IntervalRegressor):
-        lower, upper = model._ask_intervals(X, coverage)
+        lower, upper = model._require_intervals().predict_interval(X, coverage=coverage)
         columns |= {f"lower_{target}": lower, f"upper_{target}": upper}
+    if len(quantiles):
+        found = model._require_intervals().predict_quantiles(X, quantiles)
+        columns |= {f"quantile_{name:g}_{target}": found[:, place] for place, name in enumerate(quantiles)}
+    if len(at_most):
+        found = model._require_intervals().predict_cdf(X, np.asarray(at_most, dtype=np.float64)[np.newaxis])
+        columns |= {f"at_most_{name:.12g}_{target}": found[:, place] for place, name in enumerate(at_most)}
     return table[[name for name in model.schema.texts if name in table]].assign(**columns)
 
 

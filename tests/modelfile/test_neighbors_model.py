@@ -195,7 +195,7 @@ def test_classes_have_probabilities():
     np.testing.assert_allclose(model.predict_proba(frame.head(4)).sum(axis=1), 1)
     assert model.predict(frame.head(1)).tolist() == ["setosa"]
     assert model.score(frame) > 0.9
-    with pytest.raises(TypeError, match="without intervals"):
+    with pytest.raises(TypeError, match="'species' is a class. It has probabilities"):
         model.predict_interval(frame)
     assert set(model.tabulate_neighbors(frame.head(2))["species"]) == {"setosa"}
     assert model.quality_.describe().endswith("of the classes are right on 150 rows left out")
@@ -253,6 +253,18 @@ def test_other_estimators_get_intervals_too_and_the_best_of_a_search_is_kept(hom
     search.save(tmp_path / "m")
     own = NeighborsModel("price", estimator=IntervalRegressor(KNNRegressor(3), coverage=0.5)).fit(homes)
     assert own.model_.estimator.coverage == 0.5
+
+
+def test_raw_rows_have_quantiles_and_probabilities():
+    homes = make_homes(empty=0)
+    model = NeighborsModel("price", effort="quick").fit(homes)
+    new = homes.head(5)
+    low, high = model.predict_quantiles(new, [0.05, 0.95]).T
+    below = model.predict_cdf(new, np.array([[low[0], high[0]]]))
+    assert below[0] == pytest.approx([0.05, 0.95], abs=0.01)
+    table = model.tabulate(new, quantiles=[0.05], at_most=[300_000])
+    np.testing.assert_array_equal(table["quantile_0.05_price"], low)
+    np.testing.assert_array_equal(table["at_most_300000_price"], model.predict_cdf(new, 300_000))
 
 
 def test_a_table_with_few_rows_has_no_intervals():

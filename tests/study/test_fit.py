@@ -7,6 +7,7 @@ import json
 import shlex
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_homes import make_homes
 from sklearn.model_selection import KFold, cross_val_predict
@@ -183,3 +184,29 @@ def test_fit_reads_standard_input(capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
     assert run("fit", "--data", "-", "--target", "price", "--n-neighbors", 3) == 0
     assert "fitted on 400 rows" in capsys.readouterr().out
+
+
+def make_visits(n_patients=60, n_visits=5):
+    """Make visits whose pressure is the patient's own, so that only other visits of the same one predict it."""
+    random = np.random.default_rng(0)
+    patient = np.repeat(np.arange(n_patients), n_visits)
+    own = random.normal(size=n_patients)[patient]
+    traits = np.round(random.normal(size=n_patients), 3)[patient] + random.normal(0, 1e-3, len(patient))
+    return pd.DataFrame({"patient": patient, "trait": traits, "pressure": own})
+
+
+@pytest.mark.parametrize("named", [(), ("--ignore", "patient"), ("--numbers", "trait")])
+def test_groups_stay_on_one_side_and_predict_nothing(folder, capsys, named):
+    make_visits().to_csv(folder / "visits.csv", index=False)
+    asked = ("fit", "--data", "visits.csv", "--target", "pressure", "--n-neighbors", 3)
+    assert read_json(capsys, *asked, *named)["held_out"]["r2"] > 0.8
+    held = read_json(capsys, *asked, *named, "--groups", "patient")["held_out"]
+    assert held["r2"] < 0.3
+    schema = load_model("model.safetensors").schema
+    assert (schema.numbers, schema.categories, schema.years) == (("trait",), (), ())
+
+
+def test_groups_that_are_not_there_are_refused_in_a_line(folder, capsys):
+    assert run("fit", "--data", "homes.csv", *HOMES, "--groups", "owner") == 2
+    assert "owner" in capsys.readouterr().err.splitlines()[-1]
+    assert not (folder / "model.safetensors").exists()

@@ -486,3 +486,47 @@ def test_what_cannot_be_fitted_ends_in_one_line(folder, capsys, options, message
     assert message in captured.err
     assert captured.err.count("\n") == 1
     assert not (folder / "m").exists()
+
+
+def test_quantiles_and_probabilities_stand_beside_the_predictions(folder, capsys):
+    model, data = fit(folder), folder / "new.csv"
+    capsys.readouterr()
+    asked = ("--quantiles", "0.05,0.5,0.95", "--at-most", "0.25,1", "--coverage", "0.9")
+    assert run("predict", "--model", model, "--data", data, *asked) == 0
+    printed = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    shares = ("quantile_0.05", "quantile_0.5", "quantile_0.95", "at_most_0.25", "at_most_1")
+    assert printed.columns.tolist()[-5:] == [f"{share}_energy" for share in shares]
+    low, middle, high, some, sure = (printed[f"{share}_energy"] for share in shares)
+    assert ((low <= middle) & (middle <= high)).all()
+    loaded, new = load_model(model), make_tracks(20, seed=1)
+    np.testing.assert_array_equal(loaded.predict_quantiles(new, [0.05, 0.5, 0.95])[:, 1], middle)
+    np.testing.assert_array_equal(loaded.predict_cdf(new, 0.25), some)
+    assert some.between(0, 1).all()
+    assert (sure == 1).all()  # the bound of the scores
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--quantiles", "0.1;0.5"], "--quantiles is '0.1;0.5'. Give a number, or several with commas"),
+        (["--quantiles", "1.5"], "A quantile is 1.5"),
+        (["--at-most", "nan"], "--at-most is 'nan'. Give a number, or several with commas"),
+    ],
+)
+def test_quantiles_and_values_that_are_none_are_refused(folder, capsys, options, said):
+    model = fit(folder)
+    capsys.readouterr()
+    assert run("predict", "--model", model, "--data", folder / "new.csv", *options) == 2
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert printed.out == ""
+
+
+def test_classes_have_no_quantiles(tmp_path, capsys):
+    table = pd.DataFrame({"size": np.arange(80.0), "kind": np.where(np.arange(80) < 40, "small", "large")})
+    table.to_csv(tmp_path / "kinds.csv", index=False)
+    data = ("--data", tmp_path / "kinds.csv")
+    assert run("fit", *data, "--target", "kind", "--effort", "quick", "--out", tmp_path / "m.safetensors") == 0
+    capsys.readouterr()
+    assert run("predict", *data, "--model", tmp_path / "m.safetensors", "--quantiles", "0.5") == 2
+    assert "'kind' is a class. It has probabilities" in capsys.readouterr().err

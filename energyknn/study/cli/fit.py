@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from energyknn.study.cli import options as shared
 from energyknn.study.cli.parser import Parser
 from energyknn.study.cli.showing import open_console, write_json, write_note
+from energyknn.study.column_choices import ROLES
 from energyknn.study.notebook import MICRO_BEST
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
     shared.add_option(command, "--n-neighbors", "K", "plain neighbours, and how many", type=int, shown="tuned")
     text = "range of the target, such as 0:1 or 0: for no end. Predictions and intervals are cut off there"
     shared.add_option(command, "--bounds", "LOW:HIGH", text, type=parse_bounds, shown=None)
+    text = (
+        "column of groups, such as patients, which predicts nothing: rows of one group stay on one side wherever the "
+        "model is tuned, calibrated or measured"
+    )
+    shared.add_option(command, "--groups", "NAME", text, shown=None)
     text = "do not calibrate intervals, which needs at least 9 rows; a learned model calibrates on a fifth of them"
     command.add_argument("--no-intervals", action="store_true", help=text)
     shared.add_json(command)
@@ -83,6 +89,8 @@ def run(options: argparse.Namespace) -> None:
     if options.data is None:
         message = "--data FILE is missing: name the file to fit on"
         raise shared.UserError(message)
+    if options.groups is not None:
+        _keep_groups(options)
     with shared.take_data(options):
         dataset = shared.read_data(options)
     if tuned is not None and tuned["data"]["sha256"] not in (None, dataset.sha256):
@@ -99,7 +107,7 @@ def run(options: argparse.Namespace) -> None:
         verbose=int(not options.quiet),
         **{"schema": dataset.schema, **plan},
     )
-    model.fit(dataset.table, source=Path(dataset.path).name, source_sha256=dataset.sha256)
+    model.fit(dataset.table, groups=options.groups, source=Path(dataset.path).name, source_sha256=dataset.sha256)
     model.save(options.out)
     results = {
         "model": str(options.out),
@@ -114,6 +122,13 @@ def run(options: argparse.Namespace) -> None:
         write_json(results)
     else:
         _show(results)
+
+
+def _keep_groups(options: argparse.Namespace) -> None:
+    """Let the column of groups name rows, so that it is read and predicts nothing, unless it is asked to predict."""
+    options.ignore = [name for name in options.ignore if name != options.groups]
+    if not any(options.groups in getattr(options, option) for option in ROLES.values()):
+        options.texts = [*options.texts, options.groups]
 
 
 def _plan(options: argparse.Namespace, schema: Schema) -> dict[str, Any]:

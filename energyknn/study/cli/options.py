@@ -302,7 +302,10 @@ def parse_duration(text: str) -> float | None:
 def parse_numbers(text: str, kind: type[Any], *, name: str) -> list[Any]:
     """Read numbers with commas between them."""
     try:
-        return [kind(part) for part in text.split(",")]
+        numbers = [kind(part) for part in text.split(",")]
     except ValueError:
+        numbers = [math.nan]
+    if not all(map(math.isfinite, numbers)):
         message = f"--{name} is {text!r}. Give a number, or several with commas"
-        raise UserError(message) from None
+        raise UserError(message)
+    return numbers

@@ -24,6 +24,7 @@ DESCRIPTION = (
 EXAMPLES = (
     "energyknn predict --model energy.safetensors --data new.csv --out predicted.csv",
     "energyknn predict --model energy.safetensors --data new.csv --why 3",
+    "energyknn predict --model energy.safetensors --data new.csv --quantiles 0.1,0.5,0.9",
     "energyknn predict --model energy.safetensors --data - < new.csv",
 )
 
@@ -36,6 +37,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
     shared.add_table_out(command, "CSV to stdout")
     text = "share of targets that the intervals cover"
     shared.add_option(command, "--coverage", "C", text, type=float, shown="that of the model, 0.9 as a rule")
+    text = "shares of targets, such as 0.1,0.5,0.9: adds a column for each, the value that they lie below"
+    shared.add_option(command, "--quantiles", "SHARES", text, shown="none")
+    text = "values, such as 300000: adds a column for each, how likely the target is at most that"
+    shared.add_option(command, "--at-most", "VALUES", text, shown="none")
     text = "instead of CSV, show the N training rows that count most in a prediction, and where they differ from it"
     shared.add_option(command, "--why", "N", text, type=int, nargs="?", const=_USUAL, shown="5, or all there are")
     shared.add_json(command, "print one JSON object with every prediction instead of CSV")
@@ -69,9 +74,11 @@ def _predict(model: Any, options: argparse.Namespace) -> tuple[Any, Reasons | No
     if options.why is not None and len(content.table) > _MOST_EXPLAINED:
         message = f"--why explains up to {_MOST_EXPLAINED} rows, and the file has {len(content.table)}. Give it fewer"
         raise shared.UserError(message)
-    predictions = tabulate_predictions(
-        model, content.table, coverage=options.coverage, latest_year=latest_year, source=options.data.name
-    )
+    asked: dict[str, Any] = {"coverage": options.coverage}
+    for name in ("quantiles", "at_most"):
+        if (text := getattr(options, name)) is not None:
+            asked[name] = shared.parse_numbers(text, float, name=name.replace("_", "-"))
+    predictions = tabulate_predictions(model, content.table, **asked, latest_year=latest_year, source=options.data.name)
     for note in content.notes:
         write_note(options, note)
     if not any(name in predictions for name in schema.texts):
@@ -171,7 +178,7 @@ def _print_reasons(model: Any, predictions: Any, found: Reasons) -> None:
     from energyknn.study.reporting.reasons import describe_values, describe_weights, tabulate_reasons
 
     console, target = open_console(), model.schema.target
-    names = [name for name in predictions if name not in _name_results(target)]
+    names = list(predictions)[: list(predictions).index(f"predicted_{target}")]
     for query, prediction in enumerate(predictions.to_dict(orient="records")):
         reasons = _list_reasons(model, found.explanation, query)
         console.print(_title(prediction, _choose_names(names), target), style="bold")
@@ -181,11 +188,6 @@ def _print_reasons(model: Any, predictions: Any, found: Reasons) -> None:
         for line in describe_weights(reasons, extrapolated=bool(found.explanation.extrapolated[query])):
             console.print(line)
         console.print()
-
-
-def _name_results(target: str) -> list[str]:
-    """Name the columns that a prediction may have."""
-    return [f"{word}_{target}" for word in ("predicted", "lower", "upper", "probability")]
 
 
 def _choose_names(names: list[str]) -> list[str]:
