@@ -256,7 +256,7 @@ def test_other_estimators_get_intervals_too_and_the_best_of_a_search_is_kept(hom
 
 
 def test_raw_rows_have_quantiles_and_probabilities():
-    homes = make_homes(empty=0)
+    homes = make_homes(400)
     model = NeighborsModel("price", effort="quick").fit(homes)
     new = homes.head(5)
     low, high = model.predict_quantiles(new, [0.05, 0.95]).T
