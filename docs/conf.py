@@ -38,6 +38,7 @@ exclude_patterns = ["_build", "gallery", "generated/gallery/sg_execution_times.r
 default_role = "py:name"
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = f"energyknn {release}"
 html_static_path = ["_static"]
 html_css_files = ["notebook.css"]
@@ -142,8 +143,8 @@ def generate_pages(_: Sphinx) -> None:
         stale.unlink()
     for path, page in pages.items():
         write_if_new(path, page.encode())
-    for stale in (GENERATED / "gallery").glob("plot_*.rst"):
-        if not (FOLDER / "gallery" / stale.name).with_suffix(".py").exists():
+    for stale in (GENERATED / "gallery").rglob("plot_*.rst"):
+        if not (FOLDER / stale.relative_to(GENERATED)).with_suffix(".py").exists():
             stale.unlink()
     text, charts = render_page(RUN, "full.json")
     write_if_new(GENERATED / "results.md", text.encode())

@@ -12,7 +12,7 @@ import pytest
 pyplot = pytest.importorskip("matplotlib.pyplot")
 
 GALLERY = Path(__file__).parents[2] / "docs" / "gallery"
-EXAMPLES = sorted(GALLERY.glob("plot_*.py"))
+EXAMPLES = sorted(GALLERY.glob("*/plot_*.py"))
 
 
 @pytest.fixture
