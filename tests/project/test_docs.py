@@ -311,6 +311,11 @@ def test_the_reference_names_every_public_name():
     assert {name for name in PUBLIC if not name.startswith("study.")} <= named
 
 
+def test_the_page_that_helps_to_choose_leads_to_every_task():
+    chosen = set(re.findall(r"\]\((how_to/\w+\.md)", (DOCS / "which_part.md").read_text(encoding="utf-8")))
+    assert chosen == {f"how_to/{page.name}" for page in (DOCS / "how_to").glob("*.md")}
+
+
 def test_the_page_on_citing_names_this_release():
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     version = re.search(r'^version = "(.*)"$', project, flags=re.MULTILINE)
