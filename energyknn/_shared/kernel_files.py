@@ -7,12 +7,8 @@ Cache files are pickles, which run code when they are read. So they are kept whe
 from __future__ import annotations
 
 import logging
-import os
 import stat
-import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -20,24 +16,12 @@ from typing import Any
 
 from numba.core import caching
 
+from energyknn._shared.kernel_folders import find_private_folder, make_private_folder, require_own
+from energyknn._shared.machine_code import require_compiling
+
 _SEAL = sha256().digest_size
 _STEPS = Path(__file__).parents[1] / "neighbors" / "engines" / "blocked"
-_THREAD = threading.local()
 _LOG = logging.getLogger(__name__)
-
-
-class KernelsMissingError(Exception):
-    """A kernel is not on disk, and was not to be compiled."""
-
-
-@contextmanager
-def loading_only() -> Iterator[None]:
-    """Let this thread load kernels and compile none: a kernel that is not on disk raises `KernelsMissingError`."""
-    _THREAD.loads_only = True
-    try:
-        yield
-    finally:
-        _THREAD.loads_only = False
 
 
 class _UserFolder(caching.UserWideCacheLocator):
@@ -49,7 +33,7 @@ class _UserFolder(caching.UserWideCacheLocator):
             message = "There is no home."
             raise FileNotFoundError(message)
         super().ensure_cache_path()
-        _require_own(folder, kept_from=stat.S_IWOTH)
+        require_own(folder, kept_from=stat.S_IWOTH)
 
 
 class _PrivateFolder(caching.InTreeCacheLocator):
@@ -61,41 +45,8 @@ class _PrivateFolder(caching.InTreeCacheLocator):
         self._cache_path = str(self._private / self.get_suitable_cache_subpath(py_file))
 
     def ensure_cache_path(self) -> None:
-        _require_safe(self._private.parent)
-        with suppress(FileExistsError):
-            self._private.mkdir(mode=0o700)
-        _require_own(self._private, kept_from=stat.S_IRWXG | stat.S_IRWXO)
+        make_private_folder()
         super().ensure_cache_path()
-
-
-def find_private_folder() -> Path:
-    """Return the folder for a user who can write neither the package nor a home."""
-    with suppress(FileNotFoundError):
-        return Path(tempfile.gettempdir()) / f"energyknn-{_find_user()}"
-    return Path(os.devnull) / "nowhere"
-
-
-def _find_user() -> int | None:
-    """Return the number of the user, where files have owners."""
-    return os.geteuid() if hasattr(os, "geteuid") else None
-
-
-def _require_own(folder: str | Path, *, kept_from: int) -> None:
-    """Require a folder, not a link to one, that belongs to this user and that others can use no more than allowed."""
-    found = os.lstat(folder)
-    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == _find_user() and not found.st_mode & kept_from
-    if _find_user() is not None and not is_ours:
-        message = f"{folder} is open to others"
-        raise PermissionError(message)
-
-
-def _require_safe(folder: Path) -> None:
-    """Require a folder in which no other user can replace what is there."""
-    found = folder.stat()
-    is_shared = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not found.st_mode & stat.S_ISVTX
-    if _find_user() is not None and (is_shared or found.st_uid not in (0, _find_user())):
-        message = f"others can replace what is in {folder}"
-        raise PermissionError(message)
 
 
 class _Kernel(caching.CompileResultCacheImpl):
@@ -202,8 +153,7 @@ class KernelCache(caching.FunctionCache):
             else:
                 if found is not None:
                     return found
-        if getattr(_THREAD, "loads_only", False):
-            raise KernelsMissingError
+        require_compiling()
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:

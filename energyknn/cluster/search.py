@@ -170,7 +170,7 @@ def _make_plan(search: Search, engine: Engine, n_shards: int, block_rows: int | 
     blocks: list[Any] = [slice(start, start + block_rows) for start in range(0, n_query, block_rows)]
     suited = choose_engine(count_gain(-(-n_train // n_shards), n_query, search.X_train.shape[1]), 0, is_ready=False)
     if suited == "blocked" and len(blocks) > 1:  # whatever the engine: the units of a journal are the same for all
-        from energyknn.neighbors.engines.blocked.engine import order_queries  # loads Numba
+        from energyknn.neighbors.engines.blocked.engine import order_queries
 
         order = order_queries(search.X_query, group_rows=block_rows, n_threads=search.n_threads)
         blocks = [order[block] for block in blocks]

@@ -18,7 +18,7 @@ def share_index(search: Search) -> NeighborIndex:
     Its `X_train` are the rows in the order of its blocks, so that they go into the object store once. A search still
     returns the numbers that the rows had before. How far the queries lie apart sets the scale of the index.
     """
-    from energyknn.neighbors.engines.blocked.engine import build_tree  # loads Numba
+    from energyknn.neighbors.engines.blocked.engine import build_tree
 
     tree = build_tree(search)
     return NeighborIndex(tree.rows, search.p, "blocked", tree)

@@ -241,7 +241,7 @@ def _value_block(
 @cache
 def _load_kernel() -> Any:
     """Load the compiled loop from disk, or compile it."""
-    from energyknn._shared.compiling import load_or_compile
+    from energyknn._shared.kernel_loading import load_or_compile
     from energyknn.inspection._values_kernel import value_ranks as kernel
 
     def warm_up() -> None:

@@ -157,7 +157,7 @@ def _unpack(packed: _Packed, like: RowMap) -> RowMap:
 @cache
 def _load_kernels() -> Any:
     """Load the compiled loops of a step from disk, or compile them."""
-    from energyknn._shared.compiling import load_or_compile
+    from energyknn._shared.kernel_loading import load_or_compile
     from energyknn.learning import kernels
 
     load_or_compile(

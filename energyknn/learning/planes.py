@@ -85,7 +85,7 @@ def weigh_locally(
 @cache
 def _load_kernel() -> Any:
     """Load the compiled loop from disk, or compile it."""
-    from energyknn._shared.compiling import load_or_compile
+    from energyknn._shared.kernel_loading import load_or_compile
     from energyknn.learning.kernels import weigh_slice
 
     rows, near = np.zeros((2, 1)), np.array([[1], [0]])

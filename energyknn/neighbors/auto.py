@@ -11,7 +11,7 @@ from energyknn.neighbors.engines import Engine, find_entry, load_engine
 if TYPE_CHECKING:
     from energyknn._shared.aside import Compilation
 
-WORTH_LOADING = 1 << 34
+WORTH_LOADING = 1 << 32
 _WORTH_COMPILING = 1 << 40
 _MOST_FEATURES = 64  # the blocked engine gains nothing on further columns where boxes rule nothing out
 
@@ -108,9 +108,9 @@ def choose_engine(work: int, work_before: int, *, is_ready: bool, price: int = W
         The work that engines which compile nothing have done in this process.
     is_ready : bool
         Whether this process has used the blocked engine before.
-    price : int, default=2³⁴
-        The work that the blocked engine must be worth: about 0.4 s of one core. Loading Numba and the compiled kernels
-        takes as long. To compile them here takes half a minute, or 2⁴⁰.
+    price : int, default=2³²
+        The work that the blocked engine must be worth: about 0.1 s of one core. Loading the compiled kernels takes as
+        long. To compile them here takes half a minute, or 2⁴⁰.
 
     Returns
     -------

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from energyknn._shared.compiling import compile_kernel, compile_step, load_or_compile
+from energyknn._shared.compiling import compile_kernel, compile_step
+from energyknn._shared.kernel_loading import load_or_compile
 from energyknn.neighbors.engines.blocked.engine import order_queries
 from energyknn.neighbors.engines.blocked.selection import comes_first
 

@@ -20,7 +20,7 @@ from energyknn.neighbors.engines import ENGINES, Engine, brute, find_entry, load
 from energyknn.neighbors.metrics import METRICS
 
 if TYPE_CHECKING:
-    from energyknn.neighbors.engines.blocked.tree import Tree
+    from energyknn.neighbors.engines.blocked.layout import Tree
 
 _WORTH_THREADS = 1 << 28  # work as `count_work` counts it; less takes a few milliseconds
 

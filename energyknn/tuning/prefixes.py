@@ -168,7 +168,7 @@ def _average_together(
 @cache
 def _load_kernels():  # type: ignore[no-untyped-def]
     """Load the compiled loop from disk, or compile it."""
-    from energyknn._shared.compiling import load_or_compile
+    from energyknn._shared.kernel_loading import load_or_compile
     from energyknn.tuning._prefix_kernels import average_prefixes as kernel
 
     def warm_up() -> None:

@@ -169,8 +169,8 @@ auto.HISTORY.price = auto.WORTH_LOADING = 1 << 22  # of the 2²³ that the searc
 X = np.random.default_rng(0).normal(size=(450, 3))
 found, expected = search_neighbors(X, None, 4), search_neighbors(X, None, 4, engine="brute")
 assert found.indices.tobytes() == expected.indices.tobytes()
-from energyknn.neighbors.engines.blocked.search import search_batches
-print(json.dumps([auto.HISTORY.is_ready, len(search_batches.overloads)]))
+from energyknn.neighbors.engines.blocked.engine import _search_batches
+print(json.dumps([auto.HISTORY.is_ready, len(_search_batches._entries)]))
 """
 
 

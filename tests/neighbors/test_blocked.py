@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from energyknn.neighbors import build_index, search_neighbors
 from energyknn.neighbors.engines.blocked import engine as blocked
 from energyknn.neighbors.engines.blocked.engine import build_tree, search_tree
-from energyknn.neighbors.engines.blocked.search import search_batches
 from energyknn.neighbors.search import plan_search
 
 SETTINGS = settings(max_examples=60)
@@ -160,9 +159,9 @@ def test_an_index_answers_as_a_search_does_and_survives_pickling():
 def test_read_only_rows_are_searched_without_another_compilation():
     rows = np.random.default_rng(8).normal(size=(300, 3))
     rows.flags.writeable = False
-    before = len(search_batches.signatures)
+    before = len(blocked._search_batches._entries)
     assert_same_bits(search_neighbors(rows, None, 3, engine="blocked"), search_neighbors(rows, None, 3, engine="brute"))
-    assert len(search_batches.signatures) == before
+    assert len(blocked._search_batches._entries) == before
 
 
 def test_groups_are_found_from_the_data_whatever_their_values():

@@ -16,7 +16,7 @@ from children import run_python
 from numba.core import caching
 
 from energyknn._shared import kernel_files
-from energyknn._shared.compiling import find_folder, load_or_compile, try_loading
+from energyknn._shared.kernel_loading import find_folder, load_or_compile, try_loading
 from energyknn._shared.turns import taking_turns
 
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")

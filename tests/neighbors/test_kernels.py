@@ -16,23 +16,33 @@ from numba import njit
 from numba.core.cpu import CPUTargetOptions
 
 from energyknn._shared import compiling
+from energyknn.neighbors.engines.blocked import layout, selection, tiles_llvm, tiles_numpy
 from energyknn.neighbors.engines.blocked import search as kernels
-from energyknn.neighbors.engines.blocked import tiles_llvm, tiles_numpy
 from energyknn.neighbors.engines.blocked.engine import build_tree
-from energyknn.neighbors.engines.blocked.selection import keep_nearest, push, sift_down, sort_found
 from energyknn.neighbors.engines.blocked.tile_shape import LANES, TILE_QUERIES, TILE_ROWS
 from energyknn.neighbors.search import plan_search
 
 SETTINGS = settings(max_examples=60)
+
+
+def make_callable(step):
+    """Let Python call a step, which only loops call."""
+    return njit(error_model="numpy")(step.py_func) if compiling.IS_COMPILED else step
+
+
+keep_nearest, push = make_callable(selection.keep_nearest), make_callable(selection.push)
+sift_down, sort_found = make_callable(selection.sift_down), make_callable(selection.sort_found)
+_load_batch, localise = make_callable(kernels._load_batch), make_callable(kernels.localise)
+measure_row = make_callable(kernels.measure_row)
 compiled = pytest.mark.skipif(not compiling.IS_COMPILED, reason="vector instructions need the compiler")
 
 
 def test_constants_fit_one_another():
-    assert kernels.UNIT % TILE_QUERIES == 0
-    assert kernels.BATCH == kernels.N_UNITS * kernels.UNIT
+    assert layout.UNIT % TILE_QUERIES == 0
+    assert layout.BATCH == layout.N_UNITS * layout.UNIT
     assert TILE_ROWS % LANES == 0
     assert TILE_ROWS <= 64, "a mask has 64 bits"
-    assert kernels.PARTS == LANES, "the boxes of all parts fill a vector"
+    assert layout.PARTS == LANES, "the boxes of all parts fill a vector"
 
 
 @SETTINGS
@@ -161,26 +171,26 @@ def test_screened_measures_lie_within_the_margin(seed, p, scale, offset, n_featu
     """|screened - exact| <= margin, a box's bound exceeds no measure by more, for a unit of 64 queries at a block."""
     random = np.random.default_rng(seed)
     train = (random.normal(size=(60, n_features)) + offset) * scale
-    query = (random.normal(size=(kernels.UNIT, n_features)) * random.choice([0.1, 1.0, 30.0]) + offset) * scale
+    query = (random.normal(size=(layout.UNIT, n_features)) * random.choice([0.1, 1.0, 30.0]) + offset) * scale
     train[:, random.random(n_features) >= varying] = offset * scale
     search = plan_search(train, query, 1, p=p, n_jobs=1)
     tree = build_tree(search)
-    queries, local = kernels._reserve_queries(tree), kernels._reserve_local(tree)
-    found, rules = kernels._reserve_found(tree, 1), kernels._set_rules(tree, 1)
-    batches = kernels.Batches(query, np.arange(kernels.UNIT), np.array([0, kernels.UNIT]), np.empty(0, dtype=np.int64))
-    kernels._load_batch(batches, 0, kernels.UNIT, 1, queries, found)
-    kernels.localise(tree, 0, queries, 0, p, local)
+    queries, local = layout.reserve_queries(tree), layout.reserve_local(tree)
+    found, rules = layout.reserve_found(tree, 1), layout.set_rules(tree, 1)
+    batches = layout.Batches(query, np.arange(layout.UNIT), np.array([0, layout.UNIT]), np.empty(0, dtype=np.int64))
+    _load_batch(batches, 0, layout.UNIT, 1, queries, found)
+    localise(tree, 0, queries, 0, p, local)
     margins = rules.unit_error * (local.sizes.astype(float) + float(tree.radii[0])) + rules.tiny
     n_varying = int(tree.n_varying[0])
     sums, masks = np.empty(TILE_QUERIES * TILE_ROWS, np.float32), np.empty(TILE_QUERIES, np.uint64)
-    limits, shares = np.full(kernels.UNIT, np.inf, dtype=np.float32), local.shares.reshape(-1)
+    limits, shares = np.full(layout.UNIT, np.inf, dtype=np.float32), local.shares.reshape(-1)
     tiles, starts = tree.tiles, tree.starts.reshape(-1)
-    for tile in range(0, kernels.UNIT, TILE_QUERIES):
-        fill_compiled(p, tiles, starts, shares, tile, kernels.UNIT, n_varying, limits, sums, masks)
+    for tile in range(0, layout.UNIT, TILE_QUERIES):
+        fill_compiled(p, tiles, starts, shares, tile, layout.UNIT, n_varying, limits, sums, masks)
         screened = sums.reshape(TILE_QUERIES, TILE_ROWS)[:, : len(train)].astype(float)
         for inner in range(TILE_QUERIES):
             number = tile + inner
-            exact = [kernels.measure_row(query, number, tree.rows, place, p) for place in range(len(train))]
+            exact = [measure_row(query, number, tree.rows, place, p) for place in range(len(train))]
             exact = np.array(exact) * tree.scale * (tree.scale if p == 2 else 1.0)
             assert (np.abs(screened[inner] + local.bases[number] - exact) <= margins[number]).all()
             assert local.bounds[number] - margins[number] <= exact.min()
@@ -193,7 +203,7 @@ def test_steps_compile_where_numba_does_not_know_the_private_option(monkeypatch)
     with pytest.raises(KeyError, match="_nrt"):
         njit(_nrt=False)(lambda values: values[0])(np.ones(2))
     step = runpy.run_path(compiling.__file__)["compile_step"](lambda values: values[0])
-    assert step(np.ones(2)) == 1.0
+    assert njit(lambda values: step(values))(np.ones(2)) == 1.0
 
 
 WITHOUT_COMPILER = """
@@ -224,12 +234,12 @@ def test_without_the_compiler_the_engine_gives_the_same_bits():
 
 NEEDED = """
 import numpy as np
-from energyknn.neighbors.engines.blocked import engine, ordering, search
+from energyknn._shared.machine_code import Kernel
+from energyknn.neighbors.engines.blocked import engine
 from energyknn.neighbors.search import search_neighbors
 engine.try_loading_kernels() or engine.search_three_rows()
 def count():
-    return [len(kernel.overloads) for module in (ordering, engine, search) for kernel in vars(module).values()
-            if hasattr(kernel, "overloads")]
+    return [len(kernel._entries) for kernel in vars(engine).values() if isinstance(kernel, Kernel)]
 before = count()
 random = np.random.default_rng(0)
 rows = np.c_[random.normal(size=(1500, 3)), random.integers(0, 2, (1500, 2))]
@@ -250,9 +260,9 @@ def test_a_search_compiles_nothing_that_was_not_compiled_before_it():
 
 ORDER = """
 import numpy as np
-from energyknn.neighbors.engines.blocked import engine, search
+from energyknn.neighbors.engines.blocked import engine
 engine.order_queries(np.arange(6.0).reshape(-1, 1), group_rows=2, n_threads=1)
-print(len(search.search_batches.overloads))
+print(len(engine._search_batches._entries))
 """
 
 

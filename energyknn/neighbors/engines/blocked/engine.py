@@ -10,7 +10,7 @@ their boxes, and stops at the first block that is farther than its worst k-th ne
 rows are screened in float32, and rows that may be among the k nearest, whatever the rounding, are kept. The contract's
 distance decides among those.
 
-DESIGN.md, beside this file, draws the arrays and proves the margins. Importing this module loads Numba.
+DESIGN.md, beside this file, draws the arrays and proves the margins. Numba is loaded when a kernel must be compiled.
 """
 
 from __future__ import annotations
@@ -22,22 +22,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energyknn._shared.aside import Compilation
-from energyknn._shared.compiling import compile_aside, load_or_compile, try_loading
+from energyknn._shared.kernel_loading import compile_aside, load_or_compile, try_loading
+from energyknn._shared.machine_code import Kernel
 from energyknn._shared.threads import run_slices
 from energyknn.neighbors.contract import Neighbors, Search, empty_neighbors
-from energyknn.neighbors.engines.blocked.ordering import code_column, join_patterns, sort_segments, split_pieces
-from energyknn.neighbors.engines.blocked.search import BATCH, Batches, search_batches
-from energyknn.neighbors.engines.blocked.tile_shape import TILE_QUERIES, TILE_ROWS
-from energyknn.neighbors.engines.blocked.tree import (
+from energyknn.neighbors.engines.blocked.layout import (
+    BATCH,
     PARTS,
     SUPER,
+    Batches,
     Tree,
-    bound_blocks,
     check_block_rows,
-    copy_rows,
-    fill_blocks,
+    reserve_found,
+    reserve_frontier,
+    reserve_local,
+    reserve_pace,
+    reserve_queries,
+    set_rules,
 )
+from energyknn.neighbors.engines.blocked.tile_shape import TILE_QUERIES, TILE_ROWS
 
+_ROOM = __name__.rpartition(".")[0]
+_code_column = Kernel(f"{_ROOM}.ordering", "code_column")
+_join_patterns = Kernel(f"{_ROOM}.ordering", "join_patterns")
+_split_pieces = Kernel(f"{_ROOM}.ordering", "split_pieces")
+_copy_rows = Kernel(f"{_ROOM}.tree", "copy_rows")
+_bound_blocks = Kernel(f"{_ROOM}.tree", "bound_blocks")
+_fill_blocks = Kernel(f"{_ROOM}.tree", "fill_blocks")
+_search_batches = Kernel(f"{_ROOM}.search", "search_batches")
+
+_FEW = 32  # a column with more distinct values does not group rows; codes are uint8, so at most 255
+_DEEPEST = 128  # more splits than rows can be halved
 _BLOCK_ROWS = 4 * TILE_ROWS
 _MANY_ROWS = 1 << 19  # training rows; from here on blocks are twice as large
 _FEWEST_GROUPED = 1024  # rows; fewer are not grouped, as there is little to rule out
@@ -153,13 +168,13 @@ _WHAT = "the blocked engine: about half a minute"
 @cache
 def _warm_up() -> None:
     """Load the kernels from disk, or compile them."""
-    load_or_compile(search_batches, search_three_rows, what=_WHAT)
+    load_or_compile(_search_batches, search_three_rows, what=_WHAT)
 
 
 @cache
 def _warm_up_ordering() -> None:
     """Load the kernels that put rows in order from disk, or compile them."""
-    load_or_compile(split_pieces, _order_three_rows, what="the order of rows: some seconds")
+    load_or_compile(_split_pieces, _order_three_rows, what="the order of rows: some seconds")
 
 
 def try_loading_kernels() -> bool:
@@ -169,7 +184,7 @@ def try_loading_kernels() -> bool:
 
 def compile_kernels_aside() -> Compilation | None:
     """Let another process compile the kernels; return None if it cannot."""
-    return compile_aside(search_batches, __name__, search_three_rows.__name__, what=_WHAT)
+    return compile_aside(_search_batches, __name__, search_three_rows.__name__, what=_WHAT)
 
 
 def search_three_rows() -> None:
@@ -182,7 +197,7 @@ def search_three_rows() -> None:
 def _order_three_rows() -> NDArray[np.float64]:
     """Call every kernel that puts rows in order; return the rows."""
     rows, codes = np.array([[0.0], [1.0], [3.0]]), np.empty(3, dtype=np.uint8)
-    join_patterns(np.zeros(3, dtype=np.int64), 1, codes, code_column(rows, 0, codes), 3)
+    _join(np.zeros(3, dtype=np.int64), 1, codes, _code_column(rows, 0, codes, np.empty(_FEW)), 3)
     _order_rows(rows, leaf=1, n_threads=1)
     return rows
 
@@ -195,10 +210,13 @@ def _arrange(search: Search, block_rows: int) -> Tree:
     order = _order_rows(given, leaf=block_rows, n_threads=n_threads, inner_leaf=inner_leaf)
     rows = np.empty_like(given)
     pieces = _cut(len(rows), _SLICE_VALUES // rows.shape[1])
-    run_slices(lambda part: copy_rows(given, order.numbers, *part, rows), pieces, n_threads=n_threads)
+    run_slices(lambda part: _copy_rows(given, order.numbers, *part, rows), pieces, n_threads=n_threads)
     tree = _allocate_tree(rows, order, search, block_rows)
     slices = _cut_blocks(tree)
-    run_slices(lambda part: bound_blocks(tree, *part), slices, n_threads=n_threads)
+    boxes = (rows.shape[1],)
+    run_slices(lambda part: _bound_blocks(tree, *part, np.empty(boxes), np.empty(boxes)), slices, n_threads=n_threads)
+    for block in np.flatnonzero(tree.n_varying == 0):  # all rows are equal, so the first must have the smallest number
+        tree.numbers[slice(*tree.edges[block : block + 2])].sort()
     tree.super_low[0], tree.super_high[0] = tree.low.min(axis=2).T, tree.high.max(axis=2).T
     np.cumsum(tree.n_varying * block_rows, out=tree.tile_edges[1:])
     return _fill_tiles(tree, n_threads=n_threads)
@@ -215,7 +233,9 @@ def _fill_tiles(tree: Tree, *, n_threads: int) -> Tree:
         starts=np.empty_like(tree.starts),
         radii=np.empty_like(tree.radii),
     )
-    run_slices(lambda part: fill_blocks(filled, *part), _cut_blocks(tree), n_threads=n_threads)
+    run_slices(
+        lambda part: _fill_blocks(filled, *part, np.empty(tree.starts.shape[1])), _cut_blocks(tree), n_threads=n_threads
+    )
     return filled
 
 
@@ -223,12 +243,13 @@ def _search(tree: Tree, search: Search) -> Neighbors:
     """Search a tree."""
     if search.reach * tree.scale > _LARGEST_REACH:
         tree = _fill_tiles(tree._replace(scale=_choose_scale(search.reach)), n_threads=search.n_threads)
-    batches = _make_batches(search)
+    batches, rules = _make_batches(search), set_rules(tree, search.n_neighbors)
     neighbors = empty_neighbors(search)
     n_batches = len(batches.edges) - 1
 
     def find(part: tuple[int, int]) -> None:
-        search_batches(tree, batches, *part, search.n_neighbors, *neighbors)
+        room = reserve_queries(tree), reserve_found(tree, search.n_neighbors), reserve_frontier(tree)
+        _search_batches(tree, batches, *part, rules, *room, reserve_local(tree), reserve_pace(), *neighbors)
 
     run_slices(find, _cut(n_batches, _choose_step(search, n_batches)), n_threads=search.n_threads)
     return neighbors
@@ -288,13 +309,13 @@ def _order_rows(rows: NDArray[np.float64], *, leaf: int, n_threads: int, inner_l
 
         def split(part: tuple[int, int]) -> None:
             first, stop = part
-            inner_edges[first] = split_pieces(rows, numbers, keys, edges[first : stop + 1], leaf, leaf)[1:]
+            inner_edges[first] = _split(rows, numbers, keys, edges[first : stop + 1], leaf, leaf)[1:]
 
         n_pieces = len(edges) - 1
         run_slices(split, _cut(n_pieces, n_pieces // (8 * n_threads)), n_threads=n_threads)
         return np.concatenate([edges[:1], *(inner_edges[first] for first in sorted(inner_edges))])
 
-    edges = split_all(split_pieces(rows, numbers, keys, edges, piece, leaf), leaf)
+    edges = split_all(_split(rows, numbers, keys, edges, piece, leaf), leaf)
     if inner_leaf is not None:
         split_all(edges, inner_leaf)
     return _Order(numbers, edges)
@@ -313,7 +334,7 @@ def _group_rows(rows: NDArray[np.float64], *, n_threads: int) -> tuple[NDArray[n
 
     def code(column: int) -> None:
         found = np.empty(n_rows, dtype=np.uint8)
-        n_codes = code_column(rows, column, found)
+        n_codes = _code_column(rows, column, found, np.empty(_FEW))
         if n_codes > 1:
             codes[column] = n_codes, found
 
@@ -321,9 +342,40 @@ def _group_rows(rows: NDArray[np.float64], *, n_threads: int) -> tuple[NDArray[n
         run_slices(code, range(n_features), n_threads=n_threads)
     for column in sorted(codes):
         n_codes, found = codes[column]
-        n_labels = join_patterns(labels, n_labels, found, n_codes, most) or n_labels
-    order, edges = sort_segments(labels, n_labels, _SMALLEST_GROUP)
-    return order, edges
+        n_labels = _join(labels, n_labels, found, n_codes, most) or n_labels
+    return _sort_segments(labels, n_labels)
+
+
+def _join(labels: NDArray[np.int64], n_labels: int, codes: NDArray[np.uint8], n_codes: int, most: int) -> int:
+    """Relabel rows by the pairs of label and code that occur; return how many, or 0 if more than `most`."""
+    return _join_patterns(labels, codes, n_codes, np.full(n_labels * n_codes, -1, dtype=np.int64), most)
+
+
+def _sort_segments(labels: NDArray[np.int64], n_labels: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Order rows by label, those of rare labels together at the end; return the order and the segments' edges."""
+    counts = np.bincount(labels, minlength=n_labels)
+    is_large = counts >= _SMALLEST_GROUP
+    n_large = np.count_nonzero(is_large)
+    places = np.where(is_large, np.cumsum(is_large) - 1, n_large)
+    kind = np.uint16 if n_large < 1 << 16 else np.int64  # NumPy sorts short integers without comparing them
+    order = np.argsort(places.astype(kind)[labels], kind="stable") if n_labels > 1 else np.arange(len(labels))
+    sizes = [*counts[is_large], counts[~is_large].sum()]
+    return order, np.append(0, np.cumsum([size for size in sizes if size])).astype(np.int64)
+
+
+def _split(
+    rows: NDArray[np.float64],
+    order: NDArray[np.int64],
+    keys: NDArray[np.float64],
+    edges: NDArray[np.int64],
+    largest: int,
+    leaf: int,
+) -> NDArray[np.int64]:
+    """Split pieces of an order, in place; return the new edges."""
+    new_edges = np.empty((edges[-1] - edges[0]) // leaf + len(edges) + 1, dtype=np.int64)
+    pending, sums = np.empty((_DEEPEST, 2), dtype=np.int64), np.empty((2, rows.shape[1]))
+    n_edges = _split_pieces(rows, order, keys, edges, largest, leaf, pending, *sums, new_edges)
+    return new_edges[:n_edges]
 
 
 def _allocate_tree(rows: NDArray[np.float64], order: _Order, search: Search, block_rows: int) -> Tree:
@@ -354,5 +406,5 @@ def _allocate_tree(rows: NDArray[np.float64], order: _Order, search: Search, blo
 
 
 def _require_plain(value: Any) -> Any:
-    """Copy an array that is read-only or not aligned, as joblib's memory maps are: it would have kernels compiled."""
-    return np.require(value, requirements=["C", "A", "W"]) if isinstance(value, np.ndarray) else value
+    """Copy an array that is not aligned, as joblib's memory maps are."""
+    return np.require(value, requirements=["C", "A"]) if isinstance(value, np.ndarray) else value

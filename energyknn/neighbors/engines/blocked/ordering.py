@@ -3,20 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from energyknn._shared.compiling import compile_step
 
-import numpy as np
-
-from energyknn._shared.compiling import compile_kernel
-
-_FEW = 32  # a column with more distinct values does not group rows; codes are uint8, so at most 255
 _SAMPLE = 128  # rows whose variance decides which column to split
 
 
-@compile_kernel
-def code_column(rows, column, codes):
-    """Code the values of a column 0, 1, ...; return how many there are, or 0 if more than _FEW."""
-    values = np.empty(_FEW)
+@compile_step
+def code_column(rows, column, codes, values):
+    """Code the values of a column 0, 1, ...; return how many there are, or 0 if there is no room for them."""
     n_values = 0
     last = 0
     for row in range(len(rows)):
@@ -26,7 +20,7 @@ def code_column(rows, column, codes):
             while last < n_values and values[last] != value:
                 last += 1
             if last == n_values:
-                if n_values == _FEW:
+                if n_values == len(values):
                     return 0
                 values[n_values] = value
                 n_values += 1
@@ -34,10 +28,12 @@ def code_column(rows, column, codes):
     return n_values
 
 
-@compile_kernel
-def join_patterns(labels, n_labels, codes, n_codes, most):
-    """Relabel rows by the pairs of label and code that occur, in place; return how many, or 0 if more than `most`."""
-    known = np.full(n_labels * n_codes, -1, dtype=np.int64)
+@compile_step
+def join_patterns(labels, codes, n_codes, known, most):
+    """Relabel rows by the pairs of label and code that occur, in place; return how many, or 0 if more than `most`.
+
+    `known` has -1 for each pair.
+    """
     n_joined = 0
     for row in range(len(labels)):
         pair = labels[row] * n_codes + codes[row]
@@ -51,40 +47,12 @@ def join_patterns(labels, n_labels, codes, n_codes, most):
     return n_joined
 
 
-@compile_kernel
-def sort_segments(labels, n_labels, smallest):
-    """Order rows by label, those of rare labels together at the end; return the order and the segments' edges."""
-    counts = np.bincount(labels, minlength=n_labels)
-    places = np.empty(n_labels, dtype=np.int64)
-    edges: Any = [np.int64(0)]
-    place = np.int64(0)
-    for label in range(n_labels):
-        if counts[label] >= smallest:
-            places[label] = place
-            place += counts[label]
-            edges.append(place)
-    rest = place
-    order = np.empty(len(labels), dtype=np.int64)
-    for row in range(len(labels)):
-        label = labels[row]
-        if counts[label] >= smallest:
-            order[places[label]] = row
-            places[label] += 1
-        else:
-            order[rest] = row
-            rest += 1
-    if place < len(labels):
-        edges.append(len(labels))
-    return order, np.array(edges)
-
-
-@compile_kernel
-def _choose_column(rows, order, start, stop):
+@compile_step
+def _choose_column(rows, order, start, stop, sums, squares):
     """Choose the column of largest variance in a sample of the rows; -1 if all rows are equal."""
     n_features = rows.shape[1]
     n_sampled = min(_SAMPLE, stop - start)
-    sums = np.zeros(n_features)
-    squares = np.zeros(n_features)
+    sums[:], squares[:] = 0.0, 0.0
     first = order[start]
     for sample in range(n_sampled):
         row = order[start + sample * (stop - start) // n_sampled]
@@ -108,7 +76,7 @@ def _choose_column(rows, order, start, stop):
     return -1
 
 
-@compile_kernel
+@compile_step
 def _part_at(keys, order, start, stop, middle):
     """Reorder keys[start:stop] and order alike, so that no key before `middle` exceeds one from `middle` on."""
     left, right = start, stop - 1
@@ -134,30 +102,32 @@ def _part_at(keys, order, start, stop, middle):
             return
 
 
-@compile_kernel
-def split_pieces(rows, order, keys, edges, largest, leaf):
-    """Split each piece of the order at medians until none has more than `largest` rows; return the new edges.
+@compile_step
+def split_pieces(rows, order, keys, edges, largest, leaf, pending, sums, squares, new_edges):
+    """Split each piece of the order at medians until none has more than `largest` rows; return how many new edges.
 
-    Every piece but the last of each piece given has a multiple of `leaf` rows. Rows that are all equal stay in
-    ascending order.
+    Every piece but the last of each piece given has a multiple of `leaf` rows. Rows that are all equal are split by
+    their numbers.
     """
-    out: Any = [edges[0]]
+    new_edges[0] = edges[0]
+    n_edges = 1
     for piece in range(len(edges) - 1):
-        pending = [(edges[piece], edges[piece + 1])]
-        while len(pending):
-            start, stop = pending.pop()
+        pending[0, 0], pending[0, 1] = edges[piece], edges[piece + 1]
+        n_pending = 1
+        while n_pending:
+            n_pending -= 1
+            start, stop = pending[n_pending, 0], pending[n_pending, 1]
             size = stop - start
             if size <= largest or size <= leaf:
-                out.append(stop)
+                new_edges[n_edges] = stop
+                n_edges += 1
                 continue
-            column = _choose_column(rows, order, start, stop)
+            column = _choose_column(rows, order, start, stop, sums, squares)
             middle = start + (size + 2 * leaf - 1) // (2 * leaf) * leaf
-            if column < 0:
-                order[start:stop].sort()
-            else:
-                for place in range(start, stop):
-                    keys[place] = rows[order[place], column]
-                _part_at(keys, order, start, stop, middle)
-            pending.append((middle, stop))
-            pending.append((start, middle))
-    return np.array(out)
+            for place in range(start, stop):
+                keys[place] = rows[order[place], column] if column >= 0 else float(order[place])
+            _part_at(keys, order, start, stop, middle)
+            pending[n_pending, 0], pending[n_pending, 1] = middle, stop
+            pending[n_pending + 1, 0], pending[n_pending + 1, 1] = start, middle
+            n_pending += 2
+    return n_edges

@@ -8,113 +8,21 @@ the tiles, which screen in float32, may fuse.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
-from energyknn._shared.compiling import compile_kernel, compile_step, inline_step
+from energyknn._shared.compiling import compile_step, inline_step
+from energyknn.neighbors.engines.blocked.layout import N_UNITS, PARTS, SUPER, UNIT
 from energyknn.neighbors.engines.blocked.selection import comes_first, keep_nearest, push, sift_down, sort_found
-from energyknn.neighbors.engines.blocked.tile_shape import LANES, TILE_QUERIES, TILE_ROWS
+from energyknn.neighbors.engines.blocked.tile_shape import TILE_QUERIES, TILE_ROWS
 from energyknn.neighbors.engines.blocked.tiles import count_trailing_zeros, fill_tile, find_near_parts
-from energyknn.neighbors.engines.blocked.tree import PARTS, SUPER, take_power
+from energyknn.neighbors.engines.blocked.tree import take_power
 
-UNIT = 16 * TILE_QUERIES  # queries that share a box
-N_UNITS = 2
-BATCH = N_UNITS * UNIT  # queries that visit blocks together
 _WORTH_BOUNDING = 8  # parts are bounded while that rules out at least one in 8; otherwise at every 8th visit
 _RECENT = 1024  # parts after which that share counts for half
 
 
-class Batches(NamedTuple):
-    """Queries in batches.
-
-    Attributes
-    ----------
-    rows : ndarray of shape (n_query, n_features), float64
-        The queries as given.
-    numbers : ndarray of shape (n_query,), int64
-        Their numbers in the order of the batches.
-    edges : ndarray of shape (n_batches + 1,), int64
-        The first place of each batch in that order; a batch has at most BATCH queries.
-    own : ndarray of shape (n_query,) or (0,), int64
-        The training row that each query, in that order, leaves out; empty if none does.
-    """
-
-    rows: NDArray[np.float64]
-    numbers: NDArray[np.int64]
-    edges: NDArray[np.int64]
-    own: NDArray[np.int64]
-
-
-class _Rules(NamedTuple):
-    """What holds for a whole search; DESIGN.md derives the margins."""
-
-    n_neighbors: int
-    p: int
-    unit_error: float  # the margin is this times the norms,
-    tiny: float  # plus this
-    shrink: float  # turns a measure of boxes, in the data's unit, into a scaled one that rounding cannot make too large
-
-
-class _Queries(NamedTuple):
-    """The queries of a batch in units, and how near a row must be to matter to each."""
-
-    values: NDArray[np.float64]  # (N_UNITS, n_features, UNIT), in the data's unit
-    low: NDArray[np.float64]  # (N_UNITS, n_features): the box of each unit
-    high: NDArray[np.float64]
-    limits: NDArray[np.float64]  # (BATCH,): a scaled bound of the k-th measure; -inf where there is no query
-    margins: NDArray[np.float64]  # (BATCH,): the largest margin of a value that was kept
-    reaches: NDArray[np.float64]  # (N_UNITS,): the largest limit of each unit
-
-
-class _Found(NamedTuple):
-    """The candidates of each query, and room to sort those of one query."""
-
-    values: NDArray[np.float32]  # (BATCH, room): the screened measure, scaled
-    places: NDArray[np.int64]  # (BATCH, room): the place among the tree's rows
-    counts: NDArray[np.int64]  # (BATCH,)
-    kth_measures: NDArray[np.float64]  # (BATCH,): where the k first are known for certain, the measure of the last,
-    kth_rows: NDArray[np.int64]  # (BATCH,): and its row number; -1 elsewhere
-    measures: NDArray[np.float64]  # (3, room): of one query: as found, sorted, and room for sorting
-    rows: NDArray[np.int64]  # (3, room): the row numbers that belong to them
-
-
-class _Frontier(NamedTuple):
-    """The heap of blocks and superblocks that wait to be visited."""
-
-    keys: NDArray[np.float64]  # (n_supers + n_blocks,): the least scaled measure from the batch
-    items: NDArray[np.int64]  # (n_supers + n_blocks,): the block, or -1 - superblock
-    bounds: NDArray[np.float64]  # (max(n_supers, SUPER),): of one unit
-    nearest: NDArray[np.float64]  # (max(n_supers, SUPER),): the smallest over the units
-    unit_bounds: NDArray[np.float64]  # (N_UNITS, n_blocks): of each unit, once a block's superblock is expanded
-
-
-class _Local(NamedTuple):
-    """A unit of queries as seen from a block's centre: scaled, float32."""
-
-    shares: NDArray[np.float32]  # (n_features + 1, UNIT): -2q (p = 2) or q (p = 1), a row for each column that varies
-    sizes: NDArray[np.float32]  # (UNIT,): the measure of the query from the centre
-    bounds: NDArray[np.float32]  # (UNIT,): the least measure in the block's box
-    outsides: NDArray[np.float32]  # (UNIT,): the measure in the columns that do not vary
-    bases: NDArray[np.float32]  # (UNIT,): what all rows of the block add to a tile's sum
-    slacks: NDArray[np.float64]  # (UNIT,): margin less base; a limit plus this is a threshold
-    thresholds: NDArray[np.float32]  # (UNIT,): a tile's sums below this may matter
-    allowed: NDArray[np.float32]  # (UNIT,): a part's box up to this far may matter, in the columns that vary
-    sums: NDArray[np.float32]  # (TILE_QUERIES * TILE_ROWS,)
-    masks: NDArray[np.uint64]  # (TILE_QUERIES,)
-
-
-class _Pace(NamedTuple):
-    """Counts that say whether it pays to bound the parts of a block; each is an array of one number."""
-
-    visits: NDArray[np.int64]
-    bounded: NDArray[np.int64]
-    ruled_out: NDArray[np.int64]
-
-
-@compile_kernel
-def search_batches(tree, batches, first, last, n_neighbors, distances, indices):
+@compile_step
+def search_batches(tree, batches, first, last, rules, queries, found, frontier, local, pace, distances, indices):
     """Find the neighbours of the queries of batches first to last - 1.
 
     Parameters
@@ -125,15 +33,13 @@ def search_batches(tree, batches, first, last, n_neighbors, distances, indices):
         Queries.
     first, last : int
         Which batches.
-    n_neighbors : int
-        k, at most the number of rows that a query may have as neighbours.
+    rules : Rules
+        What holds for the whole search.
+    queries, found, frontier, local, pace : Queries, Found, Frontier, Local, Pace
+        Room for one batch.
     distances, indices : ndarray of shape (n_query, k)
         Written at the numbers of the queries.
     """
-    rules = _set_rules(tree, n_neighbors)
-    queries, found = _reserve_queries(tree), _reserve_found(tree, n_neighbors)
-    frontier, local = _reserve_frontier(tree), _reserve_local(tree)
-    pace = _Pace(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
     for number in range(first, last):
         _search_batch(tree, batches, number, rules, queries, found, frontier, local, pace, distances, indices)
 
@@ -160,79 +66,6 @@ def _search_batch(tree, batches, number, rules, queries, found, frontier, local,
                 _screen_block(tree, item, batches, begin, unit, queries, rules, local, pace, found)
     for query in range(n_queries):
         _finish_query(tree, batches, begin + query, query, queries, rules, found, distances, indices)
-
-
-@compile_kernel
-def _set_rules(tree, n_neighbors):
-    """Derive the margins from the number of columns and the scale."""
-    n_features, p = tree.rows.shape[1], tree.p
-    unit_error = (5.0 * n_features + 32.0) * 2.0**-24
-    tiny = (n_features + 8.0) * 2.0**-120
-    shrink = (1.0 - (n_features + 8.0) * 2.0**-50) * tree.scale
-    if p == 2:
-        tiny += (n_features + 8.0) * (2.0**-1072 * tree.scale) * tree.scale
-        shrink *= tree.scale
-    return _Rules(n_neighbors, p, unit_error, tiny, shrink)
-
-
-@compile_kernel
-def _reserve_queries(tree):
-    """Reserve the arrays of a batch of queries."""
-    n_features = tree.rows.shape[1]
-    return _Queries(
-        np.empty((N_UNITS, n_features, UNIT)),
-        np.empty((N_UNITS, n_features)),
-        np.empty((N_UNITS, n_features)),
-        np.empty(BATCH),
-        np.empty(BATCH),
-        np.empty(N_UNITS),
-    )
-
-
-@compile_kernel
-def _reserve_found(tree, n_neighbors):
-    """Reserve room for candidates: k and more, and a tile's rows on top; a multiple of LANES."""
-    room = min(n_neighbors + n_neighbors // 2, len(tree.rows)) + 2 * TILE_ROWS
-    room = room // LANES * LANES
-    return _Found(
-        np.empty((BATCH, room), dtype=np.float32),
-        np.empty((BATCH, room), dtype=np.int64),
-        np.empty(BATCH, dtype=np.int64),
-        np.empty(BATCH),
-        np.empty(BATCH, dtype=np.int64),
-        np.empty((3, room)),
-        np.empty((3, room), dtype=np.int64),
-    )
-
-
-@compile_kernel
-def _reserve_frontier(tree):
-    """Reserve the heap and the bounds of a group of boxes."""
-    n_blocks, n_supers = len(tree.edges) - 1, tree.super_low.shape[2]
-    return _Frontier(
-        np.empty(n_supers + n_blocks),
-        np.empty(n_supers + n_blocks, dtype=np.int64),
-        np.empty(max(n_supers, SUPER)),
-        np.empty(max(n_supers, SUPER)),
-        np.empty((N_UNITS, n_blocks)),
-    )
-
-
-@compile_kernel
-def _reserve_local(tree):
-    """Reserve the arrays of a unit at a block."""
-    return _Local(
-        np.empty((tree.rows.shape[1] + 1, UNIT), dtype=np.float32),
-        np.empty(UNIT, dtype=np.float32),
-        np.empty(UNIT, dtype=np.float32),
-        np.empty(UNIT, dtype=np.float32),
-        np.empty(UNIT, dtype=np.float32),
-        np.empty(UNIT),
-        np.empty(UNIT, dtype=np.float32),
-        np.empty(UNIT, dtype=np.float32),
-        np.empty(TILE_QUERIES * TILE_ROWS, dtype=np.float32),
-        np.empty(TILE_QUERIES, dtype=np.uint64),
-    )
 
 
 @compile_step
@@ -328,8 +161,8 @@ def _screen_block(tree, block, batches, begin, unit, queries, rules, local, pace
     bounds_parts = n_varying > 0 and _pays_to_bound(pace)
     at_block = tree.tile_edges[block]
     at_boxes = at_block // tree.starts.shape[1] * PARTS
-    tiles, starts, part_low, part_high = tree.tiles, tree.starts.reshape(-1), tree.part_low, tree.part_high
-    shares, thresholds, allowed = local.shares.reshape(-1), local.thresholds, local.allowed
+    tiles, starts, part_low, part_high = tree.tiles, tree.starts, tree.part_low, tree.part_high
+    shares, thresholds, allowed = local.shares, local.thresholds, local.allowed
     sums, masks = local.sums, local.masks
     changed = False
     for tile in range(0, UNIT, TILE_QUERIES):
@@ -355,7 +188,7 @@ def _screen_block(tree, block, batches, begin, unit, queries, rules, local, pace
 
 @inline_step
 def localise(tree, block, queries, unit, p, local):
-    """Write a unit of queries relative to a block's centre: the first five arrays of `_Local`."""
+    """Write a unit of queries relative to a block's centre: the first five arrays of `Local`."""
     zero = np.float32(0.0)
     values, shares, sizes, bounds, outsides = queries.values, local.shares, local.sizes, local.bounds, local.outsides
     sizes[:], bounds[:], outsides[:] = zero, zero, zero

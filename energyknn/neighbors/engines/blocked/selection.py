@@ -61,7 +61,6 @@ def keep_nearest(values, places, query, n_found, n_neighbors, margin):
         high = max(high, values[query, at])
     for at in range(n_found, n_padded):
         values[query, at] = np.float32(np.inf)
-    flat = values.reshape(-1)
     start = query * values.shape[1]
     n_low, n_high = 0, n_found
     if n_neighbors == 1:
@@ -77,7 +76,7 @@ def keep_nearest(values, places, query, n_found, n_neighbors, margin):
             pivot = np.float32(low + 0.5 * (high - low))
             if pivot <= low or pivot >= high:
                 break
-        n_pivot = count_at_most(flat, start, n_padded, pivot)
+        n_pivot = count_at_most(values, start, n_padded, pivot)
         if n_pivot >= n_neighbors:
             high, n_high = pivot, n_pivot
         else:

@@ -17,9 +17,9 @@ def fill_tile(p, rows, at_row, starts, at_start, queries, at_query, stride, n_co
         1 adds |x - q| for each column, 2 adds x * q.
     rows : ndarray, float32, flat
         From `at_row` on, the 64 values of one column after those of the other.
-    starts : ndarray, float32, flat
+    starts : ndarray, float32, as if flat
         From `at_start` on, where the sum of each row begins: |x|² (p = 2) or 0, and infinity behind the last row.
-    queries : ndarray, float32, flat
+    queries : ndarray, float32, as if flat
         The four values of column c stand at `at_query` + c * `stride`; where p = 2 they are -2q.
     n_columns : int
         Columns that vary in the block.
@@ -31,10 +31,10 @@ def fill_tile(p, rows, at_row, starts, at_start, queries, at_query, stride, n_co
         Written: bit r of a query's mask is set if its sum for row r is below its limit.
     """
     tile = rows[at_row : at_row + n_columns * TILE_ROWS].reshape(n_columns, TILE_ROWS)
-    totals = np.tile(starts[at_start : at_start + TILE_ROWS], (TILE_QUERIES, 1))
+    totals = np.tile(starts.ravel()[at_start : at_start + TILE_ROWS], (TILE_QUERIES, 1))
     for column in range(n_columns):
         place = at_query + column * stride
-        shares = queries[place : place + TILE_QUERIES, np.newaxis]
+        shares = queries.ravel()[place : place + TILE_QUERIES, np.newaxis]
         totals += tile[column] * shares if p == 2 else np.abs(tile[column] - shares)
     sums[:] = totals.reshape(-1)
     below = totals < limits[at_query : at_query + TILE_QUERIES, np.newaxis]
@@ -61,7 +61,7 @@ def find_near_parts(p, low, high, at_box, queries, at_query, stride, n_columns, 
     totals = np.zeros((TILE_QUERIES, LANES), dtype=np.float32)
     for column in range(n_columns):
         place = at_query + column * stride
-        values = queries[place : place + TILE_QUERIES, np.newaxis] * np.float32(-0.5 if p == 2 else 1.0)
+        values = queries.ravel()[place : place + TILE_QUERIES, np.newaxis] * np.float32(-0.5 if p == 2 else 1.0)
         gaps = np.maximum(np.maximum(lows[column] - values, values - highs[column]), np.float32(0.0))
         totals += gaps * gaps if p == 2 else gaps
     near = totals <= limits[at_query : at_query + TILE_QUERIES, np.newaxis]
@@ -70,7 +70,7 @@ def find_near_parts(p, low, high, at_box, queries, at_query, stride, n_columns, 
 
 def count_at_most(values, start, n_values, limit):
     """Count how many of the `n_values` values from `start` on, a multiple of 16, do not exceed a limit."""
-    return int(np.count_nonzero(values[start : start + n_values] <= limit))
+    return int(np.count_nonzero(values.ravel()[start : start + n_values] <= limit))
 
 
 def count_trailing_zeros(mask):
