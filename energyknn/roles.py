@@ -236,6 +236,8 @@ def _list_asked(named: Mapping[Role | None, Sequence[str]], table: pd.DataFrame,
     several = sorted({name for name in listed if listed.count(name) > 1})
     if several:
         message = f"Columns with two roles: {', '.join(map(repr, several))}. Give each column one."
+        if target in several:
+            message = f"{target!r} is the column to predict, and has a role as well. Leave it out there."
         raise DataFileError(message)
     words = {
         "number": "a number",
@@ -324,6 +326,9 @@ class _Values:
 
 def _guess_target(values: _Values, target: str, classifies: bool | None) -> Guess:
     """Guess whether the target is a number or a class; refuse what is neither."""
+    if len(values.present) == 1:
+        message = f"One row has the target {target!r}. To learn from rows takes more: give some hundreds."
+        raise DataFileError(message)
     if values.n_distinct < 2 and values.is_hashable:
         what = f"always {_show(values.distinct[0])}" if values.n_distinct else "empty"
         message = f"The target {target!r} is {what}: there is nothing to predict. Name another column."
@@ -346,6 +351,10 @@ def _guess_target(values: _Values, target: str, classifies: bool | None) -> Gues
             f"The target {target!r} holds {n_classes} distinct texts in {n_rows} rows: neither numbers nor classes. "
             "Name another column."
         )
+        raise DataFileError(message)
+    if n_classes == n_rows or (numbers is not None and 2 * n_classes > n_rows):
+        hint = "It is a number: leave classifies=True out" if numbers is not None else "Name another column"
+        message = f"The target {target!r} would have {n_classes} classes in {n_rows} rows. {hint}."
         raise DataFileError(message)
     return Guess("label", f"the target: {n_classes} classes{values.describe_empty()}")
 
@@ -495,7 +504,7 @@ def _guess_identifier(values: _Values) -> Guess:
     if _are_few(values):
         return Guess("category", f"{values.n_distinct} identifiers, each in many rows: a category")
     if values.are_unique:
-        return Guess("text", "a different value in every row: an identifier, it names rows")
+        return Guess("text", "each row has another value: an identifier, it names rows")
     return Guess("text", f"{values.n_distinct} identifiers: they name rows")
 
 

@@ -250,9 +250,12 @@ def fold_groups(groups: ArrayLike, *, n_splits: int = 4) -> tuple[Split, ...]:
 def _check_folds(n_splits: int, most: int, what: str) -> None:
     """Require at least two folds, and no more than there is to share out."""
     if not 2 <= n_splits <= most:
-        message = (
-            f"{n_splits} folds are asked for, and there are {most} {what}. Give 2 folds or more, and at most as many."
+        rule = (
+            f"Give {'2' if most == 2 else f'2 to {most}'} folds."
+            if most >= 2
+            else f"Folds need 2 {what} or more: give other rows."
         )
+        message = f"{n_splits} folds are asked for, and there are {most} {what}. {rule}"
         raise ParameterError(message)
 
 

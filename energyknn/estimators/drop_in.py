@@ -67,8 +67,8 @@ def from_grid_search(search: Any) -> Any:
     kind = _SEARCHES.get(type(search))
     if kind is None:
         message = (
-            f"The search is a {type(search).__name__}. It must be a GridSearchCV or a RandomizedSearchCV itself, not "
-            "a subclass. Make one over the same estimator and parameters."
+            f"{type(search).__name__} is no search that is known. Give a GridSearchCV or a RandomizedSearchCV of "
+            "scikit-learn; a subclass may do something else."
         )
         raise TypeError(message)
     params = search.get_params(deep=False)

@@ -448,7 +448,9 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         try:
             column = _safe_indexing(np.asarray(X) if isinstance(X, list) else X, self.by, axis=1)
         except Exception:  # each library of frames has an error of its own
-            message = f"by is {self.by!r}, which X does not have. Name one of its columns, or give its position."
+            names = getattr(X, "columns", None)
+            has = f"{np.shape(X)[1]} columns" if names is None else ", ".join(map(repr, list(names)[:8]))
+            message = f"by is {self.by!r}. It must be one column of X, by its name or position, and X has {has}."
             raise ParameterError(message) from None
         return np.asarray(column, dtype=np.float64)
 

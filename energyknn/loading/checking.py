@@ -174,6 +174,10 @@ def _is_coded(column: Column) -> bool:
     return bool(column.levels) and all(isinstance(level, int) for level in column.levels)
 
 
+_NAME_CATEGORY = " (name a category by --categories)"
+"""What to do where most values are text."""
+
+
 def _find_problems(
     raw: pd.Series, values: pd.Series, column: Column, latest_year: int | None
 ) -> Iterator[tuple[str, str]]:
@@ -191,9 +195,10 @@ def _find_problems(
     elif column.levels:
         outside = ~values.isin([*column.levels, *column.unknown]).to_numpy() & ~absent & ~unreadable
     kind = "a date" if _holds_times(raw) else "text"
+    advice = _NAME_CATEGORY if kind == "text" and 2 * unreadable.sum() > len(values) else ""
     for broken, what in (
         (absent, _ABSENT),
-        (unreadable, f"{kind} where a number belongs"),
+        (unreadable, f"{kind} where a number belongs{advice}"),
         (infinite, "infinite"),
         (outside & ~infinite, rule),
     ):
@@ -212,7 +217,10 @@ def _outside_range(
     fractional = (numbers != np.floor(numbers)) if column.role == "year" else np.zeros(len(numbers), dtype=bool)
     with np.errstate(invalid="ignore"):
         broken = (numbers < low) | (numbers > high) | (fractional & np.isfinite(numbers))
-    return broken, f"outside {low:g} to {high:g}" + (" or no whole year" if fractional.any() else "")
+    ends = (
+        f"below {low:g}" if np.isinf(high) else f"above {high:g}" if np.isinf(low) else f"outside {low:g} to {high:g}"
+    )
+    return broken, ends + (" or no whole year" if fractional.any() else "")
 
 
 def _list_levels(column: Column) -> str:

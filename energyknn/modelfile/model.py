@@ -251,7 +251,9 @@ class Model:
                 f"Up to {_FARTHEST:g} times can be compared: correct them, or give the units of the model."
             )
             raise DataFileError(message)
-        for sign in list_signs(scaled[list(self.scale.columns)], self.rows[:, : len(self.scale.columns)], self.scale):
+        numbers = list(self.scale.columns)
+        years: dict[str, Any] = {"years": self.schema.years, "reference_year": self.reference_year}
+        for sign in list_signs(scaled[numbers], self.rows[:, : len(numbers)], self.scale, **years):
             warnings.warn(sign, stacklevel=3)
         return scaled
 

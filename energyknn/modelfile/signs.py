@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,9 @@ _DRIFT = 0.5  # standard deviations that a mean may differ from that of the trai
 _DRIFT_ERRORS = 4.0  # standard errors that it must differ by, so that a few rows do not drift by chance
 
 
-def list_signs(rows: pd.DataFrame, trained: NDArray[np.float64], scale: Scale) -> Iterator[str]:
+def list_signs(
+    rows: pd.DataFrame, trained: NDArray[np.float64], scale: Scale, *, years: Collection[str], reference_year: int
+) -> Iterator[str]:
     """Yield a sentence for each sign, which names all columns that show it.
 
     A column is in another unit if half of its values or more lie outside of the training rows. A row lies far outside
@@ -30,6 +32,10 @@ def list_signs(rows: pd.DataFrame, trained: NDArray[np.float64], scale: Scale) -
         Those of the training rows.
     scale : Scale
         Mean and standard deviation of each.
+    years : collection of str
+        Columns that hold ages, and years in the file.
+    reference_year : int
+        The year in which an age is 0.
     """
     if not len(scale.columns):
         return
@@ -40,7 +46,11 @@ def list_signs(rows: pd.DataFrame, trained: NDArray[np.float64], scale: Scale) -
     far = ((values < low - spread - slack) | (values > high + spread + slack)) & ~elsewhere
     shifts = np.nanmean(np.where(far, np.nan, values), axis=0)
     drifted = (np.abs(shifts) > max(_DRIFT, _DRIFT_ERRORS / np.sqrt(len(values)))) & (spread > 0) & ~elsewhere
-    names, ranges = [repr(name) for name in scale.columns], _describe_ranges(low, high, scale)
+    names = [repr(name) for name in scale.columns]
+    ages = np.isin(scale.columns, list(years))
+    ends = np.array([low, high]) * scale.sd + scale.mean
+    first, last = np.where(ages, reference_year - ends[::-1], ends)
+    ranges = [f"trained on {bottom:.8g} to {top:.8g}" for bottom, top in zip(first, last, strict=True)]
     if elsewhere.any():
         named = (
             f"{names[at]} in {outside[at]} of {len(values)} rows ({ranges[at]})" for at in np.flatnonzero(elsewhere)
@@ -57,14 +67,8 @@ def list_signs(rows: pd.DataFrame, trained: NDArray[np.float64], scale: Scale) -
             f"than their whole range: {', '.join(named)}. No training row is like them: check these values."
         )
     if drifted.any():
-        named = (f"{names[at]} by {shifts[at]:+.2g}" for at in np.flatnonzero(drifted))
+        named = (f"{names[at]} by {-shifts[at] if ages[at] else shifts[at]:+.2g}" for at in np.flatnonzero(drifted))
         yield (
             f"Means differ from those of the training rows, in standard deviations: {', '.join(named)}. Unless the "
-            "rows were chosen so, fit the model on newer ones."
+            "rows were chosen so, fit the model on rows like them."
         )
-
-
-def _describe_ranges(low: NDArray[np.float64], high: NDArray[np.float64], scale: Scale) -> list[str]:
-    """Say from where to where the training rows go, in the unit of the file."""
-    both = zip(low, high, scale.mean, scale.sd, strict=True)
-    return [f"trained on {bottom * sd + mean:.8g} to {top * sd + mean:.8g}" for bottom, top, mean, sd in both]

@@ -158,14 +158,26 @@ def find_columns(raw: pd.DataFrame, choices: ColumnChoices, *, source: str) -> C
     classifies = None if choices.task == "auto" else choices.task == "classify"
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        guessed = guess_schema(raw, choices.target, classifies=classifies, unit=choices.unit, **named)
-    notes = (*describe_matches(matches), *(str(warning.message) for warning in caught))
+        try:
+            guessed = guess_schema(raw, choices.target, classifies=classifies, unit=choices.unit, **named)
+        except DataFileError as error:
+            raise DataFileError(_name_options(str(error))) from error
+    notes = [*describe_matches(matches), *(str(warning.message) for warning in caught)]
+    if classifies is None and not guessed.schema.classifies and raw[choices.target].nunique() == 2:
+        notes.append(
+            f"The target {choices.target!r} has two values, and is a number. --task classify makes it a class."
+        )
     if not features:
-        reasons = {name: why.replace("classifies=True", "--task classify") for name, why in guessed.reasons.items()}
-        return Columns(raw, guessed.schema, notes, reasons)
+        reasons = {name: _name_options(why) for name, why in guessed.reasons.items()}
+        return Columns(raw, guessed.schema, tuple(notes), reasons)
     del named["ignore"]
     kind: dict[str, Any] = {"classifies": guessed.schema.classifies, "unit": choices.unit}
-    return Columns(raw, make_schema(target=choices.target, **kind, **named), notes)
+    return Columns(raw, make_schema(target=choices.target, **kind, **named), tuple(notes))
+
+
+def _name_options(text: str) -> str:
+    """Name an option of the command line in place of a parameter."""
+    return text.replace("classifies=True", "--task classify")
 
 
 def _find_tracks(raw: pd.DataFrame, choices: ColumnChoices, source: str) -> Columns:

@@ -153,10 +153,15 @@ def check_size(
     """
     in_fold = _rows_in_fold(n_rows, test_size, n_splits)
     if in_fold < n_neighbors:
+        n_train = n_rows - int(np.ceil(n_rows * test_size))
+        if 2 <= n_train < n_splits and _rows_in_fold(n_rows, test_size, 2) >= n_neighbors:
+            message = f"--cv {n_splits} is more than the {n_train} training rows. Give from 2 to {n_train}."
+            raise DataFileError(message)
         needed = next(n for n in range(n_rows, 10**9) if _rows_in_fold(n, test_size, n_splits) >= n_neighbors)
+        fewer = f"Try at most {in_fold}: more need" if in_fold > 1 else "That needs"
         message = (
             f"{n_rows} rows leave {max(in_fold, 0)} to search in each of {n_splits} folds, but {n_neighbors} "
-            f"neighbours are asked for. That needs at least {needed} rows."
+            f"neighbours are asked for. {fewer} at least {needed} rows."
         )
         raise DataFileError(message)
 

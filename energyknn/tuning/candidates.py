@@ -388,10 +388,8 @@ def check_sizes(n_neighbors: Sequence[int], folds: Sequence[Split]) -> None:
     limit = min(sizes)
     wrong = [int(k) for k in n_neighbors if not 1 <= k <= limit]
     if wrong:
-        message = (
-            f"n_neighbors holds {', '.join(map(str, wrong[:5]))} ({len(wrong)} in all). A candidate is at least 1 and "
-            f"at most {limit}, the training rows of fold {sizes.index(limit)}. Change it, or use fewer folds."
-        )
+        named = ", ".join(map(str, wrong[:5])) + ", and others" * (len(wrong) > 5)
+        message = f"n_neighbors holds {named}. Each must be from 1 to {limit}, the training rows of the smallest fold."
         raise ParameterError(message)
 
 

@@ -321,10 +321,10 @@ class Clipped(KNeighborsRegressor):
 @pytest.mark.parametrize(
     ("search", "error", "message"),
     [
-        (HalvingGridSearchCV(R(), K), TypeError, "is a HalvingGridSearchCV. It must be a GridSearchCV"),
+        (HalvingGridSearchCV(R(), K), TypeError, "HalvingGridSearchCV is no search that is known. Give a GridSearchCV"),
         (G(Clipped(), K), ValueError, "is over Clipped. It must be over one of .* not over a subclass"),
         (G(make_pipeline(StandardScaler(), Ridge()), {"ridge__alpha": [1]}), ValueError, "is over Ridge"),
-        (R(), TypeError, "is a KNeighborsRegressor. It must be a GridSearchCV"),
+        (R(), TypeError, "KNeighborsRegressor is no search that is known"),
         (G(RandomForestRegressor(), {"max_depth": [1]}), ValueError, "RandomForestRegressor"),
     ],
 )

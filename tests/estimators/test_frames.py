@@ -89,5 +89,7 @@ def test_a_frame_gives_what_pandas_frames_do(name, make_frame):
 
 
 def test_a_column_that_the_frame_lacks_is_named():
-    with pytest.raises(ValueError, match="by is 'z', which X does not have"):
+    with pytest.raises(
+        ValueError, match=r"by is 'z'\. It must be one column of X, by its name or position, and X has 'a"
+    ):
         IntervalRegressor(KNNRegressor(), by="z").fit(pl.from_pandas(FRAME), y)

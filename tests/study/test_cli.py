@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from children import leave_out_coverage
+from made_homes import make_homes
 from made_tracks import make_tracks
 from sklearn.compose import ColumnTransformer
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -104,6 +105,18 @@ BAD_OPTIONS = {
     "an unknown option": (["reproduce", "--fast"], "--fast"),
     "a reference year that is no number": (["reproduce", "--reference-year", "now"], "invalid int value"),
     "an unknown search": (["reproduce", "--search", "skopt"], "invalid choice: 'skopt'"),
+    "more folds than rows": (["tune", "--data", "SAMPLE", "--cv", "9999"], "--cv 9999 is more than the 1600 training"),
+    "k of a candidate beyond a fold": (["tune", "--data", "SAMPLE", "--n-neighbors", "1:5000"], "at most 1200"),
+    "classes of one row": (
+        ["tune", "--data", "SAMPLE", "--target", "duration_ms", "--task", "classify"],
+        "It is a number: leave --task classify out",
+    ),
+    "text as a number": (["tune", "--data", "SAMPLE", "--target", "energy", "--numbers", "name"], "name a category"),
+    "a number as years": (["tune", "--data", "SAMPLE", "--target", "energy", "--years", "tempo"], "above 2026 or no"),
+    "a target with a role": (
+        ["tune", "--data", "SAMPLE", "--target", "energy", "--ignore", "energy"],
+        "'energy' is the column to predict, and has a role as well",
+    ),
     "a GPU for the grid": (["reproduce", "--use-gpu"], "--use-gpu is for --search tune-sklearn or ray"),
     "columns without a target": (["reproduce", "--numbers", "tempo"], "Add --target NAME"),
     "a column in two roles": (
@@ -145,6 +158,51 @@ def test_a_bad_option_is_refused_in_one_line(capsys, case):
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.err.count("\n") == 1
+
+
+READS_AND_WRITES = {
+    "predict": ["predict", "--model", "m.safetensors", "--data", "homes.csv", "--out", "homes.csv"],
+    "predict, by another way": [
+        "predict", "--model", "m.safetensors", "--data", "homes.csv", "--out", "in/../homes.csv",
+    ],
+    "audit": ["audit", "--data", "homes.csv", "--target", "price", "--out", "homes.csv"],
+    "audit, where it writes by itself": ["audit", "--data", "audit.csv", "--target", "price"],
+    "describe": ["describe", "--data", "homes.csv", "--target", "price", "--out", "homes.csv"],
+    "describe, its own columns": [
+        "describe", "--data", "homes.csv", "--target", "price", "--columns", "columns.toml", "--out", "columns.toml",
+    ],
+    "tune": ["tune", "--data", "homes.json", "--target", "price", "--out", "homes.json"],
+    "tune, beside its page": ["tune", "--data", "homes.json", "--target", "price", "--report", "homes.html"],
+    "fit": ["fit", "--data", "homes.csv", "--target", "price", "--out", "homes.csv"],
+    "fit, a link": ["fit", "--data", "homes.csv", "--target", "price", "--out", "link.safetensors"],
+    "fit, another table": ["fit", "--data", "homes.csv", "--target", "price", "--out", "audit.csv"],
+    "reproduce": ["reproduce", "--data", "results/results.json", "--target", "price"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", READS_AND_WRITES)
+def test_no_command_replaces_a_file_that_it_reads(tmp_path, monkeypatch, capsys, case):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "results").mkdir()
+    homes = make_homes(60, empty=0)
+    homes.to_csv("homes.csv", index=False)
+    homes.to_csv("audit.csv", index=False)
+    for name in ("homes.json", "results/results.json"):
+        homes.to_json(name, orient="records")
+    (tmp_path / "link.safetensors").symlink_to("homes.csv")
+    (tmp_path / "columns.toml").write_text('target = "price"\n')
+    if case.startswith("predict"):
+        fit = ["fit", "--data", "homes.csv", "--target", "price", "--n-neighbors", "3", "--out", "m.safetensors"]
+        assert main([*fit, "--quiet"]) == 0
+    held = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert main(READS_AND_WRITES[case]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert "--out" in said.err or "--report" in said.err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == held
 
 
 @pytest.mark.parametrize("out", ["file", "file/below"])

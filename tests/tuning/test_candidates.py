@@ -423,7 +423,7 @@ def test_a_scoring_of_another_kind_is_refused():
     [
         ([], "0 candidates"),
         ([Candidate(0)], "n_neighbors holds 0"),
-        ([Candidate(226)], "holds 226 .* at most 225, the training rows of fold 0"),
+        ([Candidate(226)], "holds 226.* from 1 to 225, the training rows of the smallest fold"),
         ([Candidate(3, "distnace")], "weights 'distnace' is unknown. Did you mean 'distance'"),
         ([Candidate(3, "uniform", 3)], "p is 3"),
         ([Candidate(3, transformer="standard")], "transformer is 'standard'. It must have fit and transform"),

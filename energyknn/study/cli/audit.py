@@ -41,7 +41,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     shared.add_option(command, "--top", "N", "how many rows to show", _TOP)
     text = "share of the rows that swap targets for the test; 0 for no test"
     shared.add_option(command, "--spoil", "SHARE", text, 0.05)
-    shared.add_table_out(command, "audit.csv")
+    shared.add_table_out(command, Path("audit.csv"))
     shared.add_page(command, "HTML page to write: the rows that fit least, with pictures", "audit.html")
     shared.add_json(command)
     shared.add_columns(command)
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> None:
         verbose=int(not options.quiet),
     )
     found = audit_table(dataset.table, model, spoil=options.spoil)
-    out = options.out or Path("audit.csv")
+    out = options.out
     save_table(found.rows, out)
     if options.report is not None:
         _write_page(found, dataset, out, options)

@@ -39,7 +39,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     shared.add_data(command, shown="that of --from")
     text, usual = "file to write, or a folder for it", Path("model.safetensors")
-    shared.add_option(command, "--out", "MODEL", text, usual, type=shared.name_file)
+    shared.add_option(command, "--out", "MODEL", text, usual, type=shared.name_model)
     text = "; ".join(f"{name}: {words}" for name, words in _EFFORTS.items())
     shared.add_choice(command, "--effort", text, [*_EFFORTS])
     text = "plain neighbours with the settings that `energyknn tune --out FILE` found best"

@@ -40,6 +40,10 @@ class UserError(Exception):
 
 
 _STDIN = Path("-")
+_READ = {"--data": "data", "--model": "model", "--from": "tuned", "--columns": "columns"}
+"""The options that may name a file to read, and where the parser keeps each."""
+_IN_FOLDER = ("model.safetensors", "results.json", "report.html")
+"""What a command writes into a folder that is named by --out."""
 _ROLE_WORDS = {
     "number": "columns to standardise",
     "category": "columns to turn into indicators",
@@ -94,7 +98,11 @@ def is_stdin(data: Path | None) -> bool:
 
 @contextmanager
 def take_data(options: argparse.Namespace) -> Iterator[None]:
-    """Put what stands on standard input into a file, and name that, where the data file is "-"."""
+    """Put what stands on standard input into a file, and name that, where the data file is "-".
+
+    What the command reads is kept from what it writes.
+    """
+    _check_places(options)
     if not is_stdin(options.data):
         yield
         return
@@ -107,6 +115,22 @@ def take_data(options: argparse.Namespace) -> Iterator[None]:
             yield
         finally:
             options.data, options.reads_stdin = _STDIN, False
+
+
+def _check_places(options: argparse.Namespace) -> None:
+    """Refuse to replace a file that the command reads."""
+    read = {flag: getattr(options, name, None) for flag, name in _READ.items()}
+    for flag in ("--out", "--report"):
+        out = getattr(options, flag[2:], None)
+        if not isinstance(out, Path):
+            continue
+        for written in (out, *(out / name for name in _IN_FOLDER)):
+            for other, path in read.items():
+                if isinstance(path, Path) and path.is_file() and written.is_file() and written.samefile(path):
+                    message = (
+                        f"{flag} would replace {str(written)!r}, which {other} reads. Name another place with {flag}."
+                    )
+                    raise UserError(message)
 
 
 def _name_data(options: argparse.Namespace, dataset: Dataset) -> Dataset:
@@ -135,10 +159,10 @@ def name_table(text: str) -> Path:
     return path
 
 
-def name_file(text: str, *, kind: str = "file", endings: Sequence[str] = ("",)) -> Path:
+def name_file(text: str, *, kind: str = "file", endings: Sequence[str] = ()) -> Path:
     """Return the path of a file to write, if its ending says what to write and its folder is there."""
     path = Path(text)
-    if not text.lower().endswith(tuple(endings)):
+    if endings and not text.lower().endswith(tuple(endings)):
         message = f"{path.name!r} has no ending of a {kind} that is written. Give it {', '.join(endings)}"
         raise argparse.ArgumentTypeError(message)
     if not path.parent.is_dir():
@@ -147,10 +171,17 @@ def name_file(text: str, *, kind: str = "file", endings: Sequence[str] = ("",)) 
     return path
 
 
-def add_table_out(command: argparse.ArgumentParser, shown: str) -> None:
-    """Add the option that names a table to write. `shown` says where it goes without."""
+def add_table_out(command: argparse.ArgumentParser, usual: Path | None = None) -> None:
+    """Add the option that names a table to write. Without it the table is `usual`, or goes to stdout."""
     text = "table to write, as its ending says: .csv, .tsv, .json, .jsonl, .parquet, .feather, .xlsx, .csv.gz and alike"
-    add_option(command, "--out", "FILE", text, type=name_table, shown=shown)
+    add_option(command, "--out", "FILE", text, usual, type=name_table, shown=usual or "CSV to stdout")
+
+
+def name_model(text: str) -> Path:
+    """Return the path of a model to write: a folder, or a file that is not called as one of another kind."""
+    return name_file(
+        text, kind="model", endings=() if Path(text).is_dir() or not Path(text).suffix else (".safetensors",)
+    )
 
 
 def add_page(command: argparse.ArgumentParser, text: str, usual: str) -> None:

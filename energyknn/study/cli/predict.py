@@ -34,7 +34,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     text = "a model's file, or a folder with model.safetensors"
     shared.add_option(command, "--model", "MODEL", text, type=Path, required=True)
     shared.add_data(command, required=True)
-    shared.add_table_out(command, "CSV to stdout")
+    shared.add_table_out(command)
     text = "share of targets that the intervals cover"
     shared.add_option(command, "--coverage", "C", text, type=float, shown="that of the model, 0.9 as a rule")
     text = "shares of targets, such as 0.1,0.5,0.9: adds a column for each, the value that they lie below"

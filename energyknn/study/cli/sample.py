@@ -19,7 +19,7 @@ EXAMPLES = (
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     add_option(command, "--rows", "N", "number of tracks", type=int, required=True)
-    add_table_out(command, "stdout")
+    add_table_out(command)
     add_option(command, "--random-state", "SEED", "seed", 0)
     text = "leave a key out; may be repeated"
     add_option(command, "--missing-key", "KEY", text, [], type=int, action="append", shown=None)
