@@ -210,3 +210,19 @@ def test_groups_that_are_not_there_are_refused_in_a_line(folder, capsys):
     assert run("fit", "--data", "homes.csv", *HOMES, "--groups", "owner") == 2
     assert "owner" in capsys.readouterr().err.splitlines()[-1]
     assert not (folder / "model.safetensors").exists()
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_model_that_is_no_better_than_the_mean_says_so(capsys):
+    random = np.random.default_rng(0)
+    pd.DataFrame({"noise": random.normal(size=7), "y": random.normal(size=7)}).to_csv("few.csv", index=False)
+    asked = ("fit", "--data", "few.csv", "--target", "y", "--n-neighbors", 1)
+    found = read_json(capsys, *asked)
+    assert found["held_out"]["r2"] < 0
+    assert found["coverage"] is None
+    assert run(*asked) == 0
+    shown = capsys.readouterr().out
+    assert "That is no better than the mean of the targets: do not rely on it." in shown
+    assert "There are too few rows for intervals." in shown
+    assert run(*asked, "--no-intervals") == 0
+    assert "intervals" not in capsys.readouterr().out

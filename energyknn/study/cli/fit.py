@@ -81,6 +81,7 @@ def parse_bounds(text: str) -> tuple[float, float]:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
+    from energyknn.estimators import IntervalRegressor
     from energyknn.neighbors_model import NeighborsModel
 
     tuned = None if options.tuned is None else _read_tuned(options.tuned)
@@ -116,12 +117,12 @@ def run(options: argparse.Namespace) -> None:
         "method": model.method_,
         "rows": len(dataset.table),
         "held_out": {name: value for name, value in model.quality_._asdict().items() if name != "unit"},
-        "coverage": None if dataset.schema.classifies else model.coverage,
+        "coverage": model.coverage if isinstance(model.model_.estimator, IntervalRegressor) else None,
     }
     if options.json:
         write_json(results)
     else:
-        _show(results)
+        _show(results, options)
 
 
 def _keep_groups(options: argparse.Namespace) -> None:
@@ -196,7 +197,7 @@ def _take_data(options: argparse.Namespace, arguments: list[str]) -> None:
             setattr(options, name, value)
 
 
-def _show(results: dict[str, Any]) -> None:
+def _show(results: dict[str, Any], options: argparse.Namespace) -> None:
     """Print what was fitted, how good it is, and the command that predicts with it."""
     from energyknn.study.reporting.words import write_number
 
@@ -209,6 +210,10 @@ def _show(results: dict[str, Any]) -> None:
     if held["rmse"] is not None:
         line = f"Held out ({held['n_rows']:,} rows): RMSE {write_number(held['rmse'])}{unit}, R² {held['r2']:.4f}."
         console.print(line, soft_wrap=True)
+        if held["r2"] <= 0:
+            console.print("That is no better than the mean of the targets: do not rely on it.", soft_wrap=True)
+        if results["coverage"] is None and not options.no_intervals:
+            console.print("There are too few rows for intervals.", soft_wrap=True)
     if held["coverage"] is not None:
         line = f"Intervals for {results['coverage']:.0%} cover {held['coverage']:.1%} of them"
         console.print(f"{line}; mean width {write_number(held['mean_width'])}{unit}.", soft_wrap=True)
