@@ -34,7 +34,7 @@ author = "The energyknn developers"
 release = version = energyknn.__version__
 extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx_copybutton"]
 extensions += ["sphinx_gallery.gen_gallery"]
-exclude_patterns = ["_build", "gallery", "generated/gallery/sg_execution_times.rst", "sg_execution_times.rst"]
+exclude_patterns = ["_build", "gallery"]
 default_role = "py:name"
 
 html_theme = "furo"
@@ -42,6 +42,7 @@ pygments_dark_style = "github-dark"
 html_title = f"energyknn {release}"
 html_static_path = ["_static"]
 html_css_files = ["notebook.css"]
+html_js_files = [("access.js", {"defer": "defer"})]
 html_search_scorer = str(FOLDER / "search_scorer.js")  # pages before the names on them
 html_show_copyright = False
 html_show_sourcelink = False
@@ -67,6 +68,8 @@ numpydoc_validation_checks: set[str] = set()
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "generated/gallery",
+    "backreferences_dir": "generated/examples",  # which example uses which name
+    "doc_module": "energyknn",
     "image_scrapers": ("gallery_pictures.keep_figures",),
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
@@ -130,7 +133,8 @@ def describe_name(room: str, name: str) -> str:
     is_error = inspect.isclass(named) and issubclass(named, BaseException)
     kind = "exception" if is_error else "class" if inspect.isclass(named) else "function" if callable(named) else "data"
     members = "   :members:\n" if kind == "class" else ""
-    return f"{name}\n{'=' * len(name)}\n\n.. currentmodule:: {room}\n\n.. auto{kind}:: {name}\n{members}"
+    examples = f"\n.. minigallery:: {room}.{name} energyknn.{name}\n   :add-heading: Pictures\n"
+    return f"{name}\n{'=' * len(name)}\n\n.. currentmodule:: {room}\n\n.. auto{kind}:: {name}\n{members}{examples}"
 
 
 def generate_pages(_: Sphinx) -> None:

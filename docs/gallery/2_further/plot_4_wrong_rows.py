@@ -32,5 +32,6 @@ axes.plot(np.arange(1, 61), np.cumsum(is_wrong)[:60], color="#0072b2", label="wo
 axes.plot([0, 60], [0, 60 * 20 / 600], color="#555555", linestyle="--", label="in any order")
 axes.set(title=f"{is_wrong[:30].sum()} of 20 wrong rows among the first 30", xlabel="rows read")
 axes.set_ylabel("wrong rows found")
+axes.set_yticks(range(0, 21, 5))
 axes.legend()
 plt.show()
