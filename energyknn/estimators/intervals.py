@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from scipy.stats import binomtest
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone, is_classifier
 from sklearn.ensemble import VotingRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit, ShuffleSplit, cross_val_predict
@@ -29,7 +29,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 
 from energyknn._shared.checks import check_choice
 from energyknn._shared.showing import in_one_line
-from energyknn.errors import ParameterError
+from energyknn.errors import ParameterError, UnsupportedError
 from energyknn.estimators.base import ROWS_AT_ONCE, Saved
 from energyknn.estimators.distributions import ScoreDistribution
 from energyknn.estimators.neighborhoods import has_neighborhoods, list_neighborhoods, predict_left_out, refill_neighbors
@@ -285,7 +285,8 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         ValueError
             If a parameter is out of its range, or there are too few rows to calibrate with.
         TypeError
-            If the rows are sparse, or `method` is "leave-one-out" and the model has no neighbours.
+            If the estimator is a classifier, the rows are sparse, or `method` is "leave-one-out" and the model has no
+            neighbours.
 
         Warns
         -----
@@ -293,6 +294,9 @@ class IntervalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             If rows repeat others and the method, which is not "auto", leaves copies of a row in.
         """
         self._check_parameters(groups)
+        if is_classifier(self.estimator):
+            message = f"{type(self.estimator).__name__} predicts classes, and intervals are for numbers."
+            raise UnsupportedError(message)
         is_sparse: bool = issparse(X)
         if is_sparse:
             message = "X is sparse, and the spread of neighbours is measured on arrays. Give X.toarray()."

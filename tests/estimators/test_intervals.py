@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from energyknn.estimators import KNNRegressor, LocalLinearRegressor, MetricMap, make_learned_regressor
+from energyknn.estimators import KNNClassifier, KNNRegressor, LocalLinearRegressor, MetricMap, make_learned_regressor
 from energyknn.estimators.intervals import (
     IntervalRegressor,
     Intervals,
@@ -272,6 +272,8 @@ def test_models_and_groups_that_cannot_be_left_out_are_refused():
     X, y = make_rows(60)
     with pytest.raises(TypeError, match="LinearRegression has no neighbours"):
         IntervalRegressor(LinearRegression(), method="leave-one-out").fit(X, y)
+    with pytest.raises(TypeError, match="KNNClassifier predicts classes, and intervals are for numbers"):
+        IntervalRegressor(KNNClassifier()).fit(X, y > 0)
     with pytest.raises(ValueError, match='Use "cv" or "split" with groups'):
         IntervalRegressor(KNNRegressor(), method="leave-one-out").fit(X, y, groups=np.zeros(60))
     with pytest.raises(NotFittedError):
