@@ -35,6 +35,11 @@ def check_rows(values: Any, *, name: str) -> NDArray[np.float64]:
     ValueError
         If they are not a matrix, have no rows or no columns, or hold NaN or infinity.
     """
+    return check_rows_and_range(values, name=name)[0]
+
+
+def check_rows_and_range(values: Any, *, name: str) -> tuple[NDArray[np.float64], tuple[float, float]]:
+    """Do what `check_rows` does; return the smallest and the largest value too."""
     if hasattr(values, "toarray"):  # what SciPy's sparse kinds share, without loading SciPy
         message = f"{name} is a sparse matrix. A search needs dense rows; call .toarray() on it first."
         raise TypeError(message)
@@ -42,9 +47,10 @@ def check_rows(values: Any, *, name: str) -> NDArray[np.float64]:
     _check_dtype(array, values, name=name)
     _check_shape(array, name=name)
     matrix = np.ascontiguousarray(array, dtype=np.float64)
-    if not (np.isfinite(matrix.min()) and np.isfinite(matrix.max())):
+    smallest, largest = float(matrix.min()), float(matrix.max())
+    if not (np.isfinite(smallest) and np.isfinite(largest)):
         raise ValueError(_describe_not_finite(matrix, name=name))
-    return matrix
+    return matrix, (smallest, largest)
 
 
 def check_width(X_query: NDArray[np.float64], n_features: int) -> None:
@@ -137,12 +143,13 @@ def check_reach(
     *,
     p: int,
     train_range: tuple[float, float] | None = None,
+    query_range: tuple[float, float] | None = None,
 ) -> float:
     """Require that no distance can overflow.
 
     The widths of the box around all rows, raised to the power p, must have a finite sum. Then every sum of a search
-    is finite, whatever pair it is of. `train_range` is the smallest and the largest value of `X_train`, where it is
-    known: to find it takes longer than to search for a few queries.
+    is finite, whatever pair it is of. `train_range` is the smallest and the largest value of `X_train`, and
+    `query_range` of `X_query`, where they are known: to find them takes longer than to search for a few queries.
 
     Returns
     -------
@@ -156,7 +163,8 @@ def check_reach(
     """
     with np.errstate(over="ignore"):
         smallest, largest = train_range or (X_train.min(), X_train.max())
-        reach = float(max(largest, X_query.max()) - min(smallest, X_query.min()))
+        query_smallest, query_largest = query_range or (X_query.min(), X_query.max())
+        reach = float(max(largest, query_largest) - min(smallest, query_smallest))
         if np.isfinite(np.float64(reach) ** p * (2 * X_train.shape[1])):
             return reach
         low = np.minimum(X_train.min(axis=0), X_query.min(axis=0))

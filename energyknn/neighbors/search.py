@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from energyknn._shared.checks import check_choice, check_n_neighbors, check_own, check_reach, check_rows, check_width
+from energyknn._shared.checks import (
+    check_choice,
+    check_n_neighbors,
+    check_own,
+    check_reach,
+    check_rows_and_range,
+    check_width,
+)
 from energyknn._shared.memory import require_memory
 from energyknn._shared.threads import count_threads
 from energyknn.errors import ParameterError
@@ -21,6 +28,7 @@ from energyknn.neighbors.metrics import METRICS
 
 if TYPE_CHECKING:
     from energyknn.neighbors.engines.blocked.layout import Tree
+    from energyknn.neighbors.engines.blocked.wide import WideRows
 
 _WORTH_THREADS = 1 << 28  # work as `count_work` counts it; less takes a few milliseconds
 
@@ -91,7 +99,8 @@ def search_neighbors(
     array([[0.25, 0.75]])
     """
     check_choice(engine, ENGINES, name="engine")
-    search = plan_search(check_rows(X_train, name="X_train"), X_query, n_neighbors, p=p, n_jobs=n_jobs)
+    train, train_range = check_rows_and_range(X_train, name="X_train")
+    search = plan_search(train, X_query, n_neighbors, p=p, n_jobs=n_jobs, train_range=train_range)
     if engine == "auto":
         return _search_by_best(search, _build_tree)
     _require_metric(engine, p)
@@ -110,7 +119,7 @@ class NeighborIndex:
         Manhattan or Euclidean distance.
     engine : str
         The engine that searches.
-    tree : Tree or None
+    tree : Tree, WideRows or None
         What the blocked engine has prepared; None for other engines.
     chooses : bool, default=False
         Whether each search chooses its engine anew, as "auto" does: the blocked engine once it is worth its price.
@@ -124,7 +133,7 @@ class NeighborIndex:
     X_train: NDArray[np.float64]
     p: int
     engine: Engine
-    tree: Tree | None
+    tree: Tree | WideRows | None
     chooses: bool = False
 
     def __repr__(self) -> str:
@@ -176,7 +185,7 @@ class NeighborIndex:
         return _run_search(search, self.engine, self.tree)
 
     @cached_property
-    def _later_tree(self) -> Tree | None:
+    def _later_tree(self) -> Tree | WideRows | None:
         """What the blocked engine prepares when it takes over."""
         return _build_tree(plan_search(self.X_train, self.X_train, 1, p=self.p, n_jobs=None), "blocked")
 
@@ -229,8 +238,8 @@ def build_index(X_train: ArrayLike, *, p: int = 2, engine: Engine = "auto", n_jo
     [[1], [0], [1]]
     """
     check_choice(engine, ENGINES, name="engine")
-    train = check_rows(X_train, name="X_train")
-    search = plan_search(train, train, 1, p=p, n_jobs=n_jobs)
+    train, train_range = check_rows_and_range(X_train, name="X_train")
+    search = plan_search(train, train, 1, p=p, n_jobs=n_jobs, train_range=train_range)
     chosen = _choose_engine(search) if engine == "auto" else engine
     _require_metric(chosen, p)
     return NeighborIndex(train, p, chosen, _build_tree(search, chosen), chooses=engine == "auto")
@@ -252,13 +261,16 @@ def plan_search(
     other parameters, and the errors, are those of `search_neighbors` and of `NeighborIndex.search`.
     """
     check_choice(p, tuple(METRICS), name="p")
-    query = train if X_query is None or X_query is train else check_rows(X_query, name="X_query")
+    if X_query is None or X_query is train:
+        query, query_range = train, train_range
+    else:
+        query, query_range = check_rows_and_range(X_query, name="X_query")
     check_width(query, train.shape[1])
     if own is not None:
         own = check_own(own, n_query=len(query), n_train=len(train))
     elif X_query is None:
         own = np.arange(len(train), dtype=np.int64)
-    reach = check_reach(train, query, p=p, train_range=train_range)
+    reach = check_reach(train, query, p=p, train_range=train_range, query_range=query_range)
     n_neighbors = check_n_neighbors(n_neighbors, n_train=len(train), excludes_self=own is not None)
     is_small = count_work(len(train), len(query), train.shape[1]) < _WORTH_THREADS
     n_threads = count_threads(1 if n_jobs is None and is_small else n_jobs)
@@ -282,7 +294,7 @@ def _require_metric(engine: Engine, p: int) -> None:
         raise ParameterError(message)
 
 
-def _search_by_best(search: Search, find_tree: Callable[[Search, Engine], Tree | None]) -> Neighbors:
+def _search_by_best(search: Search, find_tree: Callable[[Search, Engine], Tree | WideRows | None]) -> Neighbors:
     """Search with the engine that "auto" stands for, and go on with another once that is better.
 
     Queries of a large search take turns, so that another engine serves while the blocked one's kernels are compiled.
@@ -310,7 +322,7 @@ def _take_queries(search: Search, queries: slice) -> Search:
     return replace(search, X_query=search.X_query[queries], own=own)
 
 
-def _build_tree(search: Search, engine: Engine) -> Tree | None:
+def _build_tree(search: Search, engine: Engine) -> Tree | WideRows | None:
     """Prepare the training rows where the engine does so."""
     if not find_entry(engine).prepares:
         return None
@@ -320,12 +332,12 @@ def _build_tree(search: Search, engine: Engine) -> Tree | None:
         f"To prepare {n_rows} rows of {n_features} columns",
         'Give fewer rows or columns, or engine="brute", which prepares nothing and takes longer.',
     )
-    tree: Tree = load_engine(engine).build_tree(search)
+    tree: Tree | WideRows = load_engine(engine).build_tree(search)
     HISTORY.record(engine, 0)
     return tree
 
 
-def _run_search(search: Search, engine: Engine, tree: Tree | None) -> Neighbors:
+def _run_search(search: Search, engine: Engine, tree: Tree | WideRows | None) -> Neighbors:
     """Search with an engine. The oracle answers queries for which its candidates do not settle the neighbours."""
     _require_room(search, 8 * (search.X_train.size + search.X_query.size) if find_entry(engine).copies_rows else 0)
     module = load_engine(engine)

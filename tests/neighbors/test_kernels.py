@@ -212,8 +212,10 @@ from energyknn.neighbors import search_neighbors
 random = np.random.default_rng(0)
 rows = np.c_[random.normal(size=(260, 2)), np.where(random.random((260, 2)) > 0.5, 1.0, -1.0)]
 repeats = random.integers(0, 2, (130, 2)).astype(float)
+wide = random.normal(size=(1030, 64))
 for X, query, k, p in (
-    (rows, None, 5, 2), (rows, rows[:20] + 0.25, 200, 1), (repeats, None, 5, 1), (repeats, repeats[:20] + 0.25, 100, 2)
+    (rows, None, 5, 2), (rows, rows[:20] + 0.25, 200, 1), (repeats, None, 5, 1), (repeats, repeats[:20] + 0.25, 100, 2),
+    (wide, wide[:9] + 0.25, 12, 2),
 ):
     found = search_neighbors(X, query, k, p=p, engine="blocked", n_jobs=1)
     expected = search_neighbors(X, query, k, p=p, engine="brute", n_jobs=1)

@@ -10,13 +10,15 @@ their boxes, and stops at the first block that is farther than its worst k-th ne
 rows are screened in float32, and rows that may be among the k nearest, whatever the rounding, are kept. The contract's
 distance decides among those.
 
+Wide rows. From 64 columns on, where a sample says that boxes would rule out too little, `wide` bounds all rows instead.
+
 DESIGN.md, beside this file, draws the arrays and proves the margins. Numba is loaded when a kernel must be compiled.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +35,8 @@ from energyknn.neighbors.engines.blocked.layout import (
     Batches,
     Tree,
     check_block_rows,
+    choose_scale,
+    require_plain,
     reserve_found,
     reserve_frontier,
     reserve_local,
@@ -41,6 +45,7 @@ from energyknn.neighbors.engines.blocked.layout import (
     set_rules,
 )
 from energyknn.neighbors.engines.blocked.tile_shape import TILE_QUERIES, TILE_ROWS
+from energyknn.neighbors.engines.blocked.wide import WideRows, find_wide, search_two_rows, search_wide
 
 _ROOM = __name__.rpartition(".")[0]
 _code_column = Kernel(f"{_ROOM}.ordering", "code_column")
@@ -72,21 +77,21 @@ class _Order(NamedTuple):
     edges: NDArray[np.int64]
 
 
-def build_tree(search: Search, *, block_rows: int | None = None) -> Tree:
-    """Arrange training rows in blocks.
+def build_tree(search: Search, *, block_rows: int | None = None) -> Tree | WideRows:
+    """Arrange training rows in blocks, or bound them as wide rows where boxes rule out too little.
 
     Parameters
     ----------
     search : Search
         The first search, whose `reach` sets the scale; the tree serves others of the same p as well.
     block_rows : int or None, default=None
-        Rows of a block, a multiple of 64 from 64 to 1024. None chooses 256, or 512 from 524,288 training rows on.
-        No result depends on it.
+        Rows of a block, a multiple of 64 from 64 to 1024. None chooses 256, or 512 from 524,288 training rows on, or
+        the wide path. No result depends on it.
 
     Returns
     -------
-    Tree
-        Blocks, for any number of searches.
+    Tree or WideRows
+        For any number of searches.
 
     Raises
     ------
@@ -101,18 +106,22 @@ def build_tree(search: Search, *, block_rows: int | None = None) -> Tree:
     if search.p not in (1, 2):
         message = f"p is {search.p}. The blocked engine measures p = 1 and p = 2: take another engine."
         raise ValueError(message)
-    block_rows = _choose_block_rows(len(search.X_train)) if block_rows is None else block_rows
+    if block_rows is None:
+        wide = find_wide(search)
+        if wide is not None:
+            return wide
+        block_rows = _choose_block_rows(len(search.X_train))
     check_block_rows(block_rows)
     _warm_up()
     return _arrange(search, block_rows)
 
 
-def search_tree(tree: Tree, search: Search) -> Neighbors:
+def search_tree(tree: Tree | WideRows, search: Search) -> Neighbors:
     """Find the neighbours of queries among the rows of a tree.
 
     Parameters
     ----------
-    tree : Tree
+    tree : Tree or WideRows
         Built from the search's training rows, for the search's p.
     search : Search
         What to search for.
@@ -137,8 +146,10 @@ def search_tree(tree: Tree, search: Search) -> Neighbors:
             f"{search.X_train.shape} with p = {search.p}. Build a tree from the search's rows for its p."
         )
         raise ValueError(message)
+    if isinstance(tree, WideRows):
+        return search_wide(tree, search)
     _warm_up()
-    return _search(Tree(*map(_require_plain, tree)), search)
+    return _search(Tree(*map(require_plain, tree)), search)
 
 
 def order_queries(X_query: NDArray[np.float64], *, group_rows: int, n_threads: int) -> NDArray[np.int64]:
@@ -159,7 +170,7 @@ def order_queries(X_query: NDArray[np.float64], *, group_rows: int, n_threads: i
         Their numbers.
     """
     _warm_up_ordering()
-    return _order_rows(_require_plain(X_query), leaf=group_rows, n_threads=n_threads).numbers
+    return _order_rows(require_plain(X_query), leaf=group_rows, n_threads=n_threads).numbers
 
 
 _WHAT = "the blocked engine: about half a minute"
@@ -179,16 +190,22 @@ def _warm_up_ordering() -> None:
 
 def try_loading_kernels() -> bool:
     """Load the kernels from disk; return whether they were there."""
-    return try_loading(search_three_rows)
+    return try_loading(search_few_rows)
 
 
 def compile_kernels_aside() -> Compilation | None:
     """Let another process compile the kernels; return None if it cannot."""
-    return compile_aside(_search_batches, __name__, search_three_rows.__name__, what=_WHAT)
+    return compile_aside(_search_batches, __name__, search_few_rows.__name__, what=_WHAT)
+
+
+def search_few_rows() -> None:
+    """Call every kernel, those of wide rows too."""
+    search_three_rows()
+    search_two_rows()
 
 
 def search_three_rows() -> None:
-    """Call every kernel."""
+    """Call every kernel that searches blocks."""
     rows = _order_three_rows()
     search = Search(rows, rows, n_neighbors=1, p=2, own=np.arange(3), reach=3.0, n_threads=1)
     _search(_arrange(search, TILE_ROWS), search)
@@ -205,7 +222,7 @@ def _order_three_rows() -> NDArray[np.float64]:
 def _arrange(search: Search, block_rows: int) -> Tree:
     """Build a tree."""
     n_threads = search.n_threads if search.X_train.size >= _WORTH_THREADS else 1
-    given = _require_plain(search.X_train)
+    given = require_plain(search.X_train)
     inner_leaf = TILE_ROWS if len(given) >= _FEWEST_SORTED else None
     order = _order_rows(given, leaf=block_rows, n_threads=n_threads, inner_leaf=inner_leaf)
     rows = np.empty_like(given)
@@ -242,7 +259,7 @@ def _fill_tiles(tree: Tree, *, n_threads: int) -> Tree:
 def _search(tree: Tree, search: Search) -> Neighbors:
     """Search a tree."""
     if search.reach * tree.scale > _LARGEST_REACH:
-        tree = _fill_tiles(tree._replace(scale=_choose_scale(search.reach)), n_threads=search.n_threads)
+        tree = _fill_tiles(tree._replace(scale=choose_scale(search.reach)), n_threads=search.n_threads)
     batches, rules = _make_batches(search), set_rules(tree, search.n_neighbors)
     neighbors = empty_neighbors(search)
     n_batches = len(batches.edges) - 1
@@ -275,11 +292,6 @@ def _choose_block_rows(n_train: int) -> int:
     return _BLOCK_ROWS if n_train < _MANY_ROWS else 2 * _BLOCK_ROWS
 
 
-def _choose_scale(reach: float) -> float:
-    """Choose the power of 2 that brings differences to about 1; its square stays finite."""
-    return float(2.0 ** -np.clip(np.frexp(reach)[1], -500, 1000)) if reach > 0 else 1.0
-
-
 def _choose_step(search: Search, n_batches: int) -> int:
     """Choose how many batches a slice has: short enough to be interrupted, several for each thread."""
     interruptible = _SLICE_PRODUCTS // (search.X_train.size * BATCH)
@@ -290,7 +302,7 @@ def _choose_step(search: Search, n_batches: int) -> int:
 def _make_batches(search: Search) -> Batches:
     """Put queries that are near one another into a batch, and the nearest of them into a tile."""
     inner_leaf = TILE_QUERIES if len(search.X_train) >= _FEWEST_SORTED else None
-    rows = _require_plain(search.X_query)
+    rows = require_plain(search.X_query)
     order = _order_rows(rows, leaf=BATCH, n_threads=search.n_threads, inner_leaf=inner_leaf)
     own = np.empty(0, dtype=np.int64) if search.own is None else search.own[order.numbers]
     return Batches(rows, order.numbers, order.edges, own)
@@ -400,11 +412,6 @@ def _allocate_tree(rows: NDArray[np.float64], order: _Order, search: Search, blo
         part_high=np.empty(0, dtype=np.float32),
         starts=np.empty((n_blocks, block_rows), dtype=np.float32),
         radii=np.empty(n_blocks, dtype=np.float32),
-        scale=_choose_scale(search.reach),
+        scale=choose_scale(search.reach),
         p=search.p,
     )
-
-
-def _require_plain(value: Any) -> Any:
-    """Copy an array that is not aligned, as joblib's memory maps are."""
-    return np.require(value, requirements=["C", "A"]) if isinstance(value, np.ndarray) else value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ PARTS = LANES  # parts of a block at most; a part is one tile's rows, and `find_
 UNIT = 16 * TILE_QUERIES  # queries that share a box
 N_UNITS = 2
 BATCH = N_UNITS * UNIT  # queries that visit blocks together
+MEASURED = 8  # wide rows that are measured at once: one chain of additions would wait for each sum
 
 
 class Tree(NamedTuple):
@@ -254,3 +255,13 @@ def reserve_local(tree: Tree) -> Local:
 def reserve_pace() -> Pace:
     """Begin to count."""
     return Pace(*(np.zeros(1, dtype=np.int64) for _ in Pace._fields))
+
+
+def choose_scale(reach: float) -> float:
+    """Choose the power of 2 that brings differences to about 1; its square stays finite."""
+    return float(2.0 ** -np.clip(np.frexp(reach)[1], -500, 1000)) if reach > 0 else 1.0
+
+
+def require_plain(value: Any) -> Any:
+    """Copy an array that is not aligned, as joblib's memory maps are."""
+    return np.require(value, requirements=["C", "A"]) if isinstance(value, np.ndarray) else value

@@ -15,4 +15,5 @@ _TILES: Any = tiles_llvm if IS_COMPILED else tiles_numpy
 fill_tile = _TILES.fill_tile
 find_near_parts = _TILES.find_near_parts
 count_at_most = _TILES.count_at_most
+find_at_most = _TILES.find_at_most
 count_trailing_zeros = _TILES.count_trailing_zeros

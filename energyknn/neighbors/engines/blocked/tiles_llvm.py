@@ -122,6 +122,26 @@ def count_at_most(context, values, start, n_values, limit):
 
 
 @intrinsic
+def find_at_most(context, values, start, limit):
+    """Find which of the TILE_ROWS values from `start` on do not exceed a limit: a bit for each."""
+    del context
+    kinds = values, start, limit
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+        values, start, limit = arguments
+        first = _make_locator(context, builder, signature, arguments)(values, start)
+        limits = _spread(builder, limit)
+        found = _INDEX(0)
+        for vector in range(_N_VECTORS):
+            below = builder.fcmp_ordered("<=", _load(builder, first, vector * LANES), limits)
+            bits = builder.zext(builder.bitcast(below, ir.IntType(LANES)), _INDEX)
+            found = builder.or_(found, builder.shl(bits, _INDEX(vector * LANES)))
+        return found
+
+    return types.uint64(*kinds), generate
+
+
+@intrinsic
 def count_trailing_zeros(typing_context: Any, mask: Any) -> Any:
     """Return the position of the lowest bit that is set; the mask is not zero."""
     del typing_context

@@ -73,6 +73,11 @@ def count_at_most(values, start, n_values, limit):
     return int(np.count_nonzero(values.ravel()[start : start + n_values] <= limit))
 
 
+def find_at_most(values, start, limit):
+    """Find which of the 64 values from `start` on do not exceed a limit: a bit for each."""
+    return _join_bits(values[start : start + TILE_ROWS] <= limit)
+
+
 def count_trailing_zeros(mask):
     """Return the position of the lowest bit that is set; the mask is not zero."""
     bits = int(mask)
