@@ -87,7 +87,7 @@ class Kernel:
         entry = self._entries.get(key) or self._get_entry(key, values)
         if isinstance(entry, _Code):
             return entry.run(words)
-        return entry(*values) or 0
+        return entry(*map(_unpack, values)) or 0
 
     def find_folder(self) -> Path | None:
         """Find the folder that keeps the compiled loop; return None if no folder can be written, or Python runs it."""
@@ -126,7 +126,7 @@ class Kernel:
         require_compiling()
         from energyknn._shared.whole_kernels import compile_whole
 
-        symbol, code = compile_whole(self.module, self.name, values)
+        symbol, code = compile_whole(self.module, self.name, tuple(map(_unpack, values)))
         folder = self.find_folder()
         if folder is not None:
             content = symbol.encode() + b"\n" + code
@@ -138,6 +138,21 @@ class Kernel:
         """Name the file after all that the machine code depends on."""
         what = sha256(repr((self.module, self.name, kinds, _describe_compiler(), _hash_room(self.module))).encode())
         return f"{self.name}-{what.hexdigest()[:32]}.code"
+
+
+class Packed:
+    """A NamedTuple of arrays that many calls get: it is written as words once."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.kinds: list[Any] = []
+        self.words: list[int] = []
+        _flatten((value,), self.kinds, self.words)
+
+
+def _unpack(value: Any) -> Any:
+    """Return what is packed; return any other value as it is."""
+    return value.value if isinstance(value, Packed) else value
 
 
 class _Code:
@@ -174,6 +189,9 @@ def _flatten(values: Any, kinds: list[Any], words: list[int]) -> None:
             kinds += value.dtype.char, value.ndim
             words.append(value.__array_interface__["data"][0])
             words += value.shape
+        elif isinstance(value, Packed):
+            kinds += value.kinds
+            words += value.words
         elif isinstance(value, tuple):
             kinds.append(type(value))
             _flatten(value, kinds, words)

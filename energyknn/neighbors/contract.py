@@ -15,12 +15,46 @@ from energyknn.neighbors.metrics import METRICS
 _SLICE_VALUES = 1 << 15  # float64 values of a temporary: 256 KiB, which stay in the second cache
 
 
-@in_one_line
-class Neighbors(NamedTuple):
-    """Distances (n_query, k), float64, and training rows (n_query, k), int64, nearest first."""
+class SearchReport(NamedTuple):
+    """How much a search did. The numbers depend on the rows, not on time, threads or the machine.
 
+    Attributes
+    ----------
+    engine : str
+        The engine.
+    blocks : int
+        How often 64 queries opened a block of training rows; 0 where the engine has no blocks.
+    rows : int
+        Pairs of a query and a training row that were screened in float32.
+    products : int
+        Products of two float32 numbers that this took (p = 2), or differences (p = 1).
+    survivors : int
+        Pairs that were measured in float64, each as often as it was.
+    """
+
+    engine: str
+    blocks: int
+    rows: int
+    products: int
+    survivors: int
+
+
+class _Neighbors(NamedTuple):
     distances: NDArray[np.float64]
     indices: NDArray[np.int64]
+
+
+@in_one_line
+class Neighbors(_Neighbors):
+    """Distances (n_query, k), float64, and training rows (n_query, k), int64, nearest first.
+
+    Attributes
+    ----------
+    report : SearchReport or None
+        How much the search did, where one engine that counts did all of it.
+    """
+
+    report: SearchReport | None = None
 
 
 @dataclass(frozen=True, eq=False)

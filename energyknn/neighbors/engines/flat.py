@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energyknn._shared.threads import limiting_pools, run_slices
-from energyknn.neighbors.contract import Neighbors, Search, empty_neighbors, finish_pairs
+from energyknn.neighbors.contract import Neighbors, Search, SearchReport, empty_neighbors, finish_pairs
 
 _SLICE_VALUES = 1 << 20  # float32 values that a thread screens at once: fewer make slower products of wide rows
 _FEWEST_QUERIES = 32  # of a slice, so that the product is one of matrices
@@ -84,6 +84,7 @@ def find_neighbors(search: Search) -> Neighbors:
     screen = _make_screen(search)
     found = empty_neighbors(search)
     n_train, n_query = len(search.X_train), len(search.X_query)
+    survivors = []
 
     def find(queries: slice) -> None:
         values = screen.query[queries] @ screen.train.T
@@ -91,12 +92,16 @@ def find_neighbors(search: Search) -> Neighbors:
             values[np.arange(len(values)), search.own[queries]] = np.inf
         groups = _take_smallest(values, search.n_neighbors)
         limits = _bound_values(groups, queries, screen, search.n_neighbors)
-        finish_pairs(search, queries, *_find_at_most(values, groups, limits), found)
+        pairs = _find_at_most(values, groups, limits)
+        survivors.append(len(pairs[0]))
+        finish_pairs(search, queries, *pairs, found)
 
     step = max(_FEWEST_QUERIES, _SLICE_VALUES // n_train)
     slices = (slice(start, min(start + step, n_query)) for start in range(0, n_query, step))
     with limiting_pools(1, of="numpy"), np.errstate(over="ignore", under="ignore"):
         run_slices(find, slices, n_threads=search.n_threads)
+    n_screened = n_train * n_query
+    found.report = SearchReport("flat", 0, n_screened, n_screened * screen.train.shape[1], sum(survivors))
     return found
 
 

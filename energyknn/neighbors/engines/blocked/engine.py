@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from energyknn._shared.aside import Compilation
 from energyknn._shared.kernel_loading import compile_aside, load_or_compile, try_loading
-from energyknn._shared.machine_code import Kernel
+from energyknn._shared.machine_code import Kernel, Packed
 from energyknn._shared.threads import run_slices
-from energyknn.neighbors.contract import Neighbors, Search, empty_neighbors
+from energyknn.neighbors.contract import Neighbors, Search, SearchReport, empty_neighbors
 from energyknn.neighbors.engines.blocked.layout import (
     BATCH,
     PARTS,
@@ -65,7 +65,7 @@ _SMALLEST_GROUP = 32  # rows; smaller groups share their blocks
 _FEWEST_SORTED = 4096  # training rows; with fewer, putting near rows and queries into one tile rules out nothing
 _LARGEST_REACH = 2.0**40  # of queries, scaled: squares of this still are float32 numbers
 _WORTH_THREADS = 1 << 18  # values; fewer are prepared before a thread is started
-_SLICE_VALUES = 1 << 16  # values of a slice of preparation
+_SLICE_VALUES = 1 << 17  # values of a slice of preparation
 _MOST_BATCHES = 16  # of a slice
 _SLICE_PRODUCTS = 1 << 34  # of a slice of searching: less than 0.3 s where no block can be passed over
 
@@ -231,7 +231,8 @@ def _arrange(search: Search, block_rows: int) -> Tree:
     tree = _allocate_tree(rows, order, search, block_rows)
     slices = _cut_blocks(tree)
     boxes = (rows.shape[1],)
-    run_slices(lambda part: _bound_blocks(tree, *part, np.empty(boxes), np.empty(boxes)), slices, n_threads=n_threads)
+    packed = Packed(tree)
+    run_slices(lambda part: _bound_blocks(packed, *part, np.empty(boxes), np.empty(boxes)), slices, n_threads=n_threads)
     for block in np.flatnonzero(tree.n_varying == 0):  # all rows are equal, so the first must have the smallest number
         tree.numbers[slice(*tree.edges[block : block + 2])].sort()
     tree.super_low[0], tree.super_high[0] = tree.low.min(axis=2).T, tree.high.max(axis=2).T
@@ -263,12 +264,16 @@ def _search(tree: Tree, search: Search) -> Neighbors:
     batches, rules = _make_batches(search), set_rules(tree, search.n_neighbors)
     neighbors = empty_neighbors(search)
     n_batches = len(batches.edges) - 1
+    packed = Packed(tree)
+    work = []
 
     def find(part: tuple[int, int]) -> None:
-        room = reserve_queries(tree), reserve_found(tree, search.n_neighbors), reserve_frontier(tree)
-        _search_batches(tree, batches, *part, rules, *room, reserve_local(tree), reserve_pace(), *neighbors)
+        room = reserve_found(tree, search.n_neighbors), reserve_frontier(tree), reserve_local(tree), reserve_pace()
+        _search_batches(packed, batches, *part, rules, reserve_queries(tree), *room, *neighbors)
+        work.append(room[0].work)
 
     run_slices(find, _cut(n_batches, _choose_step(search, n_batches)), n_threads=search.n_threads)
+    neighbors.report = SearchReport("blocked", *np.sum(work, axis=0).tolist())
     return neighbors
 
 

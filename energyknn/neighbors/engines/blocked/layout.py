@@ -149,6 +149,7 @@ class Found(NamedTuple):
     kth_rows: NDArray[np.int64]  # (BATCH,): and its row number; -1 elsewhere
     measures: NDArray[np.float64]  # (3, room): of one query: as found, sorted, and room for sorting
     rows: NDArray[np.int64]  # (3, room): the row numbers that belong to them
+    work: NDArray[np.int64]  # (4,): the numbers of `SearchReport`: blocks, rows, products, survivors
 
 
 class Frontier(NamedTuple):
@@ -221,6 +222,7 @@ def reserve_found(tree: Tree, n_neighbors: int) -> Found:
         np.empty(BATCH, dtype=np.int64),
         np.empty((3, room)),
         np.empty((3, room), dtype=np.int64),
+        np.zeros(4, dtype=np.int64),
     )
 
 

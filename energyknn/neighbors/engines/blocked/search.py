@@ -51,6 +51,7 @@ def _search_batch(tree, batches, number, rules, queries, found, frontier, local,
     n_queries = batches.edges[number + 1] - begin
     n_units = (n_queries + UNIT - 1) // UNIT
     _load_batch(batches, begin, n_queries, n_units, queries, found)
+    pace.visits[0], pace.bounded[0], pace.ruled_out[0] = 0, 0, 0  # so that no batch depends on those before it
     size = _queue_superblocks(tree, queries, n_units, rules, frontier)
     while size:
         bound, item = frontier.keys[0], frontier.items[0]
@@ -165,6 +166,7 @@ def _screen_block(tree, block, batches, begin, unit, queries, rules, local, pace
     shares, thresholds, allowed = local.shares, local.thresholds, local.allowed
     sums, masks = local.sums, local.masks
     changed = False
+    n_tiles = 0
     for tile in range(0, UNIT, TILE_QUERIES):
         if _find_largest(thresholds, tile, TILE_QUERIES) == -np.inf:
             continue
@@ -177,11 +179,16 @@ def _screen_block(tree, block, batches, begin, unit, queries, rules, local, pace
             part = count_trailing_zeros(parts)
             parts &= parts - np.uint64(1)
             n_left -= 1
+            n_tiles += 1
             first = part * TILE_ROWS
             at_tile, at_start = at_block + first * n_varying, block * tree.starts.shape[1] + first
             if fill_tile(p, tiles, at_tile, starts, at_start, shares, tile, UNIT, n_varying, thresholds, sums, masks):
                 changed |= _take_tile(tree, edge + first, batches, begin, unit, tile, queries, rules, local, found)
         pace.ruled_out[0] += n_left
+    n_screened = n_tiles * TILE_QUERIES * TILE_ROWS
+    found.work[0] += 1
+    found.work[1] += n_screened
+    found.work[2] += n_screened * n_varying
     if changed:
         queries.reaches[unit] = _find_largest(queries.limits, unit * UNIT, UNIT)
 
@@ -303,6 +310,7 @@ def _lower_limit(tree, batches, number, query, queries, rules, found):
 def _rank_found(tree, batches, number, query, count, p, found):
     """Measure the candidates of a query as the contract says, and sort them by (measure, row number)."""
     row = batches.numbers[number]
+    found.work[3] += count
     for at in range(count):
         place = found.places[query, at]
         found.measures[0, at] = measure_row(batches.rows, row, tree.rows, place, p)
