@@ -58,6 +58,9 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         Number of neighbours that predict a row while the map is learned.
     n_rounds : int, default=60
         Number of rounds. Each draws rows, finds their neighbours after the map so far, and improves the map.
+    n_shared : int, default=0
+        Number of rounds that all maps have in common, fewer than `n_rounds`: one map is learned, and then each goes on
+        from it with its own draws.
     n_rows : int, default=30000
         Largest number of rows in a round.
     row_share : float, default=0.4
@@ -70,7 +73,7 @@ class MetricMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     n_passes : int, default=1
         Passes over these rows in a round. Their neighbours are searched once.
     learning_rate : float, default=0.012
-        Learning rate of the first round. It falls along a cosine.
+        Learning rate of the first round and of shared ones. Then it falls along a cosine.
     weight_decay : float or None, default=1.0
         Each step shrinks the map by this times the learning rate. At least 0. None takes 1500 / n_rows, but at least 1
         and at most 5: few rows need more.

@@ -248,6 +248,29 @@ def test_maps_that_are_learned_side_by_side_have_the_bits_of_maps_learned_alone(
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.medium
+def test_maps_share_their_first_rounds_and_then_go_on_alone(data):
+    options = BRIEF | {"n_rounds": 4, "n_shared": 2}
+    first, second = learn.learn_maps(*data, MapOptions(**options, n_jobs=4), seeds=[3, 4])
+    errors = [[entry.leave_one_out_rmse for entry in found.trace] for found in (first, second)]
+    assert errors[0][:2] == errors[1][:2]
+    assert errors[0][2] != errors[1][2]
+    assert not np.array_equal(first.components, second.components)
+    alone = learn_map(*data, random_state=3, n_jobs=1, **options)
+    np.testing.assert_array_equal(first.components, alone.components)
+    again = learn.learn_maps(*data, MapOptions(**options, n_jobs=1), seeds=[3, 4])[1]
+    np.testing.assert_array_equal(second.components, again.components)
+
+
+def test_the_rate_falls_after_the_shared_rounds(data, monkeypatch):
+    rates = []
+    monkeypatch.setattr(learn.Learner, "take_steps", lambda _, rate: rates.append(rate) or np.zeros(1))
+    learn_map(*data, **QUICK | {"n_rounds": 6, "n_shared": 3, "learning_rate": 1.0})
+    learn_map(*data, **QUICK | {"n_rounds": 3, "learning_rate": 1.0})
+    assert rates[:3] == [1.0, 1.0, 1.0]
+    assert rates[3:6] == rates[6:]
+
+
 def test_a_second_pass_takes_more_steps_with_the_same_neighbours(data):
     """The first pass of the first round is the same, so its errors are."""
     once, twice = (learn_map(*data, n_passes=number, **BRIEF) for number in (1, 2))
@@ -308,6 +331,8 @@ def test_learning_stops_early(data, monkeypatch):
         ({"n_rounds": 0}, "n_rounds = 0"),
         ({"learning_rate": -1.0, "n_queries": 0}, "n_queries = 0, learning_rate = -1.0"),
         ({"row_share": 1.5}, "row_share = 1.5"),
+        ({"n_shared": 60}, "n_shared is 60. It must be at least 0 and below n_rounds, 60"),
+        ({"n_shared": -1}, "n_shared is -1"),
         ({"ridge": 0.0}, "ridge = 0.0"),
         ({"form": "round"}, "form is 'round'"),
         ({"n_units": -1, "weight_decay": -0.5}, "n_units = -1, weight_decay = -0.5: each must be at least 0"),
