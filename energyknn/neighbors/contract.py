@@ -51,7 +51,7 @@ class Neighbors(_Neighbors):
     Attributes
     ----------
     report : SearchReport or None
-        How much the search did, where one engine that counts did all of it.
+        How much the search did, where one engine that counts did all of it: "flat", or "blocked" with boxes.
     """
 
     report: SearchReport | None = None
