@@ -173,7 +173,7 @@ def order_queries(X_query: NDArray[np.float64], *, group_rows: int, n_threads: i
     return _order_rows(require_plain(X_query), leaf=group_rows, n_threads=n_threads).numbers
 
 
-_WHAT = "the blocked engine: about half a minute"
+_WHAT = "the blocked engine: some 20 seconds"
 
 
 @cache
