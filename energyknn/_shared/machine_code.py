@@ -206,7 +206,7 @@ def _flatten(values: Any, kinds: list[Any], words: list[int]) -> None:
 def _find_address(array: np.ndarray[Any, Any]) -> int:
     """Find where the values of an array are. Of an array that can be written, ctypes tells it the fastest."""
     if array.flags.writeable and array.size:
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
     return int(array.__array_interface__["data"][0])
 
 
