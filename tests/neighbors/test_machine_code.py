@@ -6,6 +6,7 @@ import sys
 from threading import Thread
 from typing import NamedTuple
 
+import numba
 import numpy as np
 import pytest
 from children import run_python
@@ -193,6 +194,7 @@ def test_a_user_without_a_home_gets_no_folder_named_like_one(load, monkeypatch, 
 
 
 def test_kernels_are_kept_where_the_environment_says(load, monkeypatch, tmp_path):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")  # Numba reads the environment anew when it compiles
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "chosen"))
     kernel = load()
     assert call(kernel)
