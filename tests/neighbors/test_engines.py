@@ -27,6 +27,7 @@ from energyknn.neighbors import build_index, search_neighbors
 from energyknn.neighbors.auto import History, choose_engine, count_work
 from energyknn.neighbors.engines import _ENTRIES, ENGINES, load_engine
 from energyknn.neighbors.engines import torch as engine_torch
+from energyknn.neighbors.engines.blocked.engine import search_few_rows
 from energyknn.neighbors.metrics import METRICS, Metric
 
 SETTINGS = settings(max_examples=40)
@@ -141,7 +142,7 @@ def test_auto_compiles_nothing_until_small_jobs_have_paid_for_it():
 @pytest.fixture
 def history(monkeypatch):
     """Let this process have searched nothing yet, in an installation that has its kernels."""
-    search_neighbors([[0.0]], [[1.0]], 1, engine="blocked")
+    search_few_rows()
     fresh = History()
     monkeypatch.setattr("energyknn.neighbors.search.HISTORY", fresh)
     return fresh
